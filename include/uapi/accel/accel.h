@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * User interface of the accelerator subsystem.
+ *
+ * /dev/accelN is the compute node of device N, /dev/accel_monitorN its monitor
+ * node. Documentation/accel/user-api.rst is the guide to this file.
+ */
+#ifndef _UAPI_ACCEL_ACCEL_H
+#define _UAPI_ACCEL_ACCEL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: General ioctl format
+ *
+ * Each ioctl takes a pointer to a struct whose first member is its size as the
+ * caller knows it. A kernel that knows a shorter struct accepts a longer one
+ * whose unknown trailing bytes are zero; a kernel that knows a longer struct
+ * takes the missing bytes as zero. Layouts are the same for 32-bit and 64-bit
+ * processes. Reserved fields and unknown flags must be zero.
+ *
+ * Meaning of the common errors:
+ *
+ *  - ENOTTY: the number is not known on this descriptor.
+ *  - E2BIG: the struct is longer than the kernel's and not zero there.
+ *  - EINVAL: the struct is shorter than its first version, or a field has a
+ *    wrong value.
+ *  - EOPNOTSUPP: a value is known, but not offered by this device.
+ *  - EFAULT: a pointer is bad.
+ *  - ENODEV: the device is gone.
+ *
+ * Numbers 0x00 to 0x3f belong to the core, 0x40 to 0x9f to the driver, on
+ * device and on queue descriptors.
+ */
+#define ACCEL_IOC_TYPE 0xBC
+
+/* enum accel_ioctl_nr - the core's ioctl numbers */
+enum accel_ioctl_nr {
+	ACCEL_NR_INFO = 0x00,
+	ACCEL_NR_CONTEXT_BIND = 0x01,
+	ACCEL_NR_QUEUE_CREATE = 0x02,
+	ACCEL_NR_QUEUE_INFO = 0x10,
+	ACCEL_NR_DRIVER_BASE = 0x40,
+	ACCEL_NR_DRIVER_END = 0xa0,
+};
+
+/**
+ * enum accel_info_query - what ACCEL_INFO can tell
+ * @ACCEL_INFO_QUERIES: array of __u32, the queries this device answers
+ * @ACCEL_INFO_DEVICE: struct accel_info_device, facts that do not change
+ * @ACCEL_INFO_STATUS: struct accel_info_status, the state at this moment
+ * @ACCEL_INFO_ADDRESS_MODES: array of struct accel_info_address_mode, one for
+ *	each mode that exists, with the reason where it is not offered
+ */
+enum accel_info_query {
+	ACCEL_INFO_QUERIES = 0,
+	ACCEL_INFO_DEVICE = 1,
+	ACCEL_INFO_STATUS = 2,
+	ACCEL_INFO_ADDRESS_MODES = 3,
+};
+
+/**
+ * struct accel_info - ioctl(ACCEL_INFO)
+ * @size: sizeof(struct accel_info)
+ * @query: one of enum accel_info_query
+ * @flags: must be 0
+ * @data_size: in: room at @data in bytes, may be 0; out: bytes that the kernel
+ *	has to tell, which may be more or fewer
+ * @data: pointer to the answer. The kernel fills the whole room, with zeroes
+ *	behind what it knows
+ *
+ * Answered on the compute and on the monitor node. It never touches the
+ * hardware, and so never waits for it. EOPNOTSUPP: unknown query.
+ */
+struct accel_info {
+	__u32 size;
+	__u32 query;
+	__u32 flags;
+	__u32 data_size;
+	__aligned_u64 data;
+};
+#define ACCEL_INFO _IO(ACCEL_IOC_TYPE, ACCEL_NR_INFO)
+
+/**
+ * enum accel_function - what a device computes, bit numbers
+ * @ACCEL_FUNCTION_COPY: copy memory
+ * @ACCEL_FUNCTION_FILL: fill memory with a pattern
+ * @ACCEL_FUNCTION_CHECKSUM: checksum of memory
+ * @ACCEL_FUNCTION_DEFLATE: raw deflate (RFC 1951), both directions
+ * @ACCEL_FUNCTION_ZLIB: deflate with the checksum of RFC 1950, both directions
+ * @ACCEL_FUNCTION_GZIP: deflate with the checksum of RFC 1952, both directions
+ */
+enum accel_function {
+	ACCEL_FUNCTION_COPY = 0,
+	ACCEL_FUNCTION_FILL = 1,
+	ACCEL_FUNCTION_CHECKSUM = 2,
+	ACCEL_FUNCTION_DEFLATE = 3,
+	ACCEL_FUNCTION_ZLIB = 4,
+	ACCEL_FUNCTION_GZIP = 5,
+};
+
+/**
+ * enum accel_address_mode - how a device sees the memory of a context
+ * @ACCEL_MODE_NONE: not chosen yet
+ * @ACCEL_MODE_SHARED: the process's own address space, under its PASID
+ * @ACCEL_MODE_PRIVATE: an address space of the context's own, under a PASID
+ * @ACCEL_MODE_KERNEL: the kernel's; user space hands no commands to the device
+ */
+enum accel_address_mode {
+	ACCEL_MODE_NONE = 0,
+	ACCEL_MODE_SHARED = 1,
+	ACCEL_MODE_PRIVATE = 2,
+	ACCEL_MODE_KERNEL = 3,
+};
+
+/**
+ * enum accel_mode_reason - why an address mode is not offered
+ * @ACCEL_REASON_AVAILABLE: it is offered
+ * @ACCEL_REASON_DRIVER: the driver does not support it
+ * @ACCEL_REASON_NO_IOMMU: no IOMMU translates for the device
+ * @ACCEL_REASON_NO_PASID: the device, its bus or its IOMMU has no PASIDs
+ * @ACCEL_REASON_NO_PRI: device page requests are missing (PCI ATS or PRI)
+ * @ACCEL_REASON_NO_SVA: the kernel or the IOMMU can't share page tables
+ */
+enum accel_mode_reason {
+	ACCEL_REASON_AVAILABLE = 0,
+	ACCEL_REASON_DRIVER = 1,
+	ACCEL_REASON_NO_IOMMU = 2,
+	ACCEL_REASON_NO_PASID = 3,
+	ACCEL_REASON_NO_PRI = 4,
+	ACCEL_REASON_NO_SVA = 5,
+};
+
+/**
+ * struct accel_info_address_mode - element of ACCEL_INFO_ADDRESS_MODES
+ * @mode: one of enum accel_address_mode
+ * @reason: one of enum accel_mode_reason, 0 where the mode is offered
+ */
+struct accel_info_address_mode {
+	__u32 mode;
+	__u32 reason;
+};
+
+/**
+ * enum accel_doorbell - how well the doorbells of queues are kept apart
+ * @ACCEL_DOORBELL_NONE: queues have no doorbells to map
+ * @ACCEL_DOORBELL_PER_QUEUE: each queue has pages of its own
+ * @ACCEL_DOORBELL_SHARED: queues share a page: whoever maps it can ring any
+ */
+enum accel_doorbell {
+	ACCEL_DOORBELL_NONE = 0,
+	ACCEL_DOORBELL_PER_QUEUE = 1,
+	ACCEL_DOORBELL_SHARED = 2,
+};
+
+#define ACCEL_NAME_MAX 32
+
+/**
+ * struct accel_info_device - answer to ACCEL_INFO_DEVICE
+ * @functions: bit mask of 1 << enum accel_function
+ * @address_modes: bit mask of 1 << enum accel_address_mode that work here
+ * @numa_node: node the device is near, -1 if not known
+ * @queues_max: queues that can exist at once
+ * @depth_max: entries of the deepest queue
+ * @doorbell: one of enum accel_doorbell
+ * @id: N in /dev/accelN
+ * @request_max: bytes a job reads or writes at most, 0 if there is no limit
+ * @name: name of the kind of device
+ * @driver: name of the driver
+ * @version: version of the hardware as the driver names it
+ * @bus: name of the bus the device is on
+ * @address: address of the device on that bus
+ *
+ * All strings end in a zero byte.
+ */
+struct accel_info_device {
+	__aligned_u64 functions;
+	__u32 address_modes;
+	__s32 numa_node;
+	__u32 queues_max;
+	__u32 depth_max;
+	__u32 doorbell;
+	__u32 id;
+	__aligned_u64 request_max;
+	char name[ACCEL_NAME_MAX];
+	char driver[ACCEL_NAME_MAX];
+	char version[ACCEL_NAME_MAX];
+	char bus[ACCEL_NAME_MAX];
+	char address[ACCEL_NAME_MAX];
+};
+
+/**
+ * enum accel_status - operational state of a device
+ * @ACCEL_STATUS_OPERATIONAL: jobs are taken
+ * @ACCEL_STATUS_IN_RESET: being reset; new queues are refused with EAGAIN
+ * @ACCEL_STATUS_ISOLATED: out of service after too many errors
+ * @ACCEL_STATUS_REMOVED: gone; open descriptors only tell this
+ */
+enum accel_status {
+	ACCEL_STATUS_OPERATIONAL = 0,
+	ACCEL_STATUS_IN_RESET = 1,
+	ACCEL_STATUS_ISOLATED = 2,
+	ACCEL_STATUS_REMOVED = 3,
+};
+
+/**
+ * struct accel_info_status - answer to ACCEL_INFO_STATUS
+ * @status: one of enum accel_status
+ * @generation: resets that the device has gone through
+ * @contexts: contexts that exist
+ * @queues: queues that exist
+ * @queues_created: queues created since the device was registered
+ * @completions: completion events signalled since then
+ * @errors: hardware errors reported by the driver since then
+ * @timestamp_ns: CLOCK_MONOTONIC when these values were collected
+ *
+ * The one query that is answered on a descriptor of a removed device too.
+ */
+struct accel_info_status {
+	__u32 status;
+	__u32 generation;
+	__u32 contexts;
+	__u32 queues;
+	__aligned_u64 queues_created;
+	__aligned_u64 completions;
+	__aligned_u64 errors;
+	__aligned_u64 timestamp_ns;
+};
+
+/**
+ * struct accel_context_bind - ioctl(ACCEL_CONTEXT_BIND)
+ * @size: sizeof(struct accel_context_bind)
+ * @flags: must be 0
+ * @mode: one of enum accel_address_mode, not ACCEL_MODE_NONE
+ * @pasid: out: the PASID under which the device works for this context
+ *
+ * Gives the context, that is this open of the compute node, its address space.
+ * Once per context. ACCEL_MODE_SHARED takes the address space of the process
+ * that opened the node.
+ *
+ * EBUSY: has one already. EPERM: the caller's address space is not the
+ * opener's. EOPNOTSUPP: not offered, ACCEL_INFO_ADDRESS_MODES tells why.
+ * ENOSPC: no PASID is free.
+ */
+struct accel_context_bind {
+	__u32 size;
+	__u32 flags;
+	__u32 mode;
+	__u32 pasid;
+};
+#define ACCEL_CONTEXT_BIND _IO(ACCEL_IOC_TYPE, ACCEL_NR_CONTEXT_BIND)
+
+/**
+ * struct accel_queue_create - ioctl(ACCEL_QUEUE_CREATE)
+ * @size: sizeof(struct accel_queue_create)
+ * @flags: must be 0
+ * @depth: in: entries wanted, 0 for the driver's default; out: entries made
+ * @priority: 0, the only one yet
+ * @driver_data: pointer to the driver's own struct, or 0
+ * @driver_data_size: its size in bytes, the driver's first member says the same
+ * @fd: out: the queue's descriptor, close-on-exec
+ *
+ * The queue takes jobs as soon as this returns; what to map is told by
+ * ACCEL_QUEUE_INFO.
+ *
+ * poll() reports EPOLLIN while completion events are unread, and EPOLLERR and
+ * EPOLLHUP for ever once the queue is dead. read() of 8 bytes takes the count
+ * of unread completion events as a __u64, and waits for one where there is
+ * none, or answers EAGAIN under O_NONBLOCK; on a dead queue, ENODEV. When the
+ * device raises an event is the driver's to say.
+ *
+ * ENOTCONN: the context has no address space. EBUSY: all queues are in use.
+ * EPERM: the caller's address space is not the opener's (ACCEL_MODE_SHARED),
+ * or doorbells are shared and the administrator has not allowed that.
+ */
+struct accel_queue_create {
+	__u32 size;
+	__u32 flags;
+	__u32 depth;
+	__u32 priority;
+	__aligned_u64 driver_data;
+	__u32 driver_data_size;
+	__s32 fd;
+};
+#define ACCEL_QUEUE_CREATE _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_CREATE)
+
+/**
+ * enum accel_region_kind - what a region of a queue is
+ * @ACCEL_REGION_STATUS: struct accel_queue_status, read-only, lives on after
+ *	the device
+ * @ACCEL_REGION_DOORBELL: registers of the device, uncached
+ * @ACCEL_REGION_RING: memory that the device reads and writes
+ */
+enum accel_region_kind {
+	ACCEL_REGION_STATUS = 0,
+	ACCEL_REGION_DOORBELL = 1,
+	ACCEL_REGION_RING = 2,
+};
+
+#define ACCEL_REGION_READ (1 << 0)
+#define ACCEL_REGION_WRITE (1 << 1)
+
+/**
+ * struct accel_region - one thing of a queue that can be mapped
+ * @kind: one of enum accel_region_kind
+ * @flags: ACCEL_REGION_READ and ACCEL_REGION_WRITE, the protections allowed
+ * @offset: offset for mmap() of the queue's descriptor
+ * @size: bytes, whole pages
+ *
+ * Mappings must be shared (MAP_SHARED) and lie inside one region; a part of a
+ * region may be mapped. They are not inherited by fork() and can't be grown by
+ * mremap(). A touch after the queue died is SIGBUS, but for the status page.
+ */
+struct accel_region {
+	__u32 kind;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 size;
+};
+
+/**
+ * struct accel_queue_info - ioctl(ACCEL_QUEUE_INFO), on a queue's descriptor
+ * @size: sizeof(struct accel_queue_info)
+ * @flags: must be 0
+ * @id: out: number of the queue on its device
+ * @depth: out: entries
+ * @state: out: one of enum accel_queue_state
+ * @region_count: in: room at @regions, in elements, may be 0; out: regions
+ *	that the queue has
+ * @regions: pointer to an array of struct accel_region
+ */
+struct accel_queue_info {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 depth;
+	__u32 state;
+	__u32 region_count;
+	__aligned_u64 regions;
+};
+#define ACCEL_QUEUE_INFO _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_INFO)
+
+/**
+ * enum accel_queue_state - state of a queue
+ * @ACCEL_QUEUE_LIVE: takes jobs
+ * @ACCEL_QUEUE_DEAD_RESET: the device was reset
+ * @ACCEL_QUEUE_DEAD_REMOVED: the device is gone
+ */
+enum accel_queue_state {
+	ACCEL_QUEUE_LIVE = 1,
+	ACCEL_QUEUE_DEAD_RESET = 2,
+	ACCEL_QUEUE_DEAD_REMOVED = 3,
+};
+
+/**
+ * struct accel_queue_status - content of the region ACCEL_REGION_STATUS
+ * @state: one of enum accel_queue_state
+ * @reserved: zero
+ * @completions: completion events signalled on this queue so far
+ *
+ * Written by the kernel alone. The rest of the page is zero.
+ */
+struct accel_queue_status {
+	__u32 state;
+	__u32 reserved;
+	__aligned_u64 completions;
+};
+
+#endif /* _UAPI_ACCEL_ACCEL_H */

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * User interface of the accel_hisi_zip driver, beside accel.h.
+ *
+ * A queue has the regions
+ *
+ *  - doorbell: 64 KiB (revision 0x30); the 64-bit doorbell register lies at
+ *    HISI_ZIP_DOORBELL_OFFSET;
+ *  - ring: @depth submission entries of HISI_ZIP_SQE_SIZE bytes, then, at
+ *    HISI_ZIP_CQ_OFFSET(depth), @depth completion entries of
+ *    HISI_ZIP_CQE_SIZE bytes.
+ *
+ * A completion event is raised after a completion was written while the
+ * completion queue's interrupt is armed (HISI_ZIP_DB_CQ with priority 1).
+ */
+#ifndef _UAPI_ACCEL_HISI_ZIP_H
+#define _UAPI_ACCEL_HISI_ZIP_H
+
+#include <linux/types.h>
+
+#define HISI_ZIP_SQE_SIZE 128
+#define HISI_ZIP_CQE_SIZE 16
+#define HISI_ZIP_PAGE_SIZE 4096
+#define HISI_ZIP_DOORBELL_OFFSET 0x1000
+
+/* Offset of the completion queue in the ring region: the page behind the SQ. */
+#define HISI_ZIP_CQ_OFFSET(depth)                                   \
+	(((__u64)(depth) * HISI_ZIP_SQE_SIZE + HISI_ZIP_PAGE_SIZE - 1) & \
+	 ~((__u64)HISI_ZIP_PAGE_SIZE - 1))
+
+/* Commands of the doorbell. */
+#define HISI_ZIP_DB_SQ 0
+#define HISI_ZIP_DB_CQ 1
+
+/* Value of the doorbell register: queue id, command, new index, priority. */
+#define HISI_ZIP_DB(qid, cmd, index, priority)                 \
+	((__u64)(qid) | (__u64)(cmd) << 12 | (__u64)(index) << 32 | \
+	 (__u64)(priority) << 48)
+
+/**
+ * enum hisi_zip_direction - which way a queue works
+ * @HISI_ZIP_COMPRESS: it compresses
+ * @HISI_ZIP_DECOMPRESS: it decompresses
+ */
+enum hisi_zip_direction {
+	HISI_ZIP_COMPRESS = 0,
+	HISI_ZIP_DECOMPRESS = 1,
+};
+
+/**
+ * struct hisi_zip_queue - accel_queue_create.driver_data
+ * @size: sizeof(struct hisi_zip_queue)
+ * @direction: one of enum hisi_zip_direction
+ *
+ * Without it a queue compresses.
+ */
+struct hisi_zip_queue {
+	__u32 size;
+	__u32 direction;
+};
+
+/**
+ * struct hisi_zip_cqe - entry of the completion queue, little-endian
+ * @rsvd0: reserved
+ * @cmd_id: reserved
+ * @rsvd1: reserved
+ * @sq_head: submission entries consumed
+ * @sq_num: number of the queue
+ * @rsvd2: reserved
+ * @w7: bit 0 is the phase: 1 in the first pass over the ring, then inverted in
+ *	each; bits 15 to 1 are the status of the hardware, 0 if all is well
+ */
+struct hisi_zip_cqe {
+	__le32 rsvd0;
+	__le16 cmd_id;
+	__le16 rsvd1;
+	__le16 sq_head;
+	__le16 sq_num;
+	__le16 rsvd2;
+	__le16 w7;
+};
+
+/**
+ * struct hisi_zip_sqe - submission entry, by 32-bit little-endian word
+ * @consumed: out: input bytes taken
+ * @produced: out: output bytes written
+ * @comp_data_length: out: compressed length in a stream
+ * @status: out: bits 7 to 0, one of enum hisi_zip_status
+ * @input_data_length: bytes of input, at most 8 MiB
+ * @lba_l: not used
+ * @lba_h: not used
+ * @type: [25] flush, [26] stateful, [27] new stream, [31:28] layout of the
+ *	tag: 0 for word 13, 3 for word 26
+ * @dest_offset: not used with flat buffers
+ * @algorithm: [7:0] one of enum hisi_zip_algorithm, [11:8] kind of buffer: 0
+ *	flat
+ * @rsvd0: reserved
+ * @tag0: tag of the caller's own, layout 0
+ * @dest_avail_out: bytes of room for output, at most 8 MiB
+ * @rsvd1: reserved
+ * @source_l: address of the input, low half
+ * @source_h: high half
+ * @dest_l: address of the output, low half
+ * @dest_h: high half
+ * @ctx_l: address of the stream's context buffer, low half
+ * @ctx_h: high half
+ * @rsvd2: reserved
+ * @tag3: tag of the caller's own, layout 3
+ * @rsvd3: reserved
+ * @checksum: in and out: CRC-32 (gzip) or Adler-32 (zlib) of the plain data
+ */
+struct hisi_zip_sqe {
+	__le32 consumed;
+	__le32 produced;
+	__le32 comp_data_length;
+	__le32 status;
+	__le32 input_data_length;
+	__le32 lba_l;
+	__le32 lba_h;
+	__le32 type;
+	__le32 dest_offset;
+	__le32 algorithm;
+	__le32 rsvd0[3];
+	__le32 tag0;
+	__le32 dest_avail_out;
+	__le32 rsvd1[3];
+	__le32 source_l;
+	__le32 source_h;
+	__le32 dest_l;
+	__le32 dest_h;
+	__le32 ctx_l;
+	__le32 ctx_h;
+	__le32 rsvd2[2];
+	__le32 tag3;
+	__le32 rsvd3[4];
+	__le32 checksum;
+};
+
+/* enum hisi_zip_algorithm - what a submission asks for */
+enum hisi_zip_algorithm {
+	HISI_ZIP_DEFLATE = 1,
+	HISI_ZIP_ZLIB = 2,
+	HISI_ZIP_GZIP = 3,
+};
+
+/**
+ * enum hisi_zip_status - how a job ended
+ * @HISI_ZIP_OK: done
+ * @HISI_ZIP_NEGATIVE: the output is larger than the input
+ * @HISI_ZIP_NO_ROOM: the output did not fit
+ * @HISI_ZIP_BAD_CHECKSUM: the checksum does not match
+ * @HISI_ZIP_STREAM_END: done, and the stream ends here
+ */
+enum hisi_zip_status {
+	HISI_ZIP_OK = 0x00,
+	HISI_ZIP_NEGATIVE = 0x0d,
+	HISI_ZIP_NO_ROOM = 0x0e,
+	HISI_ZIP_BAD_CHECKSUM = 0x10,
+	HISI_ZIP_STREAM_END = 0x13,
+};
+
+#endif /* _UAPI_ACCEL_HISI_ZIP_H */
