@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The few commands a person types. What they do is in tools/testing/accel/.
+
+BENCH := tools/testing/accel
+export KSRC LINUX_SHA256
+
+.DEFAULT_GOAL := help
+.PHONY: help doctor tree kernel run shell test lint clean
+
+help:
+	@echo 'accel: an accelerator subsystem for Linux, in Rust'
+	@echo
+	@echo '  make run [FILE=path]    boot a virtual machine and let its accelerator compress FILE'
+	@echo '  make shell              the same machine, with you inside'
+	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern'
+	@echo '  make lint               formats, clippy, checkpatch, documentation'
+	@echo
+	@echo 'Each of these does first what it needs of:'
+	@echo '  make doctor             what the builds need: what is there, what is missing'
+	@echo '  make tree               build/linux: Linux 7.3.x + this repository + integration/'
+	@echo '  make kernel [CHECK=1]   the kernel; CHECK=1 adds KASAN, lockdep, kmemleak and more'
+	@echo
+	@echo '  make clean              removes build/; the cache stays'
+	@echo
+	@echo 'Variables: KSRC=dir      use this Linux 7.3.x source instead of fetching one'
+	@echo '           ACCEL_CACHE   downloads and compiler cache; default ~/.cache/accel'
+	@echo 'Logs: build/log/'
+
+doctor:
+	@$(BENCH)/tools
+
+tree:
+	@$(BENCH)/tree
+
+kernel:
+	@$(BENCH)/kernel $(if $(CHECK),--check)
+
+run:
+	@$(BENCH)/vm run $(if $(CHECK),--check) $(if $(FILE),--file '$(FILE)')
+
+shell:
+	@$(BENCH)/vm shell $(if $(CHECK),--check)
+
+test:
+	@$(BENCH)/test $(if $(T),--only '$(T)')
+
+lint:
+	@$(BENCH)/lint
+
+clean:
+	rm -rf build

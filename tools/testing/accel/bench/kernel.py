@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernels under test: `plain`, and `check` with the run-time checkers."""
+
+import hashlib
+import os
+import re
+
+from . import paths, report, tools
+from .report import Stop
+
+CONFIG = paths.HERE / "config"
+FRAGMENTS = {
+    "plain": ("base", "mainline-uacce", "accel"),
+    "check": ("base", "mainline-uacce", "accel", "checking"),
+}
+REPRODUCIBLE = {
+    "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+    "KBUILD_BUILD_USER": "accel",
+    "KBUILD_BUILD_HOST": "accel",
+}
+
+
+class Kernel:
+    """One configuration of the composed tree and its object directory.
+
+    The object directory lies inside the source: the compiler then sees relative paths only,
+    and its cache serves every clone.
+    """
+
+    def __init__(self, flavour):
+        self.flavour = flavour
+        self.objects = paths.TREE / flavour
+        self.modules = paths.BUILD / "modules" / flavour
+        self.image = self.objects / "arch/x86/boot/bzImage"
+
+    def make(self, *arguments, jobs=None):
+        """A make command line for this kernel."""
+        chain = tools.toolchain()
+        return ["make", "-C", str(paths.TREE), f"O={self.flavour}", f"LLVM={chain.llvm}",
+                f"CC={chain.cc}", f"-j{jobs or os.cpu_count()}", *arguments]
+
+    def log(self, what):
+        return paths.LOGS / f"kernel-{self.flavour}-{what}.log"
+
+    def configure(self, steps):
+        """Makes .config anew if the fragments or the subsystem's menu have changed."""
+        wanted = _fragments(self.flavour)
+        stamp = self.objects / ".accel-config"
+        digest = _digest(wanted)
+        if _read(stamp) == digest and (self.objects / ".config").exists():
+            return
+        steps.extra()
+        self.objects.mkdir(parents=True, exist_ok=True)
+        fragment = self.objects / ".accel-fragments"
+        fragment.write_text(wanted)
+        steps.run(f"configuring the {self.flavour} kernel",
+                  self.make(f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"),
+                  self.log("config"), env=environment())
+        self._require_all(wanted)
+        stamp.write_text(digest)
+
+    def _require_all(self, wanted):
+        """Kconfig drops a symbol whose dependencies fail without a word; this doesn't."""
+        have = _symbols((self.objects / ".config").read_text())
+        missing = [f"{name}={value}" for name, value in _symbols(wanted).items()
+                   if have.get(name, "n") != value]
+        if missing:
+            raise Stop(f"the {self.flavour} kernel's configuration lacks {', '.join(missing)}. "
+                       f"A dependency fails: look for `config {missing[0][7:].split('=')[0]}` in "
+                       f"{paths.short(paths.TREE)}, and add what it depends on to "
+                       f"{paths.short(CONFIG)}. (If CONFIG_RUST is among them, run `make doctor`.)")
+
+    def build(self, steps):
+        """Compiles image and modules, and installs the modules where the initramfs takes them."""
+        steps.run(f"compiling the {self.flavour} kernel", self.make("bzImage", "modules"),
+                  self.log("build"), env=environment())
+        install = self.make("modules_install", f"INSTALL_MOD_PATH={self.modules}")
+        report.run_logged("installing modules", install, self.log("modules"), env=environment())
+
+    def release(self):
+        """The version string that names the module directory."""
+        return (self.objects / "include/config/kernel.release").read_text().strip()
+
+
+def environment():
+    """Environment of every kernel make call; without RUST_LIB_SRC, CONFIG_RUST would vanish."""
+    return {**tools.environment(), **REPRODUCIBLE}
+
+
+def _fragments(flavour):
+    return "".join((CONFIG / f"{name}.config").read_text() for name in FRAGMENTS[flavour])
+
+
+def _digest(wanted):
+    """Changes with the fragments and with the Kconfig files that the overlay brings."""
+    menus = sorted((paths.TREE / "drivers/accel").glob("*/Kconfig"))
+    menus += sorted((paths.TREE / "samples").glob("accel/Kconfig"))
+    digest = hashlib.sha256(wanted.encode())
+    for menu in menus:
+        digest.update(menu.read_bytes())
+    digest.update((paths.TREE / "drivers/Kconfig").read_bytes())
+    return digest.hexdigest()
+
+
+def _symbols(text):
+    """{CONFIG_X: value} of a configuration; the last line of a symbol counts."""
+    symbols = {}
+    for line in text.splitlines():
+        off = re.fullmatch(r"# (CONFIG_\w+) is not set", line)
+        on = re.fullmatch(r"(CONFIG_\w+)=(.*)", line)
+        if off:
+            symbols[off[1]] = "n"
+        elif on:
+            symbols[on[1]] = on[2]
+    return symbols
+
+
+def _read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
