@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What all accel tests share: finding the device, the core's ioctls as calls
+ * that return 0 or a negative errno, children, faults, descriptors in sockets.
+ */
+#ifndef ACCEL_UTIL_H
+#define ACCEL_UTIL_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <accel/accel.h>
+
+#include "../kselftest_harness.h"
+
+/* Emulated machine, checking kernel: only something that hangs takes longer. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 300
+
+#define ACCEL_CLASS "/sys/class/accelerator"
+#define ACCEL_DRIVER "accel_hisi_zip"
+#define ACCEL_PCI_DRIVER "/sys/bus/pci/drivers/" ACCEL_DRIVER
+
+#define ACCEL_MISSING \
+	"no /dev/accelN of " ACCEL_DRIVER " (%s): load it with 'modprobe " \
+	ACCEL_DRIVER "'; it needs the PCI device 19e5:a250 and an IOMMU with PASID and PRI"
+
+static inline const char *ret_name(long ret)
+{
+	return ret >= 0 ? "success" : strerrorname_np(-ret);
+}
+
+/* @call returns a negative errno, or something else; @rule says what must be. */
+#define __RET(check, expected, call, rule) \
+	do { \
+		long __got = (call); \
+		check((long)(expected), __got) \
+		{ \
+			TH_LOG("%s: expected %s, got %s (%ld)", rule, \
+			       ret_name(expected), ret_name(__got), __got); \
+		} \
+	} while (0)
+
+#define EXPECT_RET(expected, call, rule) __RET(EXPECT_EQ, expected, call, rule)
+#define ASSERT_RET(expected, call, rule) __RET(ASSERT_EQ, expected, call, rule)
+
+/* For calls that return something of use: a descriptor, a count. */
+#define ASSERT_WORKS(call, rule) \
+	do { \
+		long __got = (call); \
+		ASSERT_LE(0, __got) \
+		{ \
+			TH_LOG("%s: expected success, got %s", rule, ret_name(__got)); \
+		} \
+	} while (0)
+
+#define EXPECT_THAT(condition, rule) \
+	EXPECT_TRUE(condition) \
+	{ \
+		TH_LOG("expected: %s", rule); \
+	}
+
+#define ASSERT_THAT(condition, rule) \
+	ASSERT_TRUE(condition) \
+	{ \
+		TH_LOG("expected: %s", rule); \
+	}
+
+#define ASSERT_DEVICE(fd) \
+	ASSERT_LE(0, fd) \
+	{ \
+		TH_LOG(ACCEL_MISSING, ret_name(fd)); \
+	}
+
+/* Tells whoever judges the kernel's log what this program provokes in it. */
+static inline void expect_dmesg(const char *regex)
+{
+	printf("# expect-dmesg: %s\n", regex);
+	fflush(stdout);
+}
+
+static inline double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+/* --- Finding the device --- */
+
+static inline bool accel_driver_is_zip(const char *node)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *name;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), ACCEL_CLASS "/%s/device/driver", node);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = 0;
+	name = strrchr(target, '/');
+	return !strcmp(name ? name + 1 : target, ACCEL_DRIVER);
+}
+
+/* N of the /dev/accelN that the zip driver made, or -ENOENT. */
+static inline int accel_number(void)
+{
+	DIR *dir = opendir(ACCEL_CLASS);
+	int found = -ENOENT, number, end;
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while (found < 0 && (entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "accel%d%n", &number, &end) != 1 ||
+		    entry->d_name[end])
+			continue;
+		if (accel_driver_is_zip(entry->d_name))
+			found = number;
+	}
+	closedir(dir);
+	return found;
+}
+
+static inline int accel_open_number(const char *prefix, int number, int flags)
+{
+	char path[64];
+	int fd;
+
+	if (number < 0)
+		return number;
+	snprintf(path, sizeof(path), "/dev/%s%d", prefix, number);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static inline int accel_open(void)
+{
+	return accel_open_number("accel", accel_number(), O_RDWR);
+}
+
+static inline int accel_open_monitor(void)
+{
+	return accel_open_number("accel_monitor", accel_number(), O_RDONLY);
+}
+
+/* --- The core's ioctls --- */
+
+static inline int accel_ioctl(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+/* Returns the bytes that the kernel has to tell. */
+static inline int accel_info(int fd, __u32 query, void *data, __u32 room)
+{
+	struct accel_info info = {
+		.size = sizeof(info),
+		.query = query,
+		.data_size = room,
+		.data = (uintptr_t)data,
+	};
+	int ret = accel_ioctl(fd, ACCEL_INFO, &info);
+
+	return ret ? ret : (int)info.data_size;
+}
+
+static inline int accel_info_device(int fd, struct accel_info_device *device)
+{
+	return accel_info(fd, ACCEL_INFO_DEVICE, device, sizeof(*device));
+}
+
+static inline int accel_info_status(int fd, struct accel_info_status *status)
+{
+	return accel_info(fd, ACCEL_INFO_STATUS, status, sizeof(*status));
+}
+
+/* Queues that the device has now, or a negative errno. */
+static inline int accel_queues(int fd)
+{
+	struct accel_info_status status;
+	int ret = accel_info_status(fd, &status);
+
+	return ret < 0 ? ret : (int)status.queues;
+}
+
+static inline int accel_contexts(int fd)
+{
+	struct accel_info_status status;
+	int ret = accel_info_status(fd, &status);
+
+	return ret < 0 ? ret : (int)status.contexts;
+}
+
+static inline int accel_bind(int ctx, __u32 mode)
+{
+	struct accel_context_bind bind = { .size = sizeof(bind), .mode = mode };
+
+	return accel_ioctl(ctx, ACCEL_CONTEXT_BIND, &bind);
+}
+
+static inline int accel_bind_shared(int ctx)
+{
+	return accel_bind(ctx, ACCEL_MODE_SHARED);
+}
+
+/* An open and bound context. */
+static inline int accel_open_shared(void)
+{
+	int ctx = accel_open();
+	int ret;
+
+	if (ctx < 0)
+		return ctx;
+	ret = accel_bind_shared(ctx);
+	if (ret < 0) {
+		close(ctx);
+		return ret;
+	}
+	return ctx;
+}
+
+/* A queue of the driver's default kind; returns its descriptor. */
+static inline int accel_queue_create(int ctx, __u32 depth)
+{
+	struct accel_queue_create create = {
+		.size = sizeof(create),
+		.depth = depth,
+	};
+	int ret = accel_ioctl(ctx, ACCEL_QUEUE_CREATE, &create);
+
+	return ret ? ret : create.fd;
+}
+
+#define ACCEL_REGIONS_MAX 8
+
+/* Regions are put into @regions, which may be NULL; returns their number. */
+static inline int accel_queue_info(int queue, struct accel_queue_info *info,
+				   struct accel_region *regions)
+{
+	int ret;
+
+	*info = (struct accel_queue_info){
+		.size = sizeof(*info),
+		.region_count = regions ? ACCEL_REGIONS_MAX : 0,
+		.regions = (uintptr_t)regions,
+	};
+	ret = accel_ioctl(queue, ACCEL_QUEUE_INFO, info);
+	return ret ? ret : (int)info->region_count;
+}
+
+static inline int accel_region(int queue, __u32 kind, struct accel_region *out)
+{
+	struct accel_region regions[ACCEL_REGIONS_MAX] = {};
+	struct accel_queue_info info;
+	int i, count = accel_queue_info(queue, &info, regions);
+
+	for (i = 0; i < count && i < ACCEL_REGIONS_MAX; i++) {
+		if (regions[i].kind == kind) {
+			*out = regions[i];
+			return 0;
+		}
+	}
+	return count < 0 ? count : -ENOENT;
+}
+
+/* The address, or a negative errno in its place. */
+static inline void *accel_map(int queue, __u64 offset, size_t size, int prot)
+{
+	void *p = mmap(NULL, size, prot, MAP_SHARED, queue, offset);
+
+	return p == MAP_FAILED ? (void *)(intptr_t)-errno : p;
+}
+
+static inline int map_error(const void *p)
+{
+	intptr_t value = (intptr_t)p;
+
+	return value < 0 && value > -4096 ? (int)value : 0;
+}
+
+static inline void *accel_map_region(int queue, const struct accel_region *region)
+{
+	int prot = 0;
+
+	if (region->flags & ACCEL_REGION_READ)
+		prot |= PROT_READ;
+	if (region->flags & ACCEL_REGION_WRITE)
+		prot |= PROT_WRITE;
+	return accel_map(queue, region->offset, region->size, prot);
+}
+
+static inline short poll_now(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+/* --- Children --- */
+
+/* Waits for @pid; its exit code as a negative errno, or minus 1000 + signal. */
+static inline int child_result(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	if (WIFSIGNALED(status))
+		return -1000 - WTERMSIG(status);
+	return -WEXITSTATUS(status);
+}
+
+static inline pid_t child_start(int (*fn)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	fflush(stderr);
+	pid = fork();
+	if (!pid)
+		_exit(-fn(arg));
+	return pid;
+}
+
+/* What @fn, 0 or a negative errno, returns in an address space of its own. */
+static inline int in_child(int (*fn)(void *arg), void *arg)
+{
+	pid_t pid = child_start(fn, arg);
+
+	return pid < 0 ? -errno : child_result(pid);
+}
+
+/* --- Faults --- */
+
+static sigjmp_buf touch_return;
+
+static inline void touch_caught(int sig)
+{
+	siglongjmp(touch_return, sig);
+}
+
+static inline void touch_catch(void (*handler)(int))
+{
+	signal(SIGSEGV, handler);
+	signal(SIGBUS, handler);
+}
+
+/* 0, or the signal that reading at @p gave. */
+static inline int touch_read(const void *p)
+{
+	int sig;
+
+	touch_catch(touch_caught);
+	sig = sigsetjmp(touch_return, 1);
+	if (!sig)
+		(void)*(const volatile __u32 *)p;
+	touch_catch(SIG_DFL);
+	return sig;
+}
+
+/* 0, or the signal that writing the 64-bit word at @p gave. */
+static inline int touch_write(void *p, __u64 value)
+{
+	int sig;
+
+	touch_catch(touch_caught);
+	sig = sigsetjmp(touch_return, 1);
+	if (!sig)
+		*(volatile __u64 *)p = value;
+	touch_catch(SIG_DFL);
+	return sig;
+}
+
+#define EXPECT_TOUCH(expected, touch, rule) \
+	do { \
+		int __sig = (touch); \
+		EXPECT_EQ(expected, __sig) \
+		{ \
+			TH_LOG("%s: expected %s, got %s", rule, \
+			       (expected) ? strsignal(expected) : "no signal", \
+			       __sig ? strsignal(__sig) : "no signal"); \
+		} \
+	} while (0)
+
+/* --- Descriptors through sockets --- */
+
+union fd_message {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+static inline int send_fd(int sock, int fd)
+{
+	union fd_message control = {};
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) < 0 ? -errno : 0;
+}
+
+static inline int recv_fd(int sock)
+{
+	union fd_message control = {};
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -EPIPE;
+	if (control.header.cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+#endif /* ACCEL_UTIL_H */
