@@ -102,17 +102,20 @@ def toolchain():
     return Toolchain(suffix or "1", f"ccache {clang}" if which("ccache") else clang)
 
 
+def base_environment():
+    """The environment of builds that don't touch the kernel."""
+    return {**os.environ, "PATH": search_path(), "MAKEFLAGS": ""}
+
+
 def environment():
-    """The environment of all builds."""
+    """The environment of kernel builds."""
     library = rust_library()
     if library is None:
         raise Stop("the source of Rust's standard library that fits rustc is missing. "
                    "Run `make doctor`, which installs or names it.")
     return {
-        **os.environ,
-        "PATH": search_path(),
+        **base_environment(),
         "RUST_LIB_SRC": str(library),
         "CCACHE_DIR": str(paths.CACHE / "ccache"),
         "CCACHE_MAXSIZE": "10G",
-        "MAKEFLAGS": "",
     }
