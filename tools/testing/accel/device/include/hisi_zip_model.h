@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * C interface of the model of a HiSilicon ZIP engine (src/ffi.rs).
+ *
+ * All functions but hisi_zip_task_run() are called with one lock held.
+ */
+#ifndef HISI_ZIP_MODEL_H
+#define HISI_ZIP_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct HisiZipModel HisiZipModel;
+typedef struct HisiZipTask HisiZipTask;
+
+/* Results of data accesses and of page requests. */
+enum {
+    HISI_ZIP_DONE = 0,
+    HISI_ZIP_MISSING = 1,
+    HISI_ZIP_REFUSED = 2,
+    HISI_ZIP_SENT = 0,
+    HISI_ZIP_BUSY = 1,
+};
+
+/* What the model calls during hisi_zip_model_step(). */
+typedef struct HisiZipBus {
+    void *opaque;
+    /* Access by the function's own id; false if the IOMMU refuses. */
+    bool (*read)(void *opaque, uint64_t addr, void *buf, size_t len);
+    bool (*write)(void *opaque, uint64_t addr, const void *buf, size_t len);
+    /* Access under a PASID, within one page; DONE, MISSING or REFUSED. */
+    int (*read_data)(void *opaque, uint32_t pasid, uint64_t addr, void *buf,
+                     size_t len);
+    int (*write_data)(void *opaque, uint32_t pasid, uint64_t addr,
+                      const void *buf, size_t len);
+    /* SENT, BUSY or REFUSED; answered by hisi_zip_model_page_answer(). */
+    int (*request_page)(void *opaque, uint32_t pasid, uint64_t page, bool write,
+                        uint16_t group);
+    void (*interrupt)(void *opaque, unsigned vector);
+    /* Run it somewhere, then give it to hisi_zip_model_computed(). */
+    void (*compute)(void *opaque, HisiZipTask *task);
+} HisiZipBus;
+
+/* NULL if the revision or the number of queues is none that there is. */
+HisiZipModel *hisi_zip_model_new(uint8_t revision, uint16_t queues,
+                                 const char *stats);
+void hisi_zip_model_free(HisiZipModel *model);
+uint64_t hisi_zip_model_read(HisiZipModel *model, unsigned bar, uint64_t offset,
+                             unsigned size);
+void hisi_zip_model_write(HisiZipModel *model, unsigned bar, uint64_t offset,
+                          unsigned size, uint64_t value);
+/* Returns whether more can be done at once. */
+bool hisi_zip_model_step(HisiZipModel *model, const HisiZipBus *bus);
+void hisi_zip_model_page_answer(HisiZipModel *model, uint16_t group,
+                                bool granted);
+void hisi_zip_model_reset(HisiZipModel *model, bool function);
+void hisi_zip_model_set_bus_master(HisiZipModel *model, bool on);
+void hisi_zip_model_tick(HisiZipModel *model, uint64_t now_ms);
+void hisi_zip_task_run(HisiZipTask *task);
+/* Takes the task; model may be NULL. */
+void hisi_zip_model_computed(HisiZipModel *model, HisiZipTask *task);
+
+#endif

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device as a whole: what its registers and doorbells do.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+use crate::bus::Bus;
+use crate::engine::Task;
+use crate::event::EventQueue;
+use crate::mailbox::Mailbox;
+use crate::pri::PageRequests;
+use crate::queue::Queue;
+use crate::regs;
+use crate::regs::abnormal;
+use crate::regs::RegisterFile;
+use crate::stats::Stats;
+
+/// Revision with a doorbell page for each queue.
+pub const REVISION_ISOLATED: u8 = 0x30;
+/// Revision with one doorbell page for all queues.
+pub const REVISION_SHARED: u8 = 0x21;
+
+/// How many queues a device may have.
+pub const QUEUES: RangeInclusive<u16> = 2..=1024;
+
+const VECTOR_EQ: u8 = 0;
+const VECTOR_AEQ: u8 = 1;
+const VECTOR_ABNORMAL: u8 = 3;
+
+/// What kind of device it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// PCI revision: [`REVISION_ISOLATED`] or [`REVISION_SHARED`].
+    pub revision: u8,
+    /// Number of queues, one of [`QUEUES`].
+    pub queues: u16,
+}
+
+impl Config {
+    /// Whether each queue has a doorbell page of its own.
+    pub fn is_isolated(&self) -> bool {
+        self.revision >= REVISION_ISOLATED
+    }
+}
+
+/// A register region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// Registers, mailbox, shared doorbells.
+    Registers,
+    /// A doorbell page for each queue.
+    Doorbells,
+}
+
+/// Where a reset comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetKind {
+    /// The driver asked for it: a function-level reset.
+    Function,
+    /// The machine starts anew.
+    Machine,
+}
+
+/// The device.
+pub struct Device {
+    pub(crate) config: Config,
+    pub(crate) regs: RegisterFile,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) tables: [u64; 2],
+    /// First queue of the function and how many there are.
+    pub(crate) range: Option<(u16, u16)>,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) eq: EventQueue,
+    pub(crate) aeq: EventQueue,
+    pub(crate) requests: PageRequests,
+    pub(crate) stats: Stats,
+    /// Queues that may be able to go on.
+    pub(crate) line: VecDeque<u16>,
+    pub(crate) next_job: u64,
+    pub(crate) computing: usize,
+    pub(crate) bus_master: bool,
+    abnormal: bool,
+}
+
+impl Device {
+    /// A device after power-on.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            regs: RegisterFile::new(config.queues, config.is_isolated()),
+            mailbox: Mailbox::default(),
+            tables: [0; 2],
+            range: None,
+            queues: (0..config.queues).map(|_| Queue::default()).collect(),
+            eq: EventQueue::new(VECTOR_EQ),
+            aeq: EventQueue::new(VECTOR_AEQ),
+            requests: PageRequests::default(),
+            stats: Stats::default(),
+            line: VecDeque::new(),
+            next_job: 0,
+            computing: 0,
+            bus_master: false,
+            abnormal: false,
+        }
+    }
+
+    /// Counters and violations.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Resets everything but the counters.
+    pub fn reset(&mut self, kind: ResetKind) {
+        if kind == ResetKind::Function {
+            self.refuse_work("a function-level reset came");
+        }
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.resets += 1;
+        // Jobs are numbered on, so that a computation of before the reset matches none; so are page
+        // requests, for the sake of late answers.
+        let (next_job, computing) = (self.next_job, self.computing);
+        let mut requests = std::mem::take(&mut self.requests);
+        requests.clear();
+        *self = Self {
+            stats,
+            next_job,
+            computing,
+            requests,
+            ..Self::new(self.config)
+        };
+    }
+
+    /// Bus mastering was switched on or off.
+    pub fn set_bus_master(&mut self, on: bool) {
+        if self.bus_master && !on {
+            self.refuse_work("bus mastering was switched off");
+        }
+        self.bus_master = on;
+    }
+
+    /// Sets the clock, in milliseconds.
+    ///
+    /// To be called now and then: late page requests are given up, and waiting queues try again.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.requests.set_time(now_ms);
+        for late in self.requests.expired() {
+            self.page_answered(late, false);
+        }
+        for number in 0..self.config.queues {
+            if self.queues[usize::from(number)].has_work() {
+                self.stand_in_line(number);
+            }
+        }
+    }
+
+    /// Takes the answer to the page request of `group`.
+    pub fn page_answer(&mut self, group: u16, granted: bool) {
+        if let Some(asked) = self.requests.answer(group) {
+            self.page_answered(asked, granted);
+        }
+    }
+
+    fn page_answered(&mut self, asked: crate::pri::Asked, granted: bool) {
+        self.stats.page_refusals += u64::from(!granted);
+        let queue = &mut self.queues[usize::from(asked.queue)];
+        if let Some(job) = queue.job.as_mut().filter(|job| job.id == asked.job) {
+            job.page_answer(asked.page, granted);
+        }
+        self.stand_in_line(asked.queue);
+        self.wake_waiting();
+    }
+
+    /// There is room for page requests again: whoever waited for that goes on.
+    fn wake_waiting(&mut self) {
+        for number in 0..self.config.queues {
+            if self.queues[usize::from(number)].job.is_some() {
+                self.stand_in_line(number);
+            }
+        }
+    }
+
+    /// Takes back a task that was given to [`Bus::compute`].
+    pub fn computed(&mut self, task: Task) {
+        self.computing -= 1;
+        let Some(queue) = self.queues.get_mut(usize::from(task.queue)) else {
+            return;
+        };
+        let Some(job) = queue.job.as_mut().filter(|job| job.id == task.job) else {
+            return;
+        };
+        if let Some(part) = task.part {
+            queue.streams.put(part.id, part.stream);
+        }
+        if let Some(outcome) = task.outcome {
+            job.computed(outcome);
+        }
+        self.stand_in_line(task.queue);
+        self.wake_entries();
+    }
+
+    /// An engine is free again: whoever has entries goes on.
+    fn wake_entries(&mut self) {
+        for number in 0..self.config.queues {
+            if self.queues[usize::from(number)].has_work() {
+                self.stand_in_line(number);
+            }
+        }
+    }
+
+    /// Does what can be done. Returns whether more can be done at once.
+    pub fn step(&mut self, bus: &mut dyn Bus) -> bool {
+        self.run_mailbox(bus);
+        self.take_turns(bus);
+        self.finish_stops();
+        self.flush_events(bus);
+        !self.line.is_empty()
+    }
+
+    fn flush_events(&mut self, bus: &mut dyn Bus) {
+        if self.bus_master {
+            for (name, queue) in [("EQ", &mut self.eq), ("AEQ", &mut self.aeq)] {
+                match queue.flush(bus) {
+                    Ok(interrupted) => self.stats.interrupts += u64::from(interrupted),
+                    Err(_) => {
+                        queue.stop();
+                        self.stats
+                            .violation(format!("the IOMMU does not map the {name}"));
+                    }
+                }
+            }
+        }
+        if std::mem::take(&mut self.abnormal) {
+            bus.interrupt(VECTOR_ABNORMAL);
+            self.stats.interrupts += 1;
+        }
+    }
+
+    /// Reads `size` (4 or 8) bytes at `offset` of `bar`.
+    pub fn read(&self, bar: Bar, offset: u64, size: u8) -> u64 {
+        if bar == Bar::Doorbells || offset % 4 != 0 {
+            return 0;
+        }
+        let low = u64::from(self.read_register(offset));
+        match size {
+            8 => low | u64::from(self.read_register(offset + 4)) << 32,
+            _ => low,
+        }
+    }
+
+    fn read_register(&self, offset: u64) -> u32 {
+        const ALL_RETURNED: u32 = 3;
+        match offset {
+            regs::MAILBOX..regs::MAILBOX_END => {
+                self.mailbox.read((offset - regs::MAILBOX) as usize / 4)
+            }
+            regs::MASTER_RETURN if self.is_shut() && self.requests.is_empty() => ALL_RETURNED,
+            regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
+            _ => self
+                .read_abnormal(offset)
+                .unwrap_or_else(|| self.regs.get(offset)),
+        }
+    }
+
+    fn read_abnormal(&self, offset: u64) -> Option<u32> {
+        let base = abnormal_group(offset)?;
+        (offset - base == abnormal::STATUS).then(|| self.regs.abnormal_status(base))
+    }
+
+    /// Writes `size` (4 or 8) bytes at `offset` of `bar`. [`Self::step`] is due afterwards.
+    pub fn write(&mut self, bar: Bar, offset: u64, size: u8, value: u64) {
+        let halves = [value as u32, (value >> 32) as u32];
+        let words = &halves[..if size == 8 { 2 } else { 1 }];
+        match (bar, offset) {
+            (_, offset) if offset % 4 != 0 => {}
+            (Bar::Doorbells, _) => self.doorbell_page(offset, size, value),
+            (_, regs::DOORBELL_QUEUE) => {
+                let works = size == 8 && !self.config.is_isolated();
+                self.queue_doorbell(works, value);
+            }
+            (_, regs::DOORBELL_EVENT) => self.event_doorbell(value),
+            (_, regs::MAILBOX..regs::MAILBOX_END) => {
+                let index = (offset - regs::MAILBOX) as usize / 4;
+                let fits = words.len().min(4 - index);
+                self.stats.mailboxes += u64::from(self.mailbox.write(index, &words[..fits]));
+            }
+            _ => {
+                for (word, value) in words.iter().enumerate() {
+                    self.write_register(offset + word as u64 * 4, *value);
+                }
+            }
+        }
+    }
+
+    fn write_register(&mut self, offset: u64, value: u32) {
+        if let Some(base) = abnormal_group(offset) {
+            self.abnormal |= self.regs.set_abnormal(base, offset, value);
+            return;
+        }
+        self.regs.set(offset, value);
+        match offset {
+            regs::EQ_INT_MASK => self.eq.set_masked(value & 1 != 0),
+            regs::AEQ_INT_MASK => self.aeq.set_masked(value & 1 != 0),
+            regs::MEM_INIT if value & 1 != 0 => self.forget_contexts(),
+            regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
+            regs::MASTER_CTRL => self.wake_entries(),
+            _ => {}
+        }
+    }
+
+    fn forget_contexts(&mut self) {
+        self.set_range(None);
+        self.eq.stop();
+        self.aeq.stop();
+        self.tables = [0; 2];
+    }
+
+    fn configure_range(&mut self) {
+        const SQ: u32 = 0;
+        let writes = self.regs.get(regs::VFT_OP) & 1 == 0;
+        let own = self.regs.get(regs::VFT_FUNCTION) & 0x3f == 0;
+        if writes && own && self.regs.get(regs::VFT_TYPE) == SQ {
+            self.set_range(self.regs.queue_range());
+        }
+        self.regs.set(regs::VFT_READY, 1);
+    }
+
+    /// Gives the function the queues of `range` and takes all others from it.
+    fn set_range(&mut self, range: Option<(u16, u16)>) {
+        self.range = range;
+        for number in 0..self.config.queues {
+            if self.in_range(number) {
+                continue;
+            }
+            if self.queues[usize::from(number)].has_work() {
+                self.stats.violation(format!(
+                    "queue {number}: taken from the function while it had work under way"
+                ));
+            }
+            self.queues[usize::from(number)].stop();
+        }
+    }
+
+    /// Whether queue `number` is one of the function's.
+    pub(crate) fn in_range(&self, number: u16) -> bool {
+        number < self.config.queues
+            && self.range.is_some_and(|(first, count)| {
+                (first..first.saturating_add(count)).contains(&number)
+            })
+    }
+
+    /// Whether the driver forbade all DMA.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.regs.get(regs::MASTER_CTRL) & 1 != 0
+    }
+
+    /// Queues that still need memory lose it, and their work with it.
+    fn refuse_work(&mut self, why: &str) {
+        for (number, queue) in self.queues.iter_mut().enumerate() {
+            if queue.has_work() {
+                self.stats
+                    .violation(format!("queue {number}: {why} while it had work under way"));
+                queue.stop();
+            }
+        }
+    }
+
+    /// Queue `number` may be able to go on.
+    pub(crate) fn stand_in_line(&mut self, number: u16) {
+        let queue = &mut self.queues[usize::from(number)];
+        if !queue.in_line {
+            queue.in_line = true;
+            self.line.push_back(number);
+        }
+    }
+
+    fn doorbell_page(&mut self, offset: u64, size: u8, value: u64) {
+        let own_page = offset / regs::DOORBELL_STRIDE == value & 0xfff;
+        let place = offset % regs::DOORBELL_STRIDE == regs::DOORBELL_QUEUE;
+        self.queue_doorbell(size == 8 && own_page && place, value);
+    }
+
+    /// An SQ or CQ doorbell; it does nothing unless it `works`.
+    fn queue_doorbell(&mut self, works: bool, value: u64) {
+        let number = (value & 0xfff) as u16;
+        let index = (value >> 32) as u16;
+        let arms = value >> 48 & 1 != 0;
+        let done = works
+            && self.in_range(number)
+            && match value >> 12 & 0xf {
+                0 => self.sq_doorbell(number, index),
+                1 => self.cq_doorbell(number, index, arms),
+                _ => false,
+            };
+        self.stats.doorbells_dropped += u64::from(!done);
+    }
+
+    fn sq_doorbell(&mut self, number: u16, tail: u16) -> bool {
+        let sq = self.queues[usize::from(number)].sq.as_mut();
+        let done = sq.is_some_and(|sq| sq.submit(tail));
+        if done {
+            self.stand_in_line(number);
+        }
+        done
+    }
+
+    fn cq_doorbell(&mut self, number: u16, head: u16, arms: bool) -> bool {
+        let Some(cq) = self.queues[usize::from(number)].cq.as_mut() else {
+            return false;
+        };
+        if !cq.ring.consume(head) {
+            return false;
+        }
+        cq.armed = arms && cq.ring.is_empty();
+        if arms && !cq.ring.is_empty() {
+            self.eq.post(u32::from(number));
+        }
+        true
+    }
+
+    fn event_doorbell(&mut self, value: u64) {
+        let index = (value >> 32) as u16;
+        let done = match value >> 12 & 0xf {
+            2 => self.eq.consume(index),
+            3 => self.aeq.consume(index),
+            _ => false,
+        };
+        self.stats.doorbells_dropped += u64::from(!done);
+    }
+}
+
+/// Base of the abnormal interrupt registers that `offset` is one of.
+fn abnormal_group(offset: u64) -> Option<u64> {
+    [regs::QM_ABNORMAL, regs::ZIP_ABNORMAL]
+        .into_iter()
+        .find(|base| (*base..=base + abnormal::SET).contains(&offset))
+}

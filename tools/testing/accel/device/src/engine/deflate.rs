@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests that are a whole stream each.
+
+use flate2::Compress;
+use flate2::Decompress;
+use flate2::FlushCompress;
+use flate2::FlushDecompress;
+use flate2::Status as Flate;
+
+use super::checksum::Checksum;
+use super::length;
+use super::level;
+use super::trailer;
+use super::Outcome;
+use super::Request;
+use crate::context::Direction;
+use crate::sqe::Report;
+use crate::sqe::Status;
+
+/// The library reports the end of a stream only if a byte of its buffer stays free.
+const SLACK: usize = 1;
+
+/// Performs a request that is a whole stream.
+pub fn whole(request: &Request) -> Outcome {
+    let result = match request.direction {
+        Direction::Compress => compress(request),
+        Direction::Decompress => decompress(request),
+    };
+    result.unwrap_or_else(Outcome::failure)
+}
+
+fn compress(request: &Request) -> Result<Outcome, Status> {
+    let tail = trailer::size(request.algorithm);
+    let room = request.room.checked_sub(tail).ok_or(Status::NoRoom)?;
+    let mut output = vec![0; room + SLACK];
+    let mut deflate = Compress::new(level(request.fast), false);
+    match deflate.compress(&request.input, &mut output, FlushCompress::Finish) {
+        Ok(Flate::StreamEnd) if deflate.total_out() <= room as u64 => {}
+        _ => return Err(Status::NoRoom),
+    }
+    output.truncate(deflate.total_out() as usize);
+
+    let mut checksum = Checksum::new(request.algorithm);
+    checksum.update(&request.input);
+    output.extend(trailer::bytes(request.algorithm, &checksum));
+    let grew = output.len() > request.input.len();
+    let report = Report {
+        status: if grew { Status::Grew } else { Status::Ok },
+        consumed: length(request.input.len()),
+        produced: length(output.len()),
+        compressed: length(output.len()),
+        plain_length: checksum.length(),
+        checksum: checksum.value(),
+        more: false,
+    };
+    Ok(Outcome { report, output })
+}
+
+fn decompress(request: &Request) -> Result<Outcome, Status> {
+    let mut output = vec![0; request.room];
+    let mut inflate = Decompress::new(false);
+    match inflate.decompress(&request.input, &mut output, FlushDecompress::Finish) {
+        Ok(Flate::StreamEnd) => {}
+        Ok(_) => return Err(stopped_short(request, &inflate)),
+        Err(_) => return Err(Status::Corrupt),
+    }
+    output.truncate(inflate.total_out() as usize);
+
+    let mut checksum = Checksum::new(request.algorithm);
+    checksum.update(&output);
+    let body = inflate.total_in() as usize;
+    let consumed = body + trailer::size(request.algorithm);
+    let found = request
+        .input
+        .get(body..consumed)
+        .ok_or(Status::Incomplete)?;
+    if found != trailer::bytes(request.algorithm, &checksum) {
+        return Err(Status::BadChecksum);
+    }
+    let report = Report {
+        status: Status::Ok,
+        consumed: length(consumed),
+        produced: length(output.len()),
+        compressed: length(consumed),
+        plain_length: checksum.length(),
+        checksum: checksum.value(),
+        more: false,
+    };
+    Ok(Outcome { report, output })
+}
+
+/// The stream did not end: is it the input or the room that came to an end before it?
+fn stopped_short(request: &Request, inflate: &Decompress) -> Status {
+    if (inflate.total_out() as usize) < request.room {
+        Status::Incomplete
+    } else {
+        Status::NoRoom
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqe::Algorithm;
+
+    fn run(direction: Direction, algorithm: Algorithm, input: &[u8], room: usize) -> Outcome {
+        whole(&Request {
+            direction,
+            algorithm,
+            input: input.to_vec(),
+            room,
+            fast: false,
+        })
+    }
+
+    const ALL: [Algorithm; 3] = [Algorithm::Deflate, Algorithm::Zlib, Algorithm::Gzip];
+
+    fn text(length: usize) -> Vec<u8> {
+        (0..length)
+            .map(|i| b"the quick brown fox "[i % 20] ^ (i / 997) as u8)
+            .collect()
+    }
+
+    #[test]
+    fn round_trips() {
+        for algorithm in ALL {
+            for size in [1, 2, 19, 4096, 1 << 20] {
+                let plain = text(size);
+                let packed = run(Direction::Compress, algorithm, &plain, 2 * size + 64);
+                assert!(packed.report.status.is_success());
+                assert_eq!(packed.report.produced as usize, packed.output.len());
+                assert_eq!(packed.report.consumed as usize, size);
+
+                let mut input = packed.output.clone();
+                input.extend(b"and what follows");
+                let back = run(Direction::Decompress, algorithm, &input, size);
+                assert_eq!(back.report.status, Status::Ok);
+                assert_eq!(back.output, plain);
+                assert_eq!(back.report.consumed, packed.report.produced);
+                assert_eq!(back.report.checksum, packed.report.checksum);
+                assert_eq!(back.report.plain_length as usize, size);
+            }
+        }
+    }
+
+    #[test]
+    fn an_independent_reader_agrees() {
+        use std::io::Read;
+        let plain = text(100_000);
+        let mut gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec();
+        gzip.extend(run(Direction::Compress, Algorithm::Gzip, &plain, 200_000).output);
+        let mut zlib = b"\x78\x9c".to_vec();
+        zlib.extend(run(Direction::Compress, Algorithm::Zlib, &plain, 200_000).output);
+
+        let mut back = Vec::new();
+        flate2::read::GzDecoder::new(&gzip[..])
+            .read_to_end(&mut back)
+            .unwrap();
+        assert_eq!(back, plain);
+        back.clear();
+        flate2::read::ZlibDecoder::new(&zlib[..])
+            .read_to_end(&mut back)
+            .unwrap();
+        assert_eq!(back, plain);
+    }
+
+    #[test]
+    fn failures() {
+        let plain = text(5000);
+        let packed = run(Direction::Compress, Algorithm::Gzip, &plain, 10_000).output;
+        let size = packed.len();
+        let mut bad_sum = packed.clone();
+        bad_sum[size - 8] ^= 1;
+        let mut bad_length = packed.clone();
+        bad_length[size - 1] ^= 1;
+        let mut corrupt = packed.clone();
+        corrupt[0] = 0x07;
+
+        use Direction::*;
+        let table: [(&str, Direction, &[u8], usize, Status); 9] = [
+            ("compress, no room", Compress, &plain, 40, Status::NoRoom),
+            (
+                "compress, no room for the trailer",
+                Compress,
+                &plain,
+                size - 1,
+                Status::NoRoom,
+            ),
+            (
+                "compress, less than a trailer",
+                Compress,
+                &plain,
+                3,
+                Status::NoRoom,
+            ),
+            (
+                "decompress, no room",
+                Decompress,
+                &packed,
+                4999,
+                Status::NoRoom,
+            ),
+            ("checksum", Decompress, &bad_sum, 5000, Status::BadChecksum),
+            ("length", Decompress, &bad_length, 5000, Status::BadChecksum),
+            ("corrupt", Decompress, &corrupt, 5000, Status::Corrupt),
+            (
+                "cut in the data",
+                Decompress,
+                &packed[..size / 2],
+                5000,
+                Status::Incomplete,
+            ),
+            (
+                "cut in the trailer",
+                Decompress,
+                &packed[..size - 1],
+                5000,
+                Status::Incomplete,
+            ),
+        ];
+        for (name, direction, input, room, status) in table {
+            let outcome = run(direction, Algorithm::Gzip, input, room);
+            assert_eq!(outcome.report, Report::failure(status), "{name}");
+            assert!(outcome.output.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn exact_room_suffices() {
+        let plain = text(5000);
+        for algorithm in ALL {
+            let packed = run(Direction::Compress, algorithm, &plain, 10_000).output;
+            let again = run(Direction::Compress, algorithm, &plain, packed.len());
+            assert_eq!(again.report.status, Status::Ok);
+            assert_eq!(again.output, packed);
+        }
+    }
+
+    #[test]
+    fn noise_grows_and_says_so() {
+        let mut state = 1u32;
+        let noise: Vec<u8> = (0..10_000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        let packed = run(Direction::Compress, Algorithm::Deflate, &noise, 20_000);
+        assert_eq!(packed.report.status, Status::Grew);
+        assert_eq!(
+            run(
+                Direction::Decompress,
+                Algorithm::Deflate,
+                &packed.output,
+                10_000
+            )
+            .output,
+            noise
+        );
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The compression itself: work that needs neither the guest's memory nor the device.
+
+mod checksum;
+mod deflate;
+mod stream;
+mod trailer;
+
+use crate::context::Direction;
+use crate::sqe::Algorithm;
+use crate::sqe::Report;
+use crate::sqe::Status;
+
+pub use stream::Stream;
+
+/// What is to be done to which data.
+pub struct Request {
+    /// Which way.
+    pub direction: Direction,
+    /// Container of the deflate stream.
+    pub algorithm: Algorithm,
+    /// The input.
+    pub input: Vec<u8>,
+    /// Bytes of room for the output.
+    pub room: usize,
+    /// Prefer speed to size.
+    pub fast: bool,
+}
+
+/// The result of a request.
+pub struct Outcome {
+    /// What the entry will say.
+    pub report: Report,
+    /// The output; empty on failure.
+    pub output: Vec<u8>,
+}
+
+impl Outcome {
+    /// A request that came to nothing.
+    pub fn failure(status: Status) -> Self {
+        Self {
+            report: Report::failure(status),
+            output: Vec::new(),
+        }
+    }
+}
+
+/// The stream that a request is part of.
+pub struct StreamPart {
+    /// Identifies the stream among those of its queue.
+    pub id: u64,
+    /// Its state.
+    pub stream: Box<Stream>,
+    /// Whether this is its last input.
+    pub last: bool,
+}
+
+/// A request on its way through an engine.
+pub struct Task {
+    /// Queue that the job came from.
+    pub queue: u16,
+    /// Job of that queue.
+    pub job: u64,
+    /// The request.
+    pub request: Request,
+    /// The stream that it is part of, if any.
+    pub part: Option<StreamPart>,
+    /// The result, once [`Self::run`] has been called.
+    pub outcome: Option<Outcome>,
+}
+
+impl Task {
+    /// Does the work. May take a while; needs nothing but the task.
+    pub fn run(&mut self) {
+        let request = &self.request;
+        self.outcome = Some(match &mut self.part {
+            Some(part) => part.stream.advance(&request.input, request.room, part.last),
+            None => deflate::whole(request),
+        });
+    }
+}
+
+/// Compression levels: the real engine is about as tight as the lower ones of zlib.
+fn level(fast: bool) -> flate2::Compression {
+    flate2::Compression::new(if fast { 1 } else { 3 })
+}
+
+/// Lengths in entries have 32 bits and are limited to 8 MiB, trailer included.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

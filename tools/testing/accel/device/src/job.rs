@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One job on its way from its entry to its report.
+
+use crate::context::Direction;
+use crate::engine::Outcome;
+use crate::engine::Request;
+use crate::engine::Stream;
+use crate::engine::StreamPart;
+use crate::engine::Task;
+use crate::queue::Streams;
+use crate::sqe::Algorithm;
+use crate::sqe::Report;
+use crate::sqe::Sqe;
+use crate::sqe::Status;
+use crate::sqe::MAX_LENGTH;
+use crate::transfer::Progress;
+use crate::transfer::Transfer;
+use crate::transfer::Turn;
+
+/// What the stream context holds: this, and the stream's id.
+const CONTEXT_MAGIC: [u8; 8] = *b"hisi-zip";
+/// Bytes of the stream context that the device uses.
+const CONTEXT_SIZE: usize = 16;
+
+/// What the queue that a job belongs to is configured for.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Address space of the data, if not the function's own.
+    pub pasid: Option<u32>,
+    /// Which way, if the queue's type is known.
+    pub direction: Option<Direction>,
+    /// Prefer speed to size.
+    pub fast: bool,
+}
+
+enum Stage {
+    NewContext(Transfer),
+    OldContext(Transfer),
+    Input(Transfer, Option<Box<StreamRef>>),
+    Computing,
+    Output(Transfer, Report),
+    Done(Report),
+}
+
+/// The stream of a job, taken out of its queue's.
+struct StreamRef {
+    id: u64,
+    stream: Box<Stream>,
+}
+
+/// What a job needs next.
+pub enum Next {
+    /// Another turn.
+    Turn,
+    /// The answer to a page request, or the end of the computation.
+    Wait,
+    /// A run of this task, and [`Job::computed`].
+    Compute(Box<Task>),
+    /// Nothing: it is over.
+    Done(Report),
+}
+
+/// A job that was begun.
+pub struct Job {
+    /// Number of the job, unique over the life of the device.
+    pub id: u64,
+    /// Index of its entry.
+    pub index: u16,
+    /// Its entry.
+    pub sqe: Sqe,
+    setting: Setting,
+    stage: Stage,
+}
+
+impl Job {
+    /// Begins the job that `sqe`, entry `index` of its queue, asks for.
+    pub fn begin(id: u64, index: u16, sqe: Sqe, setting: Setting) -> Self {
+        let stage = match check(&sqe, setting) {
+            Err(status) => Stage::Done(Report::failure(status)),
+            Ok(()) if !sqe.is_stream() => Stage::Input(input_of(&sqe, setting), None),
+            Ok(()) if sqe.is_new_stream() => {
+                let mut context = CONTEXT_MAGIC.to_vec();
+                context.extend(id.to_le_bytes());
+                Stage::NewContext(Transfer::deliver(
+                    setting.pasid,
+                    sqe.stream_context(),
+                    context,
+                ))
+            }
+            Ok(()) => Stage::OldContext(Transfer::fetch(
+                setting.pasid,
+                sqe.stream_context(),
+                CONTEXT_SIZE,
+            )),
+        };
+        Self {
+            id,
+            index,
+            sqe,
+            setting,
+            stage,
+        }
+    }
+
+    /// Goes on as far as it goes.
+    pub fn advance(&mut self, turn: &mut Turn<'_>, streams: &mut Streams) -> Next {
+        loop {
+            let (progress, fault) = match &mut self.stage {
+                Stage::NewContext(transfer) | Stage::OldContext(transfer) => {
+                    (transfer.advance(turn), Status::ContextFault)
+                }
+                Stage::Input(transfer, _) => (transfer.advance(turn), Status::InputFault),
+                Stage::Output(transfer, _) => (transfer.advance(turn), Status::OutputFault),
+                Stage::Computing => return Next::Wait,
+                Stage::Done(report) => return Next::Done(*report),
+            };
+            match progress {
+                Progress::TurnOver => return Next::Turn,
+                Progress::Waiting => return Next::Wait,
+                Progress::Fault => self.fail(fault, streams),
+                Progress::Done => {
+                    if let Some(task) = self.transferred(turn.queue, streams) {
+                        return Next::Compute(task);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes the answer to the request for page number `page` of the transfer under way.
+    pub fn page_answer(&mut self, page: usize, granted: bool) {
+        match &mut self.stage {
+            Stage::NewContext(transfer)
+            | Stage::OldContext(transfer)
+            | Stage::Input(transfer, _)
+            | Stage::Output(transfer, _) => transfer.answer(page, granted),
+            Stage::Computing | Stage::Done(_) => {}
+        }
+    }
+
+    /// Takes what the computation gave.
+    pub fn computed(&mut self, outcome: Outcome) {
+        let Outcome { report, output } = outcome;
+        self.stage = if output.is_empty() {
+            Stage::Done(report)
+        } else {
+            let transfer = Transfer::deliver(self.setting.pasid, self.sqe.output(), output);
+            Stage::Output(transfer, report)
+        };
+    }
+
+    fn fail(&mut self, status: Status, streams: &mut Streams) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Done(Report::failure(status)));
+        if let Stage::Input(_, Some(part)) = stage {
+            streams.put(part.id, part.stream);
+        }
+    }
+
+    /// Goes from a stage whose transfer is done to the next one.
+    fn transferred(&mut self, queue: u16, streams: &mut Streams) -> Option<Box<Task>> {
+        match std::mem::replace(&mut self.stage, Stage::Computing) {
+            Stage::NewContext(_) => self.begin_stream(),
+            Stage::OldContext(transfer) => self.resume_stream(&transfer.into_data(), streams),
+            Stage::Output(_, report) => self.stage = Stage::Done(report),
+            Stage::Input(transfer, part) => return self.task(queue, transfer.into_data(), part),
+            stage @ (Stage::Computing | Stage::Done(_)) => self.stage = stage,
+        }
+        None
+    }
+
+    fn begin_stream(&mut self) {
+        self.stage = match self.method() {
+            Ok((direction, algorithm)) => {
+                let stream = Box::new(Stream::new(direction, algorithm, self.setting.fast));
+                let part = Box::new(StreamRef {
+                    id: self.id,
+                    stream,
+                });
+                Stage::Input(input_of(&self.sqe, self.setting), Some(part))
+            }
+            Err(status) => Stage::Done(Report::failure(status)),
+        };
+    }
+
+    fn resume_stream(&mut self, context: &[u8], streams: &mut Streams) {
+        let (magic, id) = context.split_at(CONTEXT_MAGIC.len());
+        let id = id.try_into().map(u64::from_le_bytes).unwrap_or(0);
+        let found = if magic == CONTEXT_MAGIC {
+            streams.take(id)
+        } else {
+            None
+        };
+        let method = self.method();
+        self.stage = match found {
+            Some(stream) if method == Ok((stream.direction(), stream.algorithm())) => {
+                let part = Box::new(StreamRef { id, stream });
+                Stage::Input(input_of(&self.sqe, self.setting), Some(part))
+            }
+            Some(stream) => {
+                streams.put(id, stream);
+                Stage::Done(Report::failure(Status::NoStream))
+            }
+            None => Stage::Done(Report::failure(Status::NoStream)),
+        };
+    }
+
+    fn task(
+        &mut self,
+        queue: u16,
+        input: Vec<u8>,
+        part: Option<Box<StreamRef>>,
+    ) -> Option<Box<Task>> {
+        let (direction, algorithm) = match self.method() {
+            Ok(method) => method,
+            Err(status) => {
+                self.stage = Stage::Done(Report::failure(status));
+                return None;
+            }
+        };
+        let last = self.sqe.is_last();
+        Some(Box::new(Task {
+            queue,
+            job: self.id,
+            request: Request {
+                direction,
+                algorithm,
+                input,
+                room: self.sqe.room() as usize,
+                fast: self.setting.fast,
+            },
+            part: part.map(|part| StreamPart {
+                id: part.id,
+                stream: part.stream,
+                last,
+            }),
+            outcome: None,
+        }))
+    }
+
+    fn method(&self) -> Result<(Direction, Algorithm), Status> {
+        self.setting
+            .direction
+            .zip(self.sqe.algorithm())
+            .ok_or(Status::BadAlgorithm)
+    }
+}
+
+fn input_of(sqe: &Sqe, setting: Setting) -> Transfer {
+    Transfer::fetch(setting.pasid, sqe.input(), sqe.input_length() as usize)
+}
+
+fn check(sqe: &Sqe, setting: Setting) -> Result<(), Status> {
+    if sqe.algorithm().is_none() || setting.direction.is_none() {
+        return Err(Status::BadAlgorithm);
+    }
+    if !sqe.is_flat() {
+        return Err(Status::BadBuffer);
+    }
+    let (input, room) = (sqe.input_length(), sqe.room());
+    let input_missing = input == 0 && !sqe.is_stream();
+    if input_missing || room == 0 || input > MAX_LENGTH || room > MAX_LENGTH {
+        return Err(Status::BadLength);
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A queue: its SQ, its CQ, the job under way and the streams.
+
+use std::collections::VecDeque;
+
+use crate::context;
+use crate::context::Cqc;
+use crate::context::Raw;
+use crate::context::Sqc;
+use crate::engine::Stream;
+use crate::job::Job;
+use crate::ring::Ring;
+use crate::sqe::CQE_SIZE;
+
+/// Most streams of one queue.
+const MAX_STREAMS: usize = 16;
+
+/// The streams of a queue that no job is working at.
+#[derive(Default)]
+pub struct Streams {
+    list: VecDeque<(u64, Box<Stream>)>,
+}
+
+impl Streams {
+    /// Takes stream `id` out.
+    pub fn take(&mut self, id: u64) -> Option<Box<Stream>> {
+        let at = self.list.iter().position(|(other, _)| *other == id)?;
+        self.list.remove(at).map(|(_, stream)| stream)
+    }
+
+    /// Puts stream `id` in, at the cost of the one that was longest unused if there are too many.
+    pub fn put(&mut self, id: u64, stream: Box<Stream>) {
+        if self.list.len() == MAX_STREAMS {
+            self.list.pop_front();
+        }
+        self.list.push_back((id, stream));
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+    }
+}
+
+/// The submission side of a queue that works.
+pub struct Sq {
+    /// Its context.
+    pub sqc: Sqc,
+    /// Entry that is taken next.
+    pub head: u16,
+    /// First entry that was not submitted.
+    pub tail: u16,
+    /// Flips whenever the tail begins anew at entry 0.
+    pub wrapped: bool,
+    /// No more entries are to be taken.
+    pub stopping: bool,
+}
+
+impl Sq {
+    fn new(sqc: Sqc) -> Self {
+        Self {
+            sqc,
+            head: 0,
+            tail: 0,
+            wrapped: false,
+            stopping: false,
+        }
+    }
+
+    /// Whether entries wait.
+    pub fn has_entries(&self) -> bool {
+        self.head != self.tail && !self.stopping
+    }
+
+    /// Moves the tail to `tail`. False if there is no such entry.
+    pub fn submit(&mut self, tail: u16) -> bool {
+        if tail >= self.sqc.depth {
+            return false;
+        }
+        self.wrapped ^= tail < self.tail;
+        self.tail = tail;
+        true
+    }
+
+    /// The address and index of the next entry, which counts as taken.
+    pub fn take(&mut self) -> (u64, u16) {
+        let index = self.head;
+        self.head = if index + 1 == self.sqc.depth {
+            0
+        } else {
+            index + 1
+        };
+        (self.entry(index), index)
+    }
+
+    /// I/O address of entry `index`.
+    pub fn entry(&self, index: u16) -> u64 {
+        self.sqc
+            .base
+            .wrapping_add(u64::from(index) * crate::sqe::SQE_SIZE as u64)
+    }
+}
+
+/// The completion side of a queue that works.
+pub struct Cq {
+    /// The ring.
+    pub ring: Ring<CQE_SIZE>,
+    /// Whether the next completion raises an event.
+    pub armed: bool,
+}
+
+/// A queue.
+#[derive(Default)]
+pub struct Queue {
+    sqc: Raw,
+    cqc: Raw,
+    /// The SQ, while it works.
+    pub sq: Option<Sq>,
+    /// The CQ, while it may be written.
+    pub cq: Option<Cq>,
+    /// The job under way.
+    pub job: Option<Job>,
+    /// The streams.
+    pub streams: Streams,
+    /// Whether the queue stands in line for a turn.
+    pub in_line: bool,
+}
+
+impl Queue {
+    /// Whether DMA is due: a job was begun, or entries wait.
+    pub fn has_work(&self) -> bool {
+        self.job.is_some() || self.sq.as_ref().is_some_and(Sq::has_entries)
+    }
+
+    /// Starts the SQ anew.
+    pub fn start_sq(&mut self, raw: Raw, sqc: Sqc) {
+        self.drop_work();
+        self.sqc = raw;
+        self.sq = Some(Sq::new(sqc));
+    }
+
+    /// Starts the CQ anew.
+    pub fn start_cq(&mut self, raw: Raw, cqc: Cqc) {
+        self.cqc = raw;
+        let ring = Ring::new(cqc.base, cqc.depth, cqc.phase);
+        self.cq = Some(Cq {
+            ring,
+            armed: cqc.armed,
+        });
+    }
+
+    /// Ends the queue; its contexts can still be read back.
+    pub fn stop(&mut self) {
+        self.sqc = self.read_sqc();
+        self.cqc = self.read_cqc();
+        self.drop_work();
+        self.cq = None;
+    }
+
+    fn drop_work(&mut self) {
+        self.sq = None;
+        self.job = None;
+        self.streams.clear();
+    }
+
+    /// The SQC with the position of now.
+    pub fn read_sqc(&self) -> Raw {
+        let mut raw = self.sqc;
+        if let Some(sq) = &self.sq {
+            context::put_position(&mut raw, sq.head, sq.tail, sq.wrapped);
+        }
+        raw
+    }
+
+    /// The CQC with the position of now.
+    pub fn read_cqc(&self) -> Raw {
+        let mut raw = self.cqc;
+        if let Some(Cq { ring, .. }) = &self.cq {
+            context::put_position(&mut raw, ring.head(), ring.tail(), ring.wrapped());
+        }
+        raw
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The registers of BAR2, except doorbells and mailbox.
+
+use std::collections::HashMap;
+
+/// Bytes of BAR2.
+pub const BAR2_SIZE: u64 = 4 << 20;
+/// Bytes of BAR4 for each queue.
+pub const DOORBELL_STRIDE: u64 = 0x1_0000;
+
+/// Offset of the SQ and CQ doorbell, in BAR2 (revision 0x21) or in a queue's part of BAR4.
+pub const DOORBELL_QUEUE: u64 = 0x1000;
+/// Offset of the EQ and AEQ doorbell in BAR2.
+pub const DOORBELL_EVENT: u64 = 0x2000;
+
+/// Mask of the AEQ interrupt, bit 0.
+pub const AEQ_INT_MASK: u64 = 0x4;
+/// Mask of the EQ interrupt, bit 0.
+pub const EQ_INT_MASK: u64 = 0xc;
+/// Whether doorbells are isolated, bit 0.
+pub const ISOLATION: u64 = 0x30;
+/// Starts writing contexts back.
+pub const CACHE_WB_START: u64 = 0x204;
+/// Whether contexts have been written back, bit 0.
+pub const CACHE_WB_DONE: u64 = 0x208;
+/// First byte of the mailbox.
+pub const MAILBOX: u64 = 0x300;
+/// First byte behind the mailbox.
+pub const MAILBOX_END: u64 = 0x310;
+
+/// Source of the queue manager's abnormal interrupt; mask, status and set follow.
+pub const QM_ABNORMAL: u64 = 0x10_0000;
+/// Forgets contexts and ranges when 1 is written.
+pub const MEM_INIT: u64 = 0x10_0040;
+/// Whether that is done, bit 0.
+pub const MEM_INIT_DONE: u64 = 0x10_0044;
+/// Performs what the registers of the queue range say.
+pub const VFT_ENABLE: u64 = 0x10_0054;
+/// 0: write a queue range, 1: read it.
+pub const VFT_OP: u64 = 0x10_0058;
+/// What is configured: 0 SQ, 1 CQ, 2 shaper.
+pub const VFT_TYPE: u64 = 0x10_005c;
+/// The function that it is configured for.
+pub const VFT_FUNCTION: u64 = 0x10_0060;
+/// Low half of the range.
+pub const VFT_DATA_L: u64 = 0x10_0064;
+/// High half of the range.
+pub const VFT_DATA_H: u64 = 0x10_0068;
+/// Whether the range has been taken over, bit 0.
+pub const VFT_READY: u64 = 0x10_006c;
+/// How many queues there are.
+pub const QUEUE_COUNT: u64 = 0x10_0158;
+/// Bit 0 stops all DMA.
+pub const MASTER_CTRL: u64 = 0x30_0000;
+/// 3 when no DMA is under way.
+pub const MASTER_RETURN: u64 = 0x30_0150;
+/// Source of the engine's abnormal interrupt; mask, status and set follow.
+pub const ZIP_ABNORMAL: u64 = 0x30_10a0;
+/// Bit 0 makes data accesses use the PASID (revision 0x21).
+pub const DATA_USER: u64 = 0x30_1128;
+/// Bit 0 prefers speed to size.
+pub const HIGH_PERF: u64 = 0x30_1208;
+
+/// Offsets within a group of abnormal interrupt registers.
+pub mod abnormal {
+    /// What happened; 1 clears.
+    pub const SOURCE: u64 = 0x0;
+    /// What does not interrupt.
+    pub const MASK: u64 = 0x4;
+    /// Source without what is masked.
+    pub const STATUS: u64 = 0x8;
+    /// Adds to the source.
+    pub const SET: u64 = 0xc;
+}
+
+/// Registers that keep what is written to them, with their values after a reset.
+#[derive(Default)]
+pub struct RegisterFile {
+    values: HashMap<u64, u32>,
+}
+
+impl RegisterFile {
+    /// The registers of a device with `queues` queues and, if `isolated`, a doorbell page each.
+    pub fn new(queues: u16, isolated: bool) -> Self {
+        let count = u32::from(queues) | u32::from(queues) << 11;
+        let values = HashMap::from([
+            (AEQ_INT_MASK, 1),
+            (EQ_INT_MASK, 1),
+            (ISOLATION, u32::from(isolated)),
+            (CACHE_WB_DONE, 1),
+            (MEM_INIT_DONE, 1),
+            (VFT_READY, 1),
+            (QUEUE_COUNT, count),
+            (QM_ABNORMAL + abnormal::MASK, u32::MAX),
+            (ZIP_ABNORMAL + abnormal::MASK, u32::MAX),
+        ]);
+        Self { values }
+    }
+
+    /// The 32-bit register at `offset` of BAR2.
+    pub fn get(&self, offset: u64) -> u32 {
+        self.values.get(&offset).copied().unwrap_or(0)
+    }
+
+    /// Sets the 32-bit register at `offset` of BAR2, if it can be written at all.
+    pub fn set(&mut self, offset: u64, value: u32) {
+        const READ_ONLY: [u64; 5] = [
+            ISOLATION,
+            CACHE_WB_DONE,
+            MEM_INIT_DONE,
+            QUEUE_COUNT,
+            MASTER_RETURN,
+        ];
+        if !READ_ONLY.contains(&offset) {
+            self.values.insert(offset, value);
+        }
+    }
+
+    /// Writes `value` to a register of the abnormal interrupt group at `base`.
+    ///
+    /// Returns whether that leaves something to interrupt for.
+    pub fn set_abnormal(&mut self, base: u64, offset: u64, value: u32) -> bool {
+        let source = self.get(base + abnormal::SOURCE);
+        match offset - base {
+            abnormal::SOURCE => self.set(base + abnormal::SOURCE, source & !value),
+            abnormal::SET => self.set(base + abnormal::SOURCE, source | value),
+            abnormal::MASK => self.set(offset, value),
+            _ => {}
+        }
+        self.abnormal_status(base) != 0
+    }
+
+    /// What the abnormal interrupt group at `base` interrupts for.
+    pub fn abnormal_status(&self, base: u64) -> u32 {
+        self.get(base + abnormal::SOURCE) & !self.get(base + abnormal::MASK)
+    }
+
+    /// The queue range in the data registers: first queue and how many; `None` if it is empty.
+    pub fn queue_range(&self) -> Option<(u16, u16)> {
+        const VALID: u64 = 1 << 44;
+        let data = u64::from(self.get(VFT_DATA_H)) << 32 | u64::from(self.get(VFT_DATA_L));
+        let first = (data >> 28 & 0xffff) as u16;
+        let last = (data >> 45 & 0x7ff) as u16;
+        (data & VALID != 0).then_some((first, last + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_count_and_isolation() {
+        for (queues, isolated, count) in [(64, true, 0x2_0040), (1024, false, 0x20_0400)] {
+            let regs = RegisterFile::new(queues, isolated);
+            assert_eq!(regs.get(QUEUE_COUNT), count);
+            assert_eq!(regs.get(ISOLATION), u32::from(isolated));
+        }
+    }
+
+    #[test]
+    fn abnormal_group() {
+        let mut regs = RegisterFile::new(64, true);
+        // (register, value, status after it)
+        let steps = [
+            (abnormal::SET, 0b110, 0),
+            (abnormal::MASK, 0b010, 0b100),
+            (abnormal::SOURCE, 0b100, 0),
+            (abnormal::MASK, 0, 0b010),
+            (abnormal::STATUS, 0xff, 0b010),
+        ];
+        for (register, value, status) in steps {
+            let raised = regs.set_abnormal(QM_ABNORMAL, QM_ABNORMAL + register, value);
+            assert_eq!(regs.abnormal_status(QM_ABNORMAL), status);
+            assert_eq!(raised, status != 0);
+        }
+    }
+
+    #[test]
+    fn queue_range_as_the_driver_writes_it() {
+        let mut regs = RegisterFile::new(64, true);
+        assert_eq!(regs.queue_range(), None);
+        let data = 2u64 << 28 | 1 << 44 | 61 << 45;
+        regs.set(VFT_DATA_L, data as u32);
+        regs.set(VFT_DATA_H, (data >> 32) as u32);
+        assert_eq!(regs.queue_range(), Some((2, 62)));
+    }
+
+    #[test]
+    fn read_only_registers_stay() {
+        let mut regs = RegisterFile::new(64, true);
+        regs.set(QUEUE_COUNT, 7);
+        assert_eq!(regs.get(QUEUE_COUNT), 0x2_0040);
+    }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Submission and completion entries.
+
+/// Bytes of a submission entry.
+pub const SQE_SIZE: usize = 128;
+/// Bytes of a completion entry.
+pub const CQE_SIZE: usize = 16;
+/// Most bytes of input, and of output, of one request.
+pub const MAX_LENGTH: u32 = 8 << 20;
+
+/// How a job ended: byte 0 of word 3.
+///
+/// The numbers from 0x20 on are the model's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Done.
+    Ok = 0x00,
+    /// Done, but the output is larger than the input.
+    Grew = 0x0d,
+    /// The output room is too small.
+    NoRoom = 0x0e,
+    /// The trailer does not match the data.
+    BadChecksum = 0x10,
+    /// Done, and the stream ends here.
+    StreamEnd = 0x13,
+    /// Unknown algorithm or queue type.
+    BadAlgorithm = 0x20,
+    /// A length of 0, or above [`MAX_LENGTH`].
+    BadLength = 0x21,
+    /// A kind of buffer other than flat.
+    BadBuffer = 0x22,
+    /// The input can't be read.
+    InputFault = 0x23,
+    /// The output can't be written.
+    OutputFault = 0x24,
+    /// The stream context can't be accessed.
+    ContextFault = 0x25,
+    /// The input is not a valid deflate stream.
+    Corrupt = 0x26,
+    /// The input ends before the stream does.
+    Incomplete = 0x27,
+    /// No such stream.
+    NoStream = 0x28,
+}
+
+impl Status {
+    /// Whether the job did what it was asked to do.
+    pub fn is_success(self) -> bool {
+        matches!(self, Status::Ok | Status::Grew | Status::StreamEnd)
+    }
+}
+
+/// Container of the deflate stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// None.
+    Deflate,
+    /// RFC 1950; the header is software's.
+    Zlib,
+    /// RFC 1952; the header is software's.
+    Gzip,
+}
+
+impl Algorithm {
+    fn parse(value: u32) -> Option<Self> {
+        match value {
+            1 => Some(Algorithm::Deflate),
+            2 => Some(Algorithm::Zlib),
+            3 => Some(Algorithm::Gzip),
+            _ => None,
+        }
+    }
+}
+
+/// What a job reports in its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub status: Status,
+    /// Bytes of input taken.
+    pub consumed: u32,
+    /// Bytes of output written.
+    pub produced: u32,
+    /// Bytes on the compressed side of this request.
+    pub compressed: u32,
+    /// Bytes on the plain side, of the whole stream, modulo 2^32.
+    pub plain_length: u32,
+    /// Checksum of the plain side, of the whole stream.
+    pub checksum: u32,
+    /// In a stream: output is left for which there was no room.
+    pub more: bool,
+}
+
+impl Report {
+    /// A job that came to nothing.
+    pub fn failure(status: Status) -> Self {
+        Self {
+            status,
+            consumed: 0,
+            produced: 0,
+            compressed: 0,
+            plain_length: 0,
+            checksum: 0,
+            more: false,
+        }
+    }
+}
+
+/// A submission entry.
+#[derive(Clone)]
+pub struct Sqe(pub [u8; SQE_SIZE]);
+
+impl Sqe {
+    fn word(&self, index: usize) -> u32 {
+        let at = index * 4;
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+
+    fn set_word(&mut self, index: usize, value: u32) {
+        self.0[index * 4..][..4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    fn address(&self, index: usize) -> u64 {
+        u64::from(self.word(index)) | u64::from(self.word(index + 1)) << 32
+    }
+
+    fn flag(&self, bit: u32) -> bool {
+        self.word(7) & 1 << bit != 0
+    }
+
+    /// Bytes of input.
+    pub fn input_length(&self) -> u32 {
+        self.word(4)
+    }
+
+    /// Bytes of room for output.
+    pub fn room(&self) -> u32 {
+        self.word(14)
+    }
+
+    /// Whether this is the last input of a stream.
+    pub fn is_last(&self) -> bool {
+        self.flag(25)
+    }
+
+    /// Whether the request is part of a stream.
+    pub fn is_stream(&self) -> bool {
+        self.flag(26)
+    }
+
+    /// Whether the request begins a stream.
+    pub fn is_new_stream(&self) -> bool {
+        self.flag(27)
+    }
+
+    /// The container, if it is known.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::parse(self.word(9) & 0xff)
+    }
+
+    /// Whether input and output are flat buffers.
+    pub fn is_flat(&self) -> bool {
+        self.word(9) & 0xf00 == 0
+    }
+
+    /// Address of the input.
+    pub fn input(&self) -> u64 {
+        self.address(18)
+    }
+
+    /// Address of the output.
+    pub fn output(&self) -> u64 {
+        self.address(20)
+    }
+
+    /// Address of the stream context.
+    pub fn stream_context(&self) -> u64 {
+        self.address(22)
+    }
+
+    /// Enters how the job ended, in the words that are the device's.
+    pub fn set_report(&mut self, report: &Report) {
+        const LAST_BLOCK: u32 = 1 << 8;
+        let mut status = report.status as u32;
+        if report.status == Status::StreamEnd {
+            status |= LAST_BLOCK;
+        }
+        self.set_word(0, report.consumed);
+        self.set_word(1, report.produced);
+        self.set_word(2, report.compressed);
+        self.set_word(3, status);
+        self.set_word(15, u32::from(report.more));
+        self.set_word(30, report.plain_length);
+        self.set_word(31, report.checksum);
+    }
+}
+
+/// A completion entry: entry `index` of SQ `queue` is done.
+pub fn cqe(index: u16, queue: u16, phase: bool) -> [u8; CQE_SIZE] {
+    let mut entry = [0; CQE_SIZE];
+    entry[8..10].copy_from_slice(&index.to_le_bytes());
+    entry[10..12].copy_from_slice(&queue.to_le_bytes());
+    entry[14] = u8::from(phase);
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_driver() {
+        let mut sqe = Sqe([0; SQE_SIZE]);
+        let words = [
+            (4, 100),
+            (7, 0x3e00_0000),
+            (9, 0x2003),
+            (14, 200),
+            (18, 0x1000),
+            (19, 0x7f),
+        ];
+        for (index, value) in words {
+            sqe.set_word(index, value);
+        }
+        assert_eq!((sqe.input_length(), sqe.room()), (100, 200));
+        assert!(sqe.is_last() && sqe.is_stream() && sqe.is_new_stream() && sqe.is_flat());
+        assert_eq!(sqe.algorithm(), Some(Algorithm::Gzip));
+        assert_eq!(sqe.input(), 0x7f_0000_1000);
+    }
+
+    #[test]
+    fn algorithms() {
+        let table = [
+            (0, None),
+            (1, Some(Algorithm::Deflate)),
+            (2, Some(Algorithm::Zlib)),
+            (4, None),
+            (0xff, None),
+        ];
+        for (value, algorithm) in table {
+            assert_eq!(Algorithm::parse(value), algorithm);
+        }
+    }
+
+    #[test]
+    fn report_leaves_the_software_words_alone() {
+        let mut sqe = Sqe([0xaa; SQE_SIZE]);
+        sqe.set_report(&Report {
+            consumed: 1,
+            ..Report::failure(Status::StreamEnd)
+        });
+        assert_eq!((sqe.word(0), sqe.word(3)), (1, 0x113));
+        for index in [4, 7, 9, 13, 14, 18, 23, 26, 27, 28, 29] {
+            assert_eq!(sqe.word(index), 0xaaaa_aaaa, "word {index}");
+        }
+    }
+
+    #[test]
+    fn completion_entry() {
+        assert_eq!(
+            cqe(0x102, 3, true),
+            [0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 3, 0, 0, 0, 1, 0]
+        );
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters, and what the guest was caught doing.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+/// Everything counted since the device was made. Resets clear nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Jobs completed, whatever their status.
+    pub jobs: u64,
+    /// Of these, jobs that did not do what they were asked to do.
+    pub job_errors: u64,
+    /// Bytes of input consumed.
+    pub bytes_in: u64,
+    /// Bytes of output produced.
+    pub bytes_out: u64,
+    /// Page requests sent.
+    pub page_requests: u64,
+    /// Page requests answered negatively, or not in time.
+    pub page_refusals: u64,
+    /// Data accesses refused for good.
+    pub faults: u64,
+    /// MSIs raised.
+    pub interrupts: u64,
+    /// Mailbox commands.
+    pub mailboxes: u64,
+    /// Doorbells to a queue that does not work, or of a wrong page.
+    pub doorbells_dropped: u64,
+    /// Queues started.
+    pub queue_starts: u64,
+    /// Queues stopped.
+    pub queue_stops: u64,
+    /// Resets of any kind.
+    pub resets: u64,
+    /// What the guest must never do and did.
+    pub violations: Vec<String>,
+}
+
+impl Stats {
+    /// Notes what the guest must never do.
+    pub fn violation(&mut self, text: String) {
+        self.violations.push(text);
+    }
+
+    /// The contents of the stats file.
+    pub fn render(&self) -> String {
+        let counters = [
+            ("jobs", self.jobs),
+            ("job_errors", self.job_errors),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("page_requests", self.page_requests),
+            ("page_refusals", self.page_refusals),
+            ("faults", self.faults),
+            ("interrupts", self.interrupts),
+            ("mailboxes", self.mailboxes),
+            ("doorbells_dropped", self.doorbells_dropped),
+            ("queue_starts", self.queue_starts),
+            ("queue_stops", self.queue_stops),
+            ("resets", self.resets),
+        ];
+        let mut text = String::new();
+        for (key, value) in counters {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{key} {value}");
+        }
+        for violation in &self.violations {
+            let _ = writeln!(text, "violation {violation}");
+        }
+        text
+    }
+
+    /// Replaces the file at `path`, so that a reader never sees half of it.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        std::fs::write(&part, self.render())?;
+        std::fs::rename(&part, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let mut stats = Stats {
+            jobs: 3,
+            ..Stats::default()
+        };
+        stats.violation("queue 1: caught".into());
+        let text = stats.render();
+        assert!(text.starts_with("jobs 3\njob_errors 0\n"));
+        assert!(text.ends_with("resets 0\nviolation queue 1: caught\n"));
+    }
+
+    #[test]
+    fn saved_as_a_whole() {
+        let path = std::env::temp_dir().join(format!("hisi-zip-stats-{}", std::process::id()));
+        let stats = Stats {
+            resets: 2,
+            ..Stats::default()
+        };
+        stats.save(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text, stats.render());
+    }
+}

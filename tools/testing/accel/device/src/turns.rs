@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Queues take turns.
+
+use crate::bus::Bus;
+use crate::device::Device;
+use crate::job::Job;
+use crate::job::Next;
+use crate::job::Setting;
+use crate::regs;
+use crate::sqe;
+use crate::sqe::Report;
+use crate::sqe::Sqe;
+use crate::sqe::Status;
+use crate::sqe::SQE_SIZE;
+use crate::transfer::Turn;
+
+/// Turns in one step. What is left comes with the next one, and whoever hosts the device can do
+/// something else in between.
+const TURNS: usize = 16;
+/// Pages that may be touched in one turn.
+const PAGES: usize = 64;
+/// Jobs that are computed at a time, over all queues.
+const ENGINES: usize = 4;
+
+/// A CQ has no room.
+const AEQ_CQ_OVERFLOW: u32 = 0 << 17;
+
+/// Whether a queue wants another turn at once.
+#[derive(PartialEq, Eq)]
+enum After {
+    Again,
+    Rest,
+}
+
+impl Device {
+    /// Gives the queues in line a turn each.
+    pub(crate) fn take_turns(&mut self, bus: &mut dyn Bus) {
+        if self.is_shut() || !self.bus_master {
+            return;
+        }
+        for _ in 0..TURNS {
+            let Some(number) = self.line.pop_front() else {
+                return;
+            };
+            self.queues[usize::from(number)].in_line = false;
+            if self.turn(bus, number) == After::Again {
+                self.stand_in_line(number);
+            }
+        }
+    }
+
+    fn turn(&mut self, bus: &mut dyn Bus, number: u16) -> After {
+        if self.queues[usize::from(number)].job.is_none() && !self.begin_job(bus, number) {
+            return After::Rest;
+        }
+        let queue = &mut self.queues[usize::from(number)];
+        let Some(job) = queue.job.as_mut() else {
+            return After::Rest;
+        };
+        let mut turn = Turn {
+            bus,
+            requests: &mut self.requests,
+            page_requests: &mut self.stats.page_requests,
+            queue: number,
+            job: job.id,
+            pages: PAGES,
+        };
+        match job.advance(&mut turn, &mut queue.streams) {
+            Next::Turn => After::Again,
+            Next::Wait => After::Rest,
+            Next::Compute(task) => {
+                self.computing += 1;
+                bus.compute(task);
+                After::Rest
+            }
+            Next::Done(report) => {
+                self.complete(bus, number, report);
+                After::Again
+            }
+        }
+    }
+
+    /// Begins the next job of queue `number`. False if there is none, or no engine for it.
+    fn begin_job(&mut self, bus: &mut dyn Bus, number: u16) -> bool {
+        let fast = self.regs.get(regs::HIGH_PERF) & 1 != 0;
+        let queue = &mut self.queues[usize::from(number)];
+        let Some(sq) = queue.sq.as_mut().filter(|sq| sq.has_entries()) else {
+            return false;
+        };
+        if self.computing >= ENGINES {
+            return false;
+        }
+        let (address, index) = sq.take();
+        let mut sqe = Sqe([0; SQE_SIZE]);
+        if bus.read(address, &mut sqe.0).is_err() {
+            self.dead_ring(number, "SQ");
+            return false;
+        }
+        let setting = Setting {
+            pasid: sq.sqc.pasid,
+            direction: sq.sqc.direction,
+            fast,
+        };
+        queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
+        self.next_job += 1;
+        true
+    }
+
+    /// Reports that the job of queue `number` is over.
+    fn complete(&mut self, bus: &mut dyn Bus, number: u16, report: Report) {
+        let queue = &mut self.queues[usize::from(number)];
+        let (Some(mut job), Some(sq)) = (queue.job.take(), queue.sq.as_ref()) else {
+            return;
+        };
+        let (entry, cq) = (sq.entry(job.index), sq.sqc.cq);
+        self.count(&report);
+        job.sqe.set_report(&report);
+        if bus.write(entry, &job.sqe.0).is_err() {
+            return self.dead_ring(number, "SQ");
+        }
+        self.push_completion(bus, number, cq, job.index);
+    }
+
+    fn push_completion(&mut self, bus: &mut dyn Bus, number: u16, cq_number: u16, index: u16) {
+        let Some(cq) = self.queues[usize::from(cq_number)].cq.as_mut() else {
+            self.stats.violation(format!(
+                "queue {number}: completion for a CQ never configured"
+            ));
+            return self.queues[usize::from(number)].stop();
+        };
+        if cq.ring.is_full() {
+            self.aeq.post(AEQ_CQ_OVERFLOW | u32::from(cq_number));
+            return self.queues[usize::from(number)].stop();
+        }
+        let entry = sqe::cqe(index, number, cq.ring.phase());
+        if cq.ring.push(bus, &entry).is_err() {
+            return self.dead_ring(number, "CQ");
+        }
+        if std::mem::take(&mut cq.armed) {
+            self.eq.post(u32::from(cq_number));
+        }
+    }
+
+    fn count(&mut self, report: &Report) {
+        let faulted = matches!(
+            report.status,
+            Status::InputFault | Status::OutputFault | Status::ContextFault
+        );
+        self.stats.jobs += 1;
+        self.stats.job_errors += u64::from(!report.status.is_success());
+        self.stats.faults += u64::from(faulted);
+        self.stats.bytes_in += u64::from(report.consumed);
+        self.stats.bytes_out += u64::from(report.produced);
+    }
+
+    fn dead_ring(&mut self, number: u16, what: &str) {
+        self.stats
+            .violation(format!("queue {number}: the IOMMU does not map its {what}"));
+        self.queues[usize::from(number)].stop();
+    }
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon ZIP engine: the part of it that is QEMU's.
+ *
+ * What the device does is the Rust model behind hisi_zip_model.h. Here it gets
+ * configuration space, BARs, interrupts, threads and memory. Everything but
+ * hisi_zip_run_task() runs under the BQL; a translation is used at once and
+ * never kept, so that none can be stale.
+ */
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qemu/atomic.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/timer.h"
+#include "qapi/error.h"
+#include "block/thread-pool.h"
+#include "hw/pci/msi.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/pci_device.h"
+#include "hw/pci/pcie.h"
+#include "hw/core/qdev-properties.h"
+#include "system/address-spaces.h"
+#include "system/memory.h"
+#include "system/system.h"
+#include "qom/object.h"
+#include "hisi_zip_model.h"
+
+#define TYPE_HISI_ZIP "hisi-zip"
+OBJECT_DECLARE_SIMPLE_TYPE(HisiZip, HISI_ZIP)
+
+#define HISI_ZIP_VENDOR_ID 0x19e5
+#define HISI_ZIP_DEVICE_ID 0xa250
+
+enum {
+    REVISION_ISOLATED = 0x30,
+    VECTORS = 4,
+    PASID_BITS = 20,
+    PAGE_REQUESTS = 32,
+    PAGE_BYTES = 4096,
+    TICK_MS = 500,
+};
+
+/* The model asks for register accesses by BAR number. */
+typedef struct HisiZipBar {
+    MemoryRegion mr;
+    HisiZip *zip;
+    unsigned number;
+} HisiZipBar;
+
+struct HisiZip {
+    PCIDevice pdev;
+
+    /* Properties. */
+    uint8_t revision;
+    uint16_t queues;
+    char *stats;
+
+    HisiZipModel *model;
+    HisiZipBus bus;
+    HisiZipBar registers;
+    HisiZipBar doorbells;
+    QEMUBH *bh;
+    QEMUTimer *timer;
+    Notifier exit_notifier;
+    IOMMUPRINotifier pri_notifier;
+    GHashTable *pri_pasids;
+    bool bus_master;
+};
+
+typedef struct HisiZipJob {
+    HisiZip *zip;
+    HisiZipTask *task;
+} HisiZipJob;
+
+static bool hisi_zip_read(void *opaque, uint64_t addr, void *buf, size_t len)
+{
+    HisiZip *s = opaque;
+
+    return pci_dma_read(&s->pdev, addr, buf, len) == MEMTX_OK;
+}
+
+static bool hisi_zip_write(void *opaque, uint64_t addr, const void *buf,
+                           size_t len)
+{
+    HisiZip *s = opaque;
+
+    /* A completion must not be seen before what it announces. */
+    smp_wmb();
+    return pci_dma_write(&s->pdev, addr, buf, len) == MEMTX_OK;
+}
+
+static int hisi_zip_translate(HisiZip *s, uint32_t pasid, uint64_t addr,
+                              bool write, hwaddr *phys)
+{
+    IOMMUTLBEntry entry;
+    uint32_t errors = 0;
+    ssize_t n;
+
+    n = pci_ats_request_translation(&s->pdev, pasid, false, false,
+                                    addr & ~(uint64_t)(PAGE_BYTES - 1),
+                                    PAGE_BYTES, !write, &entry, 1, &errors);
+    if (n < 0) {
+        return HISI_ZIP_REFUSED;
+    }
+    if (n != 1 || errors) {
+        return HISI_ZIP_MISSING;
+    }
+    *phys =
+        (entry.translated_addr & ~entry.addr_mask) | (addr & entry.addr_mask);
+    return HISI_ZIP_DONE;
+}
+
+static int hisi_zip_read_data(void *opaque, uint32_t pasid, uint64_t addr,
+                              void *buf, size_t len)
+{
+    hwaddr phys;
+    int result = hisi_zip_translate(opaque, pasid, addr, false, &phys);
+
+    if (result == HISI_ZIP_DONE &&
+        address_space_read(&address_space_memory, phys, MEMTXATTRS_UNSPECIFIED,
+                           buf, len) != MEMTX_OK) {
+        return HISI_ZIP_REFUSED;
+    }
+    return result;
+}
+
+static int hisi_zip_write_data(void *opaque, uint32_t pasid, uint64_t addr,
+                               const void *buf, size_t len)
+{
+    hwaddr phys;
+    int result = hisi_zip_translate(opaque, pasid, addr, true, &phys);
+
+    if (result == HISI_ZIP_DONE &&
+        address_space_write(&address_space_memory, phys, MEMTXATTRS_UNSPECIFIED,
+                            buf, len) != MEMTX_OK) {
+        return HISI_ZIP_REFUSED;
+    }
+    return result;
+}
+
+/*
+ * Called from the IOMMU's own register access: an MSI sent from here would be
+ * dropped as re-entrant, hence the bottom half.
+ */
+static void hisi_zip_page_answer(IOMMUPRINotifier *n, IOMMUPRIResponse *answer)
+{
+    HisiZip *s = container_of(n, HisiZip, pri_notifier);
+
+    hisi_zip_model_page_answer(s->model, answer->prgi,
+                               answer->response_code == IOMMU_PRI_RESP_SUCCESS);
+    qemu_bh_schedule(s->bh);
+}
+
+static bool hisi_zip_expect_answers(HisiZip *s, uint32_t pasid)
+{
+    if (g_hash_table_contains(s->pri_pasids, GUINT_TO_POINTER(pasid))) {
+        return true;
+    }
+    if (pci_pri_register_notifier(&s->pdev, pasid, &s->pri_notifier)) {
+        return false;
+    }
+    g_hash_table_add(s->pri_pasids, GUINT_TO_POINTER(pasid));
+    return true;
+}
+
+static int hisi_zip_request_page(void *opaque, uint32_t pasid, uint64_t page,
+                                 bool write, uint16_t group)
+{
+    HisiZip *s = opaque;
+    int ret;
+
+    if (!hisi_zip_expect_answers(s, pasid)) {
+        return HISI_ZIP_REFUSED;
+    }
+    ret = pci_pri_request_page(&s->pdev, pasid, false, false, page, true, group,
+                               true, write);
+    switch (ret) {
+    case 0:
+        return HISI_ZIP_SENT;
+    case -ENOSPC:
+        return HISI_ZIP_BUSY;
+    default:
+        return HISI_ZIP_REFUSED;
+    }
+}
+
+static void hisi_zip_interrupt(void *opaque, unsigned vector)
+{
+    HisiZip *s = opaque;
+
+    if (msi_enabled(&s->pdev) && vector < msi_nr_vectors_allocated(&s->pdev)) {
+        msi_notify(&s->pdev, vector);
+    }
+}
+
+static int hisi_zip_run_task(void *opaque)
+{
+    HisiZipJob *job = opaque;
+
+    hisi_zip_task_run(job->task);
+    return 0;
+}
+
+static void hisi_zip_task_done(void *opaque, int ret)
+{
+    HisiZipJob *job = opaque;
+    HisiZip *s = job->zip;
+
+    hisi_zip_model_computed(s->model, job->task);
+    if (s->model) {
+        qemu_bh_schedule(s->bh);
+    }
+    object_unref(OBJECT(s));
+    g_free(job);
+}
+
+static void hisi_zip_compute(void *opaque, HisiZipTask *task)
+{
+    HisiZip *s = opaque;
+    HisiZipJob *job = g_new(HisiZipJob, 1);
+
+    job->zip = s;
+    job->task = task;
+    object_ref(OBJECT(s));
+    thread_pool_submit_aio(hisi_zip_run_task, job, hisi_zip_task_done, job);
+}
+
+static void hisi_zip_bh(void *opaque)
+{
+    HisiZip *s = opaque;
+
+    if (hisi_zip_model_step(s->model, &s->bus)) {
+        qemu_bh_schedule(s->bh);
+    }
+}
+
+static void hisi_zip_tick(void *opaque)
+{
+    HisiZip *s = opaque;
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL);
+
+    hisi_zip_model_tick(s->model, now);
+    qemu_bh_schedule(s->bh);
+    timer_mod(s->timer, now + TICK_MS);
+}
+
+static void hisi_zip_at_exit(Notifier *n, void *data)
+{
+    HisiZip *s = container_of(n, HisiZip, exit_notifier);
+
+    hisi_zip_model_tick(s->model, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL));
+}
+
+static uint64_t hisi_zip_bar_read(void *opaque, hwaddr addr, unsigned size)
+{
+    HisiZipBar *bar = opaque;
+
+    return hisi_zip_model_read(bar->zip->model, bar->number, addr, size);
+}
+
+static void hisi_zip_bar_write(void *opaque, hwaddr addr, uint64_t value,
+                               unsigned size)
+{
+    HisiZipBar *bar = opaque;
+
+    hisi_zip_model_write(bar->zip->model, bar->number, addr, size, value);
+    qemu_bh_schedule(bar->zip->bh);
+}
+
+static const MemoryRegionOps hisi_zip_bar_ops = {
+    .read = hisi_zip_bar_read,
+    .write = hisi_zip_bar_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 4, .max_access_size = 8 },
+    .impl = { .min_access_size = 4, .max_access_size = 8 },
+};
+
+static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
+                                  int len)
+{
+    HisiZip *s = HISI_ZIP(pdev);
+    bool master;
+
+    pci_default_write_config(pdev, addr, val, len);
+    pcie_cap_flr_write_config(pdev, addr, val, len);
+
+    master = pci_get_word(pdev->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
+    if (master != s->bus_master) {
+        s->bus_master = master;
+        hisi_zip_model_set_bus_master(s->model, master);
+        qemu_bh_schedule(s->bh);
+    }
+}
+
+static void hisi_zip_reset_hold(Object *obj, ResetType type)
+{
+    HisiZip *s = HISI_ZIP(obj);
+    uint8_t *devctl = s->pdev.config + s->pdev.exp.exp_cap + PCI_EXP_DEVCTL;
+
+    s->bus_master = false;
+    hisi_zip_model_reset(s->model,
+                         pci_get_word(devctl) & PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+static void hisi_zip_add_bar(HisiZip *s, HisiZipBar *bar, unsigned number,
+                             const char *name, uint64_t size)
+{
+    bar->zip = s;
+    bar->number = number;
+    memory_region_init_io(&bar->mr, OBJECT(s), &hisi_zip_bar_ops, bar, name,
+                          size);
+    pci_register_bar(&s->pdev, number,
+                     PCI_BASE_ADDRESS_SPACE_MEMORY |
+                         PCI_BASE_ADDRESS_MEM_TYPE_64 |
+                         PCI_BASE_ADDRESS_MEM_PREFETCH,
+                     &bar->mr);
+}
+
+static bool hisi_zip_add_capabilities(PCIDevice *pdev, Error **errp)
+{
+    uint16_t offset = PCI_CONFIG_SPACE_SIZE;
+
+    if (pcie_endpoint_cap_init(pdev, 0) < 0) {
+        error_setg(errp, "hisi-zip: no room for the PCI Express capability");
+        return false;
+    }
+    pcie_cap_flr_init(pdev);
+    if (msi_init(pdev, 0, VECTORS, true, true, errp)) {
+        return false;
+    }
+    pcie_ats_init(pdev, offset, true);
+    offset += PCI_EXT_CAP_ATS_SIZEOF;
+    pcie_pasid_init(pdev, offset, PASID_BITS, false, false);
+    offset += PCI_EXT_CAP_PASID_SIZEOF;
+    pcie_pri_init(pdev, offset, PAGE_REQUESTS, true);
+    return true;
+}
+
+static void hisi_zip_init_bus(HisiZip *s)
+{
+    s->bus = (HisiZipBus){
+        .opaque = s,
+        .read = hisi_zip_read,
+        .write = hisi_zip_write,
+        .read_data = hisi_zip_read_data,
+        .write_data = hisi_zip_write_data,
+        .request_page = hisi_zip_request_page,
+        .interrupt = hisi_zip_interrupt,
+        .compute = hisi_zip_compute,
+    };
+    s->pri_notifier.notify = hisi_zip_page_answer;
+    s->pri_pasids = g_hash_table_new(NULL, NULL);
+}
+
+static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
+{
+    HisiZip *s = HISI_ZIP(pdev);
+    uint64_t doorbells = pow2ceil(s->queues) * 64 * KiB;
+
+    s->model = hisi_zip_model_new(s->revision, s->queues, s->stats);
+    if (!s->model) {
+        error_setg(errp, "hisi-zip: revision must be 0x21 or 0x30, "
+                         "queues 2 to 1024");
+        return;
+    }
+    if (!hisi_zip_add_capabilities(pdev, errp)) {
+        hisi_zip_model_free(g_steal_pointer(&s->model));
+        return;
+    }
+    pci_config_set_revision(pdev->config, s->revision);
+    hisi_zip_add_bar(s, &s->registers, 2, "hisi-zip-registers", 4 * MiB);
+    if (s->revision >= REVISION_ISOLATED) {
+        hisi_zip_add_bar(s, &s->doorbells, 4, "hisi-zip-doorbells", doorbells);
+    }
+    hisi_zip_init_bus(s);
+    s->bh = qemu_bh_new_guarded(hisi_zip_bh, s,
+                                &DEVICE(pdev)->mem_reentrancy_guard);
+    s->timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, hisi_zip_tick, s);
+    timer_mod(s->timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + TICK_MS);
+    s->exit_notifier.notify = hisi_zip_at_exit;
+    qemu_add_exit_notifier(&s->exit_notifier);
+}
+
+static void hisi_zip_exit(PCIDevice *pdev)
+{
+    HisiZip *s = HISI_ZIP(pdev);
+
+    qemu_remove_exit_notifier(&s->exit_notifier);
+    timer_free(s->timer);
+    qemu_bh_delete(s->bh);
+    /* Tasks under way come back to no model. */
+    hisi_zip_model_free(g_steal_pointer(&s->model));
+    g_hash_table_destroy(s->pri_pasids);
+    msi_uninit(pdev);
+}
+
+static const Property hisi_zip_properties[] = {
+    DEFINE_PROP_UINT8("revision", HisiZip, revision, REVISION_ISOLATED),
+    DEFINE_PROP_UINT16("queues", HisiZip, queues, 64),
+    DEFINE_PROP_STRING("stats", HisiZip, stats),
+};
+
+static void hisi_zip_class_init(ObjectClass *klass, const void *data)
+{
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
+    ResettableClass *rc = RESETTABLE_CLASS(klass);
+    DeviceClass *dc = DEVICE_CLASS(klass);
+
+    pc->realize = hisi_zip_realize;
+    pc->exit = hisi_zip_exit;
+    pc->config_write = hisi_zip_config_write;
+    pc->vendor_id = HISI_ZIP_VENDOR_ID;
+    pc->device_id = HISI_ZIP_DEVICE_ID;
+    pc->class_id = PCI_CLASS_PROCESSOR_CO;
+    rc->phases.hold = hisi_zip_reset_hold;
+    dc->desc = "HiSilicon ZIP engine";
+    device_class_set_props(dc, hisi_zip_properties);
+}
+
+static const TypeInfo hisi_zip_types[] = { {
+    .name = TYPE_HISI_ZIP,
+    .parent = TYPE_PCI_DEVICE,
+    .instance_size = sizeof(HisiZip),
+    .class_init = hisi_zip_class_init,
+    .interfaces = (const InterfaceInfo[]){ { INTERFACE_PCIE_DEVICE }, {} },
+} };
+
+DEFINE_TYPES(hisi_zip_types)
