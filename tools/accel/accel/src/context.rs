@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A context: one open of the compute node, with its address space.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::info::{AddressMode, ModeReason};
+use crate::ioctl;
+use crate::node::{HasNode, Inquire, Node};
+use crate::queue::{Queue, QueueOptions};
+
+/// An open `/dev/accelN` that has an address space.
+///
+/// Clones are the same context. It ends with the last clone and the last of its queues.
+#[derive(Clone, Debug)]
+pub struct Context {
+    node: Arc<Node>,
+    mode: AddressMode,
+    pasid: u32,
+}
+
+impl Context {
+    pub(crate) fn open(device: &Device, mode: AddressMode) -> Result<Self> {
+        let node = Node::open(device.to_string(), device.compute_path())?;
+        match ioctl::context_bind(node.as_fd(), mode.number()) {
+            Ok(pasid) => Ok(Self {
+                node: Arc::new(node),
+                mode,
+                pasid,
+            }),
+            Err(Errno::OPNOTSUPP) => Err(unavailable(node, mode)),
+            Err(source) => Err(node.refused("giving the context its address space")(source)),
+        }
+    }
+
+    /// How the device sees this context's memory.
+    pub fn mode(&self) -> AddressMode {
+        self.mode
+    }
+
+    /// The PASID under which the device works for this context.
+    pub fn pasid(&self) -> u32 {
+        self.pasid
+    }
+
+    /// Name of the device, for messages.
+    pub fn device_name(&self) -> &str {
+        self.node.name()
+    }
+
+    /// Creates a queue, which takes jobs from then on.
+    pub fn create_queue(&self, options: &QueueOptions<'_>) -> Result<Queue> {
+        Queue::create(Arc::clone(&self.node), options)
+    }
+}
+
+impl HasNode for Context {
+    fn node(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Inquire for Context {}
+
+/// The error for a mode that is not offered, with the reason that the device tells.
+fn unavailable(node: Node, mode: AddressMode) -> Error {
+    struct Asked(Node);
+    impl HasNode for Asked {
+        fn node(&self) -> &Node {
+            &self.0
+        }
+    }
+    impl Inquire for Asked {}
+
+    let asked = Asked(node);
+    let modes = asked.address_modes().unwrap_or_default();
+    let told = modes.iter().find(|info| info.mode == mode);
+    Error::ModeUnavailable {
+        device: asked.0.name().into(),
+        mode,
+        reason: told.map_or(ModeReason::Driver, |info| info.reason),
+    }
+}

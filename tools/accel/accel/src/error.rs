@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Errors: what, which device, why, and what to do.
+
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use crate::info::{AddressMode, ModeReason};
+use crate::queue::QueueState;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong between an application and an accelerator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no accelerator at all.
+    #[error(
+        "no accelerator found: {place} names none. Is a driver loaded (for the HiSilicon ZIP \
+         engine: modprobe accel_hisi_zip), and has the kernel CONFIG_ACCEL?"
+    )]
+    NoDevice {
+        /// Where was looked.
+        place: PathBuf,
+    },
+
+    /// What was given is no accelerator's name.
+    #[error("{name}: not an accelerator's name; give a number, accelN or /dev/accelN")]
+    BadName {
+        /// What was given.
+        name: String,
+    },
+
+    /// A directory could not be read.
+    #[error("{path}: cannot be read: {source}")]
+    Scan {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// A node could not be opened.
+    #[error("{path}: cannot be opened: {source}{}", open_hint(*source))]
+    Open {
+        /// The node.
+        path: PathBuf,
+        /// Why.
+        source: Errno,
+    },
+
+    /// The kernel refused a request.
+    #[error("{device}: {action}: {source}{}", hint(*source))]
+    Refused {
+        /// Name of the device.
+        device: String,
+        /// What was asked for.
+        action: &'static str,
+        /// Why.
+        source: Errno,
+    },
+
+    /// The device does not offer an address mode.
+    #[error("{device}: address mode {mode} is not offered: {reason}")]
+    ModeUnavailable {
+        /// Name of the device.
+        device: String,
+        /// The mode.
+        mode: AddressMode,
+        /// Why.
+        reason: ModeReason,
+    },
+
+    /// All queues are taken.
+    #[error(
+        "{device}: all its queues are in use; try again when another process has ended, or ask \
+         for fewer"
+    )]
+    QueuesBusy {
+        /// Name of the device.
+        device: String,
+    },
+
+    /// The kernel's answer can't be right.
+    #[error("{device}: {what}; kernel and program do not fit each other, update the older one")]
+    Mismatch {
+        /// Name of the device.
+        device: String,
+        /// What is wrong.
+        what: String,
+    },
+
+    /// The queue is dead.
+    #[error("{device}: queue {queue} is dead: {state}; {}", revive_hint(*state))]
+    QueueDead {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+        /// Its state.
+        state: QueueState,
+    },
+
+    /// Nothing came back from the device for a long time.
+    #[error(
+        "{device}: queue {queue} has not finished a job for {seconds} s; the device hangs or is \
+         overloaded, the kernel log may say more"
+    )]
+    Timeout {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+        /// How long was waited.
+        seconds: u64,
+    },
+
+    /// Memory could not be had.
+    #[error("{bytes} bytes of memory for {what} cannot be mapped: {source}")]
+    Memory {
+        /// What for.
+        what: &'static str,
+        /// How much.
+        bytes: usize,
+        /// Why.
+        source: Errno,
+    },
+}
+
+fn open_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT => ". `accelctl list` shows the devices that exist",
+        Errno::ACCESS | Errno::PERM => {
+            ". Ask the administrator for access to this node (`ls -l` shows its group)"
+        }
+        Errno::NXIO | Errno::NODEV => ". The device is gone; `accelctl list` shows what is left",
+        _ => "",
+    }
+}
+
+fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NODEV => ". The device is gone; `accelctl list` shows what is left",
+        Errno::NOTTY => ". This kernel does not know the request: kernel and program do not fit",
+        Errno::TOOBIG => ". The kernel is older than this program",
+        Errno::PERM => {
+            ". Either the process is not the one that opened the device, or queues share \
+             doorbells and accel.allow_shared_doorbells=1 is not on the kernel command line"
+        }
+        Errno::AGAIN => ". The device is being reset; try again in a moment",
+        Errno::NOSPC => ". No PASID is free; try again when another process has ended",
+        _ => "",
+    }
+}
+
+fn revive_hint(state: QueueState) -> &'static str {
+    match state {
+        QueueState::DeadReset => "start again, the device takes jobs after the reset",
+        _ => "`accelctl list` shows the devices that are left",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_name_the_device_and_the_remedy() {
+        let open = Error::Open {
+            path: "/dev/accel7".into(),
+            source: Errno::NOENT,
+        };
+        let text = open.to_string();
+        assert!(text.starts_with("/dev/accel7: "), "{text}");
+        assert!(text.contains("accelctl list"), "{text}");
+
+        let mode = Error::ModeUnavailable {
+            device: "accel0".into(),
+            mode: AddressMode::Shared,
+            reason: ModeReason::NoPri,
+        };
+        assert!(mode.to_string().contains("page requests"), "{mode}");
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Jobs and how they end.
+
+use crate::memory::{Buffer, Source};
+use crate::uapi;
+
+/// Bytes that a job reads at most, and bytes that it writes at most.
+pub const REQUEST_MAX: usize = 8 << 20;
+
+/// Bytes of a stream's context buffer.
+pub const CONTEXT_SIZE: usize = 64 << 10;
+
+/// What the engine does with the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Algorithm {
+    /// Raw deflate.
+    Deflate = uapi::HISI_ZIP_DEFLATE,
+    /// Deflate and the trailer of zlib; the header is left to software.
+    Zlib = uapi::HISI_ZIP_ZLIB,
+    /// Deflate and the trailer of gzip; the header is left to software.
+    Gzip = uapi::HISI_ZIP_GZIP,
+}
+
+/// Where in its stream a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// It begins the stream.
+    First,
+    /// It goes on.
+    Next,
+}
+
+/// A stream made of many requests. The context buffer ties them together.
+#[derive(Debug)]
+pub struct Stream {
+    /// [`CONTEXT_SIZE`] bytes that belong to the engine from the first request to the last.
+    pub context: Buffer,
+    /// Where this request stands.
+    pub position: Position,
+    /// Whether this is the last input; compression only.
+    pub finish: bool,
+}
+
+/// One request to the engine, and the memory that it works on.
+#[derive(Debug)]
+pub struct Job {
+    /// The caller's own.
+    pub tag: u64,
+    /// What to do.
+    pub algorithm: Algorithm,
+    /// Input.
+    pub source: Source,
+    /// Memory for the output.
+    pub output: Buffer,
+    /// Where in `output` the engine begins to write.
+    pub output_start: usize,
+    /// Bytes that it may write there.
+    pub output_room: usize,
+    /// The stream that this request is a part of; `None`: the request is a whole stream.
+    pub stream: Option<Stream>,
+}
+
+impl Job {
+    /// A request that is a whole stream and may use all of `output`.
+    pub fn new(tag: u64, algorithm: Algorithm, source: Source, output: Buffer) -> Self {
+        let output_room = output.len().min(REQUEST_MAX);
+        Self {
+            tag,
+            algorithm,
+            source,
+            output,
+            output_start: 0,
+            output_room,
+            stream: None,
+        }
+    }
+}
+
+/// What the engine has to say of a job that it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Bytes of input taken.
+    pub consumed: usize,
+    /// Bytes of output written.
+    pub produced: usize,
+    /// Checksum of the plain data: Adler-32 for [`Algorithm::Zlib`], else CRC-32.
+    pub checksum: u32,
+    /// Whether a stream being decompressed has ended.
+    pub stream_end: bool,
+}
+
+/// Why the engine did not do a job. The queue goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The output did not fit.
+    #[error("the output does not fit into the room given for it")]
+    NoRoom,
+    /// The trailer does not match.
+    #[error("the data is damaged: its checksum or length does not match")]
+    BadChecksum,
+    /// The device can't do what was asked.
+    #[error("the engine does not know this algorithm or kind of buffer")]
+    Unsupported,
+    /// Empty or too large.
+    #[error("the request is empty or larger than the engine takes (8 MiB)")]
+    BadLength,
+    /// The input can't be read.
+    #[error("the engine can't read the input at its address (has the file become shorter?)")]
+    InputAddress,
+    /// The output can't be written.
+    #[error("the engine can't write the output at its address (is memory short?)")]
+    OutputAddress,
+    /// The context can't be accessed.
+    #[error("the engine can't access the stream's context buffer")]
+    ContextAddress,
+    /// Not deflate.
+    #[error("the data is damaged: not a valid deflate stream")]
+    BadData,
+    /// Cut off.
+    #[error("the data ends too early")]
+    Truncated,
+    /// The stream is unknown.
+    #[error("the engine does not know this stream (any more)")]
+    NoStream,
+    /// Something else.
+    #[error("the engine reports status {0:#04x}")]
+    Status(u8),
+    /// The hardware failed.
+    #[error("the hardware reports error {0:#06x} in the completion")]
+    Hardware(u16),
+}
+
+/// A job that came back.
+#[derive(Debug)]
+pub struct Completion {
+    /// The job, and with it its memory.
+    pub job: Job,
+    /// How it ended.
+    pub result: Result<Report, JobError>,
+}

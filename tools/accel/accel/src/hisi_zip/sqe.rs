@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Submission and completion entries.
+
+use std::mem::offset_of;
+
+use super::job::{Job, JobError, Position, REQUEST_MAX, Report};
+use crate::region::Region;
+use crate::uapi::{self, HisiZipCqe, HisiZipSqe};
+
+const FLUSH: u32 = 1 << 25;
+const STATEFUL: u32 = 1 << 26;
+const NEW_STREAM: u32 = 1 << 27;
+/// The layout that has the tag in word 26.
+const TAG_IN_WORD_26: u32 = 3 << 28;
+
+/// Word 7.
+fn type_word(job: &Job) -> u32 {
+    let stream = job.stream.as_ref().map_or(0, |stream| {
+        let new = if stream.position == Position::First {
+            NEW_STREAM
+        } else {
+            0
+        };
+        let finish = if stream.finish { FLUSH } else { 0 };
+        STATEFUL | new | finish
+    });
+    TAG_IN_WORD_26 | stream
+}
+
+fn halves(address: u64) -> (u32, u32) {
+    (address as u32, (address >> 32) as u32)
+}
+
+/// The entry for `job`.
+///
+/// # Panics
+///
+/// If the job's input or output is larger than [`REQUEST_MAX`] or outside its memory.
+pub(super) fn encode(job: &Job, tag: u32) -> HisiZipSqe {
+    let output_end = job.output_start.checked_add(job.output_room);
+    assert!(
+        output_end.is_some_and(|end| end <= job.output.len()),
+        "output outside its memory"
+    );
+    assert!(
+        job.source.len() <= REQUEST_MAX,
+        "input larger than a request may have"
+    );
+    assert!(
+        job.output_room <= REQUEST_MAX,
+        "output larger than a request may have"
+    );
+
+    let (source_l, source_h) = halves(job.source.address());
+    let (dest_l, dest_h) = halves(job.output.address() + job.output_start as u64);
+    let context = job
+        .stream
+        .as_ref()
+        .map_or(0, |stream| stream.context.address());
+    let (ctx_l, ctx_h) = halves(context);
+    HisiZipSqe {
+        input_data_length: job.source.len() as u32,
+        r#type: type_word(job),
+        algorithm: job.algorithm as u32,
+        dest_avail_out: job.output_room as u32,
+        source_l,
+        source_h,
+        dest_l,
+        dest_h,
+        ctx_l,
+        ctx_h,
+        tag3: tag,
+        ..Default::default()
+    }
+}
+
+/// Writes entry `index` of the submission queue.
+pub(super) fn store(ring: &Region, index: u16, sqe: &HisiZipSqe) {
+    let base = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
+    for (i, word) in words(sqe).into_iter().enumerate() {
+        ring.write(base + i * 4, word.to_le());
+    }
+}
+
+/// The entry by its words.
+fn words(sqe: &HisiZipSqe) -> [u32; 32] {
+    // SAFETY: `HisiZipSqe` is `Plain`: 128 bytes of integers without padding.
+    unsafe { std::mem::transmute(*sqe) }
+}
+
+/// A completion entry as far as it is used.
+pub(super) struct Cqe {
+    pub(super) sq_head: u16,
+    /// Status of the hardware, 0 if all is well.
+    pub(super) error: u16,
+}
+
+/// Whether completion entry `index` is new, that is, has phase `phase`.
+pub(super) fn is_new(ring: &Region, depth: u16, index: u16, phase: bool) -> bool {
+    (cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) & 1 == 1) == phase
+}
+
+/// Reads completion entry `index`, which [`is_new`].
+pub(super) fn load_cqe(ring: &Region, depth: u16, index: u16) -> Cqe {
+    Cqe {
+        sq_head: cqe_word(ring, depth, index, offset_of!(HisiZipCqe, sq_head)),
+        error: cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) >> 1,
+    }
+}
+
+fn cqe_word(ring: &Region, depth: u16, index: u16, offset: usize) -> u16 {
+    let base = uapi::hisi_zip_cq_offset(depth.into());
+    let entry = base + usize::from(index) * uapi::HISI_ZIP_CQE_SIZE;
+    u16::from_le(ring.read(entry + offset))
+}
+
+/// The results in a submission entry that is done.
+pub(super) struct Results {
+    pub(super) tag: u32,
+    status: u32,
+    consumed: u32,
+    produced: u32,
+    checksum: u32,
+}
+
+/// Reads the results in submission entry `index`.
+pub(super) fn load_results(ring: &Region, index: u16) -> Results {
+    let word = |offset: usize| {
+        let entry = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
+        u32::from_le(ring.read(entry + offset))
+    };
+    Results {
+        tag: word(offset_of!(HisiZipSqe, tag3)),
+        status: word(offset_of!(HisiZipSqe, status)) & 0xff,
+        consumed: word(offset_of!(HisiZipSqe, consumed)),
+        produced: word(offset_of!(HisiZipSqe, produced)),
+        checksum: word(offset_of!(HisiZipSqe, checksum)),
+    }
+}
+
+impl Results {
+    /// How `job` ended, believing no length that can't be.
+    pub(super) fn outcome(&self, job: &Job, hardware: u16) -> Result<Report, JobError> {
+        if hardware != 0 {
+            return Err(JobError::Hardware(hardware));
+        }
+        if let Some(error) = error_of(self.status) {
+            return Err(error);
+        }
+        let (consumed, produced) = (self.consumed as usize, self.produced as usize);
+        if consumed > job.source.len() || produced > job.output_room {
+            return Err(JobError::Status(self.status as u8));
+        }
+        Ok(Report {
+            consumed,
+            produced,
+            checksum: self.checksum,
+            stream_end: self.status == uapi::HISI_ZIP_STREAM_END,
+        })
+    }
+}
+
+/// The statuses from 0x20 on are the emulated engine's.
+fn error_of(status: u32) -> Option<JobError> {
+    Some(match status {
+        // Grown output is valid output.
+        uapi::HISI_ZIP_OK | uapi::HISI_ZIP_NEGATIVE | uapi::HISI_ZIP_STREAM_END => return None,
+        uapi::HISI_ZIP_NO_ROOM => JobError::NoRoom,
+        uapi::HISI_ZIP_BAD_CHECKSUM => JobError::BadChecksum,
+        0x20 | 0x22 => JobError::Unsupported,
+        0x21 => JobError::BadLength,
+        0x23 => JobError::InputAddress,
+        0x24 => JobError::OutputAddress,
+        0x25 => JobError::ContextAddress,
+        0x26 => JobError::BadData,
+        0x27 => JobError::Truncated,
+        0x28 => JobError::NoStream,
+        other => JobError::Status(other as u8),
+    })
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Accelerators of the kernel's `accel` subsystem: `/dev/accelN` and `/dev/accel_monitorN`.
+//!
+//! - [`Device`] finds devices, [`Monitor`] asks one about itself;
+//! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what of a
+//!   queue is mapped;
+//! - [`memory`] has the memory that jobs work on;
+//! - [`hisi_zip`] drives the queues of the HiSilicon ZIP engine.
+//!
+//! Everything that is safe here is safe whatever a device does to the memory that was handed to it,
+//! and whenever it disappears ([`survive_removal`]).
+#![deny(missing_docs)]
+
+mod barrier;
+mod context;
+mod device;
+mod error;
+pub mod hisi_zip;
+mod info;
+mod ioctl;
+pub mod memory;
+mod monitor;
+mod node;
+mod queue;
+mod region;
+mod revoked;
+pub mod uapi;
+
+pub use context::Context;
+pub use device::Device;
+pub use error::{Error, Result};
+pub use info::{
+    AddressMode, AddressModeInfo, DeviceInfo, Doorbell, Function, ModeReason, Status, StatusInfo,
+};
+pub use monitor::Monitor;
+pub use node::Inquire;
+pub use queue::{Queue, QueueFacts, QueueOptions, QueueState, RegionInfo, RegionKind, Wake};
+pub use region::{Access, Region, Word};
+pub use revoked::survive_removal;

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A queue: its descriptor, its regions, its state.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::info::numbered;
+use crate::node::Node;
+use crate::region::{Access, Region};
+use crate::{ioctl, uapi};
+
+numbered! {
+    /// State of a queue.
+    QueueState {
+        /// Takes jobs.
+        Live = uapi::QUEUE_LIVE, "live";
+        /// The device was reset.
+        DeadReset = uapi::QUEUE_DEAD_RESET, "the device was reset";
+        /// The device is gone.
+        DeadRemoved = uapi::QUEUE_DEAD_REMOVED, "the device is gone";
+    }
+}
+
+numbered! {
+    /// What a region of a queue is.
+    RegionKind {
+        /// The status page.
+        Status = uapi::REGION_STATUS, "status page";
+        /// Registers of the device.
+        Doorbell = uapi::REGION_DOORBELL, "doorbell";
+        /// Memory that the device reads and writes.
+        Ring = uapi::REGION_RING, "ring memory";
+    }
+}
+
+/// What to ask for when creating a queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueueOptions<'a> {
+    /// Entries wanted; 0 for the driver's default.
+    pub depth: u32,
+    /// The driver's own struct, as its header has it.
+    pub driver_data: &'a [u8],
+}
+
+/// What of a queue can be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegionInfo {
+    /// What it is.
+    pub kind: RegionKind,
+    /// Offset for mmap() of the queue's descriptor.
+    pub offset: u64,
+    /// Bytes.
+    pub size: usize,
+    /// The protections allowed; none if it can't be read.
+    pub access: Option<Access>,
+}
+
+impl From<uapi::Region> for RegionInfo {
+    fn from(raw: uapi::Region) -> Self {
+        let readable = raw.flags & uapi::REGION_READ != 0;
+        let writable = raw.flags & uapi::REGION_WRITE != 0;
+        Self {
+            kind: raw.kind.into(),
+            offset: raw.offset,
+            size: usize::try_from(raw.size).unwrap_or(0),
+            access: readable.then_some(if writable {
+                Access::ReadWrite
+            } else {
+                Access::Read
+            }),
+        }
+    }
+}
+
+/// Facts of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueFacts {
+    /// Its number on the device.
+    pub id: u32,
+    /// Entries.
+    pub depth: u32,
+    /// State when asked.
+    pub state: QueueState,
+    /// What can be mapped.
+    pub regions: Vec<RegionInfo>,
+}
+
+/// Why [`Queue::wait`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// This many completion events were raised.
+    Events(u64),
+    /// The time was over.
+    Timeout,
+    /// The queue is dead.
+    Dead,
+}
+
+/// A queue of a context.
+#[derive(Debug)]
+pub struct Queue {
+    fd: OwnedFd,
+    status: Region,
+    facts: QueueFacts,
+    node: Arc<Node>,
+}
+
+impl Queue {
+    pub(crate) fn create(node: Arc<Node>, options: &QueueOptions<'_>) -> Result<Self> {
+        let fd = match ioctl::queue_create(node.as_fd(), options.depth, options.driver_data) {
+            Err(Errno::BUSY) => Err(Error::QueuesBusy {
+                device: node.name().into(),
+            }),
+            other => other.map_err(node.refused("creating a queue")),
+        }?;
+        // A wake-up whose event somebody else has read must not block in read().
+        rustix::fs::fcntl_setfl(&fd, OFlags::NONBLOCK)
+            .map_err(node.refused("making a queue's descriptor non-blocking"))?;
+        let facts = facts(fd.as_fd(), &node)?;
+        let status = map(fd.as_fd(), &facts, RegionKind::Status, &node)?;
+        Ok(Self {
+            fd,
+            status,
+            facts,
+            node,
+        })
+    }
+
+    /// Facts as they were when the queue was created.
+    pub fn facts(&self) -> &QueueFacts {
+        &self.facts
+    }
+
+    /// Asks the kernel for the facts anew.
+    pub fn info(&self) -> Result<QueueFacts> {
+        facts(self.fd.as_fd(), &self.node)
+    }
+
+    /// Name of the device, for messages.
+    pub fn device_name(&self) -> &str {
+        self.node.name()
+    }
+
+    /// Maps a region.
+    pub fn map(&self, kind: RegionKind) -> Result<Region> {
+        map(self.fd.as_fd(), &self.facts, kind, &self.node)
+    }
+
+    /// Its state, from the status page: no system call.
+    pub fn state(&self) -> QueueState {
+        self.status.read::<u32>(STATE).into()
+    }
+
+    /// Whether it takes no more jobs, from the status page: no system call.
+    pub fn is_dead(&self) -> bool {
+        self.state() != QueueState::Live
+    }
+
+    /// Completion events so far, from the status page: no system call.
+    pub fn completions(&self) -> u64 {
+        self.status.read(COMPLETIONS)
+    }
+
+    /// Sleeps until a completion event is raised or the queue dies.
+    ///
+    /// When a device raises an event is the driver's to say; most want to be asked for it.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Wake> {
+        let refused = self.node.refused("waiting for a completion");
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => Ok(Wake::Timeout),
+            Ok(_) => self.take_events(),
+            Err(errno) => Err(refused(errno)),
+        }
+    }
+
+    /// Takes the unread completion events, without waiting for one.
+    pub fn take_events(&self) -> Result<Wake> {
+        let mut count = [0; 8];
+        match rustix::io::read(&self.fd, &mut count) {
+            Ok(_) => Ok(Wake::Events(u64::from_ne_bytes(count))),
+            Err(Errno::AGAIN | Errno::INTR) if self.is_dead() => Ok(Wake::Dead),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Wake::Events(0)),
+            Err(Errno::NODEV) => Ok(Wake::Dead),
+            Err(errno) => Err(self.node.refused("reading completion events")(errno)),
+        }
+    }
+
+    /// Takes the queue apart into its descriptor and its status page.
+    pub(crate) fn into_parts(self) -> (OwnedFd, Region, Arc<Node>) {
+        (self.fd, self.status, self.node)
+    }
+}
+
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Offsets in the status page.
+pub(crate) const STATE: usize = std::mem::offset_of!(uapi::QueueStatus, state);
+const COMPLETIONS: usize = std::mem::offset_of!(uapi::QueueStatus, completions);
+
+fn facts(fd: BorrowedFd<'_>, node: &Node) -> Result<QueueFacts> {
+    let (info, regions) =
+        ioctl::queue_info(fd).map_err(node.refused("asking for a queue's facts"))?;
+    Ok(QueueFacts {
+        id: info.id,
+        depth: info.depth,
+        state: info.state.into(),
+        regions: regions.into_iter().map(RegionInfo::from).collect(),
+    })
+}
+
+fn map(fd: BorrowedFd<'_>, facts: &QueueFacts, kind: RegionKind, node: &Node) -> Result<Region> {
+    let region = facts.regions.iter().find(|region| region.kind == kind);
+    let mappable = region.and_then(|region| Some((region, region.access?)));
+    let Some((region, access)) = mappable else {
+        return Err(Error::Mismatch {
+            device: node.name().into(),
+            what: format!("queue {} has no {kind} to map", facts.id),
+        });
+    };
+    Region::map(fd, region.offset, region.size, access)
+        .map_err(node.refused("mapping a region of a queue"))
+}

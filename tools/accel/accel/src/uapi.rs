@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What `include/uapi/accel/accel.h` and `include/uapi/accel/hisi_zip.h` say, in Rust.
+//!
+//! The names are the headers' without their prefix, so that the headers' comments are the
+//! documentation of this file. `tests/uapi.rs` compares both with a C compiler.
+#![expect(missing_docs, reason = "documented in the C headers")]
+
+/// Type number of all ioctls.
+pub const IOC_TYPE: u8 = 0xBC;
+
+pub const NR_INFO: u8 = 0x00;
+pub const NR_CONTEXT_BIND: u8 = 0x01;
+pub const NR_QUEUE_CREATE: u8 = 0x02;
+pub const NR_QUEUE_INFO: u8 = 0x10;
+
+pub const INFO_QUERIES: u32 = 0;
+pub const INFO_DEVICE: u32 = 1;
+pub const INFO_STATUS: u32 = 2;
+pub const INFO_ADDRESS_MODES: u32 = 3;
+
+pub const FUNCTION_COPY: u32 = 0;
+pub const FUNCTION_FILL: u32 = 1;
+pub const FUNCTION_CHECKSUM: u32 = 2;
+pub const FUNCTION_DEFLATE: u32 = 3;
+pub const FUNCTION_ZLIB: u32 = 4;
+pub const FUNCTION_GZIP: u32 = 5;
+
+pub const MODE_NONE: u32 = 0;
+pub const MODE_SHARED: u32 = 1;
+pub const MODE_PRIVATE: u32 = 2;
+pub const MODE_KERNEL: u32 = 3;
+
+pub const REASON_AVAILABLE: u32 = 0;
+pub const REASON_DRIVER: u32 = 1;
+pub const REASON_NO_IOMMU: u32 = 2;
+pub const REASON_NO_PASID: u32 = 3;
+pub const REASON_NO_PRI: u32 = 4;
+pub const REASON_NO_SVA: u32 = 5;
+
+pub const DOORBELL_NONE: u32 = 0;
+pub const DOORBELL_PER_QUEUE: u32 = 1;
+pub const DOORBELL_SHARED: u32 = 2;
+
+pub const STATUS_OPERATIONAL: u32 = 0;
+pub const STATUS_IN_RESET: u32 = 1;
+pub const STATUS_ISOLATED: u32 = 2;
+pub const STATUS_REMOVED: u32 = 3;
+
+pub const REGION_STATUS: u32 = 0;
+pub const REGION_DOORBELL: u32 = 1;
+pub const REGION_RING: u32 = 2;
+
+pub const REGION_READ: u32 = 1 << 0;
+pub const REGION_WRITE: u32 = 1 << 1;
+
+pub const QUEUE_LIVE: u32 = 1;
+pub const QUEUE_DEAD_RESET: u32 = 2;
+pub const QUEUE_DEAD_REMOVED: u32 = 3;
+
+pub const NAME_MAX: usize = 32;
+
+/// Marks structs of which any bytes are a valid value.
+///
+/// # Safety
+///
+/// The type is `repr(C)`, has no padding, and all its fields are integers or arrays of them.
+pub unsafe trait Plain: Copy + Default {}
+
+/// Declares the structs, and the check that nothing in them is padding.
+macro_rules! plain {
+    ($($(#[$meta:meta])* struct $name:ident ($size:literal) { $($field:ident: $type:ty,)* })*) => {$(
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct $name { $(pub $field: $type,)* }
+
+        const _: () = assert!(size_of::<$name>() == $size);
+        const _: () = assert!(0 $(+ size_of::<$type>())* == $size);
+
+        // SAFETY: `repr(C)`; the sum of the fields is the size, so there is no padding; every
+        // field below is an integer or an array of them.
+        unsafe impl Plain for $name {}
+    )*};
+}
+
+plain! {
+    struct Info (24) {
+        size: u32,
+        query: u32,
+        flags: u32,
+        data_size: u32,
+        data: u64,
+    }
+
+    struct InfoAddressMode (8) {
+        mode: u32,
+        reason: u32,
+    }
+
+    struct InfoDevice (200) {
+        functions: u64,
+        address_modes: u32,
+        numa_node: i32,
+        queues_max: u32,
+        depth_max: u32,
+        doorbell: u32,
+        id: u32,
+        request_max: u64,
+        name: [u8; NAME_MAX],
+        driver: [u8; NAME_MAX],
+        version: [u8; NAME_MAX],
+        bus: [u8; NAME_MAX],
+        address: [u8; NAME_MAX],
+    }
+
+    struct InfoStatus (48) {
+        status: u32,
+        generation: u32,
+        contexts: u32,
+        queues: u32,
+        queues_created: u64,
+        completions: u64,
+        errors: u64,
+        timestamp_ns: u64,
+    }
+
+    struct ContextBind (16) {
+        size: u32,
+        flags: u32,
+        mode: u32,
+        pasid: u32,
+    }
+
+    struct QueueCreate (32) {
+        size: u32,
+        flags: u32,
+        depth: u32,
+        priority: u32,
+        driver_data: u64,
+        driver_data_size: u32,
+        fd: i32,
+    }
+
+    struct Region (24) {
+        kind: u32,
+        flags: u32,
+        offset: u64,
+        size: u64,
+    }
+
+    struct QueueInfo (32) {
+        size: u32,
+        flags: u32,
+        id: u32,
+        depth: u32,
+        state: u32,
+        region_count: u32,
+        regions: u64,
+    }
+
+    struct QueueStatus (16) {
+        state: u32,
+        reserved: u32,
+        completions: u64,
+    }
+
+    struct HisiZipQueue (8) {
+        size: u32,
+        direction: u32,
+    }
+
+    struct HisiZipCqe (16) {
+        rsvd0: u32,
+        cmd_id: u16,
+        rsvd1: u16,
+        sq_head: u16,
+        sq_num: u16,
+        rsvd2: u16,
+        w7: u16,
+    }
+
+    struct HisiZipSqe (128) {
+        consumed: u32,
+        produced: u32,
+        comp_data_length: u32,
+        status: u32,
+        input_data_length: u32,
+        lba_l: u32,
+        lba_h: u32,
+        r#type: u32,
+        dest_offset: u32,
+        algorithm: u32,
+        rsvd0: [u32; 3],
+        tag0: u32,
+        dest_avail_out: u32,
+        rsvd1: [u32; 3],
+        source_l: u32,
+        source_h: u32,
+        dest_l: u32,
+        dest_h: u32,
+        ctx_l: u32,
+        ctx_h: u32,
+        rsvd2: [u32; 2],
+        tag3: u32,
+        rsvd3: [u32; 4],
+        checksum: u32,
+    }
+}
+
+pub const HISI_ZIP_SQE_SIZE: usize = 128;
+pub const HISI_ZIP_CQE_SIZE: usize = 16;
+pub const HISI_ZIP_PAGE_SIZE: usize = 4096;
+pub const HISI_ZIP_DOORBELL_OFFSET: usize = 0x1000;
+
+pub const HISI_ZIP_DB_SQ: u64 = 0;
+pub const HISI_ZIP_DB_CQ: u64 = 1;
+
+pub const HISI_ZIP_COMPRESS: u32 = 0;
+pub const HISI_ZIP_DECOMPRESS: u32 = 1;
+
+pub const HISI_ZIP_DEFLATE: u32 = 1;
+pub const HISI_ZIP_ZLIB: u32 = 2;
+pub const HISI_ZIP_GZIP: u32 = 3;
+
+pub const HISI_ZIP_OK: u32 = 0x00;
+pub const HISI_ZIP_NEGATIVE: u32 = 0x0d;
+pub const HISI_ZIP_NO_ROOM: u32 = 0x0e;
+pub const HISI_ZIP_BAD_CHECKSUM: u32 = 0x10;
+pub const HISI_ZIP_STREAM_END: u32 = 0x13;
+
+/// Offset of the completion queue in the ring region: the page behind the submission queue.
+pub const fn hisi_zip_cq_offset(depth: usize) -> usize {
+    (depth * HISI_ZIP_SQE_SIZE).next_multiple_of(HISI_ZIP_PAGE_SIZE)
+}
+
+/// Value of the doorbell register.
+pub const fn hisi_zip_db(queue: u32, command: u64, index: u16, priority: u64) -> u64 {
+    queue as u64 | command << 12 | (index as u64) << 32 | priority << 48
+}
