@@ -33,9 +33,16 @@
 	"no /dev/accelN of " ACCEL_DRIVER " (%s): load it with 'modprobe " \
 	ACCEL_DRIVER "'; it needs the PCI device 19e5:a250 and an IOMMU with PASID and PRI"
 
+/* Children that a signal killed have CHILD_KILLED - signal for a result. */
+#define CHILD_KILLED -1000
+
 static inline const char *ret_name(long ret)
 {
-	return ret >= 0 ? "success" : strerrorname_np(-ret);
+	if (ret >= 0)
+		return "success";
+	if (ret < CHILD_KILLED)
+		return strsignal(CHILD_KILLED - ret);
+	return strerrorname_np(-ret) ?: "an unknown error";
 }
 
 /* @call returns a negative errno, or something else; @rule says what must be. */
@@ -309,7 +316,7 @@ static inline short poll_now(int fd, short events)
 
 /* --- Children --- */
 
-/* Waits for @pid; its exit code as a negative errno, or minus 1000 + signal. */
+/* Waits for @pid; its exit code as a negative errno, or CHILD_KILLED - signal. */
 static inline int child_result(pid_t pid)
 {
 	int status;
@@ -317,7 +324,7 @@ static inline int child_result(pid_t pid)
 	if (waitpid(pid, &status, 0) != pid)
 		return -errno;
 	if (WIFSIGNALED(status))
-		return -1000 - WTERMSIG(status);
+		return CHILD_KILLED - WTERMSIG(status);
 	return -WEXITSTATUS(status);
 }
 

@@ -88,23 +88,28 @@ static inline int zip_find_regions(struct zip_queue *q)
 	return ret;
 }
 
+static inline void zip_unmap(struct zip_queue *q)
+{
+	if (!map_error(q->doorbell))
+		munmap(q->doorbell, q->doorbell_region.size);
+	if (!map_error(q->ring))
+		munmap(q->ring, q->ring_region.size);
+	if (!map_error((const void *)q->status))
+		munmap((void *)q->status, q->status_region.size);
+}
+
 static inline int zip_map(struct zip_queue *q)
 {
+	int ret;
+
 	q->doorbell = accel_map_region(q->fd, &q->doorbell_region);
 	q->ring = accel_map_region(q->fd, &q->ring_region);
 	q->status = accel_map_region(q->fd, &q->status_region);
-	if (map_error(q->doorbell))
-		return map_error(q->doorbell);
-	if (map_error(q->ring))
-		return map_error(q->ring);
-	return map_error((const void *)q->status);
-}
-
-static inline void zip_unmap(struct zip_queue *q)
-{
-	munmap(q->doorbell, q->doorbell_region.size);
-	munmap(q->ring, q->ring_region.size);
-	munmap((void *)q->status, q->status_region.size);
+	ret = map_error(q->doorbell) ?: map_error(q->ring) ?:
+	      map_error((const void *)q->status);
+	if (ret)
+		zip_unmap(q);
+	return ret;
 }
 
 /* Takes over @fd, a queue, and maps it. */
@@ -241,10 +246,11 @@ static inline struct zip_result zip_run(struct zip_queue *q,
 	return zip_wait(q);
 }
 
+/* Whole and right; what can't be compressed is right too. */
 static inline bool zip_good(const struct zip_result *r)
 {
 	return !r->error && !r->hardware &&
-	       (r->status == HISI_ZIP_OK || r->status == HISI_ZIP_STREAM_END);
+	       (r->status == HISI_ZIP_OK || r->status == HISI_ZIP_NEGATIVE);
 }
 
 /* Completed, with an error of its own. */
@@ -291,9 +297,31 @@ static inline size_t zip_bound(size_t size)
 	return size + size / 8 + 1024;
 }
 
-/* Raw inflate by zlib; bytes made, or -1 where the stream is not whole. */
-static inline long zip_judge_inflate(const void *in, size_t in_size, void *out,
-				     size_t out_size)
+/*
+ * Window bits of zlib for what the engine makes. Software writes the headers of
+ * zlib and gzip, the engine the trailers: such a stream is judged header and all.
+ */
+static inline int zip_window(__u32 algorithm)
+{
+	return algorithm == HISI_ZIP_GZIP ? 31 : algorithm == HISI_ZIP_ZLIB ? 15 : -15;
+}
+
+static inline size_t zip_header_size(__u32 algorithm)
+{
+	return algorithm == HISI_ZIP_GZIP ? 10 : algorithm == HISI_ZIP_ZLIB ? 2 : 0;
+}
+
+static inline void zip_write_header(__u32 algorithm, void *to)
+{
+	static const __u8 gzip[10] = { 0x1f, 0x8b, 8, [9] = 255 };
+	static const __u8 zlib[2] = { 0x78, 0x9c };
+
+	memcpy(to, algorithm == HISI_ZIP_GZIP ? gzip : zlib, zip_header_size(algorithm));
+}
+
+/* Bytes that zlib makes of a whole stream, or -1 where it is not whole. */
+static inline long zip_judge_inflate(__u32 algorithm, const void *in,
+				     size_t in_size, void *out, size_t out_size)
 {
 	z_stream z = {
 		.next_in = (void *)in,
@@ -303,15 +331,15 @@ static inline long zip_judge_inflate(const void *in, size_t in_size, void *out,
 	};
 	int ret;
 
-	if (inflateInit2(&z, -15) != Z_OK)
+	if (inflateInit2(&z, zip_window(algorithm)) != Z_OK)
 		return -1;
 	ret = inflate(&z, Z_FINISH);
 	inflateEnd(&z);
 	return ret == Z_STREAM_END && !z.avail_in ? (long)z.total_out : -1;
 }
 
-static inline long zip_judge_deflate(const void *in, size_t in_size, void *out,
-				     size_t out_size)
+static inline long zip_judge_deflate(__u32 algorithm, const void *in,
+				     size_t in_size, void *out, size_t out_size)
 {
 	z_stream z = {
 		.next_in = (void *)in,
@@ -321,7 +349,8 @@ static inline long zip_judge_deflate(const void *in, size_t in_size, void *out,
 	};
 	int ret;
 
-	if (deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, 6, Z_DEFLATED, zip_window(algorithm), 8,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
 		return -1;
 	ret = deflate(&z, Z_FINISH);
 	deflateEnd(&z);
@@ -333,7 +362,8 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 			       const void *plain, size_t plain_size)
 {
 	char *back = malloc(plain_size + 1);
-	long n = zip_judge_inflate(packed, packed_size, back, plain_size + 1);
+	long n = zip_judge_inflate(HISI_ZIP_DEFLATE, packed, packed_size, back,
+				   plain_size + 1);
 	bool same = n == (long)plain_size && !memcmp(back, plain, plain_size);
 
 	free(back);

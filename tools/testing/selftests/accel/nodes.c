@@ -385,8 +385,20 @@ TEST_F(nodes, info_with_a_bad_room_is_efault)
 	EXPECT_RET(-EFAULT,
 		   accel_info(self->compute, ACCEL_INFO_DEVICE, (void *)-4096l, 64),
 		   "an answer to a kernel address");
-	EXPECT_RET(-EFAULT, accel_info(self->compute, ACCEL_INFO_DEVICE, (void *)8, ~0u),
-		   "an answer to 4 GiB of nothing");
+}
+
+TEST_F(nodes, info_room_has_a_limit)
+{
+	void *room = calloc(1, 65536);
+
+	EXPECT_RET(sizeof(struct accel_info_device),
+		   accel_info(self->compute, ACCEL_INFO_DEVICE, room, 65536),
+		   "the largest room");
+	EXPECT_RET(-EINVAL, accel_info(self->compute, ACCEL_INFO_DEVICE, room, 65537),
+		   "one byte more than the largest room");
+	EXPECT_RET(-EINVAL, accel_info(self->compute, ACCEL_INFO_DEVICE, room, ~0u),
+		   "a room of 4 GiB");
+	free(room);
 }
 
 /* --- The rules all structs obey: each test runs for each ioctl --- */

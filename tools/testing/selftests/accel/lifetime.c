@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Processes that die, and descriptors and mappings that go in any order. */
+#include "hisi_zip_util.h"
+
+#define PAGE 4096
+#define BUFFER (256 * 1024)
+#define DEPTH 32
+
+FIXTURE(lifetime) {
+	/* Bound by none: counts what exists, and outlives the children. */
+	int watch;
+	int contexts;
+	int sock[2];
+};
+
+FIXTURE_SETUP(lifetime)
+{
+	self->watch = accel_open();
+	ASSERT_DEVICE(self->watch);
+	self->contexts = accel_contexts(self->watch);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, self->sock));
+}
+
+FIXTURE_TEARDOWN(lifetime)
+{
+	close(self->watch);
+	close(self->sock[0]);
+	close(self->sock[1]);
+}
+
+/*
+ * A page request that is being served keeps the memory of a dead process, and
+ * with it the mappings, for a moment longer.
+ */
+static void wait_for_the_end(int watch, int contexts)
+{
+	double end = seconds() + ZIP_WAIT_SECONDS;
+
+	while ((accel_queues(watch) || accel_contexts(watch) != contexts) && seconds() < end)
+		usleep(1000);
+}
+
+#define EXPECT_NOTHING_LEFT(self) \
+	do { \
+		wait_for_the_end((self)->watch, (self)->contexts); \
+		EXPECT_EQ(0, accel_queues((self)->watch)) { \
+			TH_LOG("expected: no queue is left"); \
+		} \
+		EXPECT_EQ((self)->contexts, accel_contexts((self)->watch)) { \
+			TH_LOG("expected: no context is left"); \
+		} \
+	} while (0)
+
+static void *fresh(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+}
+
+/* Fills the ring with jobs on pages that the device must ask for. */
+static void submit_all(struct zip_queue *q)
+{
+	__u32 i;
+
+	for (i = 0; i < q->depth - 1; i++) {
+		struct zip_job job = { HISI_ZIP_DEFLATE, i, fresh(BUFFER), fresh(2 * BUFFER),
+				       BUFFER, 2 * BUFFER };
+
+		zip_put(q, &job);
+	}
+	zip_ring(q, HISI_ZIP_DB_SQ, q->tail, 0);
+}
+
+static int open_busy(struct zip_queue *q)
+{
+	int ctx = accel_open_shared(), ret;
+
+	if (ctx < 0)
+		return ctx;
+	ret = zip_open(q, ctx, DEPTH, HISI_ZIP_COMPRESS);
+	if (ret)
+		return ret;
+	submit_all(q);
+	return ctx;
+}
+
+static void expect_device_works(struct __test_metadata *_metadata)
+{
+	struct zip_queue q;
+	int ctx = accel_open_shared();
+
+	ASSERT_WORKS(ctx, "open and bind a new context");
+	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a new queue");
+	EXPECT_WORKS(&q, "a job on a new queue");
+	zip_close(&q);
+	close(ctx);
+}
+
+/* --- Processes that die --- */
+
+static int be_busy_until_killed(void *arg)
+{
+	int sock = *(int *)arg;
+	struct zip_queue q;
+	int ret = open_busy(&q);
+
+	if (ret < 0)
+		return ret;
+	if (write(sock, "", 1) != 1)
+		return -EPIPE;
+	for (;;)
+		pause();
+}
+
+static void kill_one(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(lifetime) *self, int microseconds)
+{
+	pid_t pid = child_start(be_busy_until_killed, &self->sock[1]);
+	char byte;
+
+	ASSERT_EQ(1, read(self->sock[0], &byte, 1)) {
+		TH_LOG("expected: the child says that its jobs are in flight");
+	}
+	usleep(microseconds);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_RET(CHILD_KILLED - SIGKILL, child_result(pid), "the child's end");
+}
+
+TEST_F(lifetime, killed_with_jobs_in_flight_twenty_times)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		kill_one(_metadata, self, i * 500);
+		EXPECT_NOTHING_LEFT(self);
+	}
+	expect_device_works(_metadata);
+}
+
+TEST_F(lifetime, four_killed_at_once)
+{
+	pid_t pid[4];
+	char byte;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		pid[i] = child_start(be_busy_until_killed, &self->sock[1]);
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(1, read(self->sock[0], &byte, 1)) {
+			TH_LOG("expected: each child says that its jobs are in flight");
+		}
+	}
+	for (i = 0; i < 4; i++)
+		kill(pid[i], SIGKILL);
+	for (i = 0; i < 4; i++)
+		EXPECT_RET(CHILD_KILLED - SIGKILL, child_result(pid[i]), "the child's end");
+	EXPECT_NOTHING_LEFT(self);
+	expect_device_works(_metadata);
+}
+
+static int exit_busy(void *arg)
+{
+	struct zip_queue q;
+	int ret = open_busy(&q);
+
+	(void)arg;
+	return ret < 0 ? ret : 0;
+}
+
+TEST_F(lifetime, exit_with_queue_open_and_mapped)
+{
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		EXPECT_RET(0, in_child(exit_busy, NULL), "a child that leaves all to exit");
+		EXPECT_NOTHING_LEFT(self);
+	}
+	expect_device_works(_metadata);
+}
+
+/* The mappings hold the queue, the queue must not hold the mappings' memory. */
+static int exit_mapped(void *arg)
+{
+	struct zip_queue q;
+	int ctx = open_busy(&q);
+
+	(void)arg;
+	if (ctx < 0)
+		return ctx;
+	close(q.fd);
+	close(ctx);
+	return 0;
+}
+
+TEST_F(lifetime, exit_with_nothing_but_mappings)
+{
+	EXPECT_RET(0, in_child(exit_mapped, NULL),
+		   "a child that exits with its descriptors closed and its queue mapped");
+	EXPECT_NOTHING_LEFT(self);
+	expect_device_works(_metadata);
+}
+
+#define EXEC_AND_EXIT "--exit"
+
+static int exec_busy(void *arg)
+{
+	struct zip_queue q;
+	int ret = open_busy(&q);
+
+	(void)arg;
+	if (ret < 0)
+		return ret;
+	execl("/proc/self/exe", "lifetime", EXEC_AND_EXIT, NULL);
+	return -errno;
+}
+
+/* exec drops the memory before it closes the descriptors. */
+TEST_F(lifetime, exec_with_jobs_in_flight)
+{
+	EXPECT_RET(0, in_child(exec_busy, NULL), "a child that executes another program");
+	EXPECT_NOTHING_LEFT(self);
+	expect_device_works(_metadata);
+}
+
+/* --- Memory that goes before the descriptors --- */
+
+static int pass_and_exit(void *arg)
+{
+	int sock = *(int *)arg;
+	struct zip_queue q;
+	int ctx = open_busy(&q), ret;
+
+	if (ctx < 0)
+		return ctx;
+	ret = send_fd(sock, ctx);
+	return ret ? ret : send_fd(sock, q.fd);
+}
+
+TEST_F(lifetime, amdxdna_cve_2026_45931_memory_goes_before_the_descriptors)
+{
+	pid_t pid = child_start(pass_and_exit, &self->sock[1]);
+	int ctx = recv_fd(self->sock[0]), queue;
+	struct accel_queue_info info;
+
+	ASSERT_WORKS(ctx, "receive the child's context");
+	queue = recv_fd(self->sock[0]);
+	ASSERT_WORKS(queue, "receive the child's queue");
+	ASSERT_RET(0, child_result(pid), "the child passes both and exits");
+	EXPECT_RET(-EPERM, accel_queue_info(queue, &info, NULL),
+		   "QUEUE_INFO on a queue whose memory is gone");
+	EXPECT_GT(0, accel_queue_create(ctx, 0)) {
+		TH_LOG("expected: no new queue on memory that is gone");
+	}
+	poll_now(queue, POLLIN);
+	expect_device_works(_metadata);
+	close(queue);
+	close(ctx);
+	EXPECT_NOTHING_LEFT(self);
+	expect_device_works(_metadata);
+}
+
+static int hold_in_a_fork(void *arg)
+{
+	int *sock = arg;
+	struct zip_queue q;
+	int ret = open_busy(&q);
+	pid_t holder;
+	char byte;
+
+	if (ret < 0)
+		return ret;
+	holder = fork();
+	if (!holder) {
+		/* All descriptors are here too, the memory is another. */
+		close(sock[0]);
+		_exit(read(sock[1], &byte, 1) == 1 ? 0 : 1);
+	}
+	return holder < 0 ? -errno : 0;
+}
+
+TEST_F(lifetime, forked_child_keeps_descriptors_of_dead_parent)
+{
+	int held;
+
+	ASSERT_RET(0, in_child(hold_in_a_fork, self->sock), "a parent that exits first");
+	held = accel_queues(self->watch);
+	EXPECT_EQ(1, held) {
+		TH_LOG("expected: the queue is held by the fork's descriptor");
+	}
+	expect_device_works(_metadata);
+	ASSERT_EQ(1, write(self->sock[0], "", 1));
+	EXPECT_NOTHING_LEFT(self);
+}
+
+static int pass_queue_and_wait(void *arg)
+{
+	int sock = *(int *)arg, ctx = accel_open_shared(), ret;
+	struct zip_queue q;
+	char byte;
+
+	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	if (!ret)
+		ret = send_fd(sock, q.fd);
+	if (ret)
+		return ret;
+	if (read(sock, &byte, 1) != 1)
+		return -EPIPE;
+	return zip_works(&q) ? 0 : -EIO;
+}
+
+TEST_F(lifetime, uacce_passed_queue_gives_nothing_of_the_openers)
+{
+	pid_t pid = child_start(pass_queue_and_wait, &self->sock[1]);
+	int queue = recv_fd(self->sock[0]);
+	struct accel_queue_info info;
+
+	ASSERT_WORKS(queue, "receive another process's queue");
+	EXPECT_RET(-EPERM, accel_queue_info(queue, &info, NULL), "QUEUE_INFO");
+	EXPECT_RET(-EPERM, map_error(accel_map(queue, 0, PAGE, PROT_READ)), "mmap");
+	close(queue);
+	ASSERT_EQ(1, write(self->sock[0], "", 1));
+	EXPECT_RET(0, child_result(pid), "the queue goes on working for its opener");
+	EXPECT_NOTHING_LEFT(self);
+}
+
+/* --- Orders of closing --- */
+
+TEST_F(lifetime, context_closed_before_its_queue)
+{
+	int ctx = accel_open_shared();
+	struct zip_queue q;
+
+	ASSERT_WORKS(ctx, "open and bind a context");
+	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
+	close(ctx);
+	EXPECT_WORKS(&q, "a job on a queue whose context's descriptor is closed");
+	zip_close(&q);
+	EXPECT_NOTHING_LEFT(self);
+}
+
+TEST_F(lifetime, context_closed_with_jobs_in_flight)
+{
+	struct zip_queue q;
+	int ctx = open_busy(&q), i;
+	struct zip_result r;
+
+	ASSERT_WORKS(ctx, "a busy queue");
+	close(ctx);
+	for (i = 0; i < DEPTH - 1; i++) {
+		r = zip_wait(&q);
+		ASSERT_TRUE(zip_good(&r)) {
+			TH_LOG("expected: job %d is done although the context's descriptor is closed", i);
+			ZIP_LOG(&r);
+		}
+	}
+	zip_close(&q);
+	EXPECT_NOTHING_LEFT(self);
+}
+
+TEST_F(lifetime, queue_closed_with_jobs_in_flight)
+{
+	struct zip_queue q;
+	int ctx, i;
+
+	for (i = 0; i < 10; i++) {
+		ctx = open_busy(&q);
+		ASSERT_WORKS(ctx, "a busy queue");
+		usleep(i * 300);
+		zip_close(&q);
+		EXPECT_EQ(0, accel_queues(self->watch)) {
+			TH_LOG("expected: a closed queue is gone, jobs or not");
+		}
+		close(ctx);
+	}
+	EXPECT_NOTHING_LEFT(self);
+	expect_device_works(_metadata);
+}
+
+/* A closed queue's device writes nothing more into the process's memory. */
+TEST_F(lifetime, hisi_cve_2024_47730_closed_queue_writes_no_more)
+{
+	int ctx = accel_open_shared(), round;
+	static __u8 in[BUFFER];
+	struct zip_queue q;
+	__u8 *out, *copy;
+
+	ASSERT_WORKS(ctx, "open and bind a context");
+	zip_fill(in, BUFFER, 1);
+	for (round = 0; round < 10; round++) {
+		out = fresh(2 * BUFFER);
+		copy = malloc(2 * BUFFER);
+		struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, BUFFER, 2 * BUFFER };
+
+		ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
+		zip_submit(&q, &job);
+		usleep(round * 200);
+		zip_close(&q);
+		memcpy(copy, out, 2 * BUFFER);
+		usleep(20000);
+		EXPECT_THAT(!memcmp(copy, out, 2 * BUFFER),
+			    "the output stays as it was when close returned");
+		munmap(out, 2 * BUFFER);
+		free(copy);
+	}
+	close(ctx);
+}
+
+TEST_F(lifetime, buffers_unmapped_while_the_device_works_on_them)
+{
+	int ctx = accel_open_shared(), round;
+	struct zip_result r;
+	struct zip_queue q;
+	void *in, *out;
+
+	ASSERT_WORKS(ctx, "open and bind a context");
+	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
+	for (round = 0; round < 20; round++) {
+		in = fresh(BUFFER);
+		out = fresh(2 * BUFFER);
+		zip_fill(in, BUFFER, round);
+		struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, BUFFER, 2 * BUFFER };
+
+		zip_submit(&q, &job);
+		usleep(round * 200);
+		munmap(round & 1 ? in : out, BUFFER);
+		r = zip_wait(&q);
+		EXPECT_EQ(0, r.error) {
+			TH_LOG("expected: the job ends, well or not, got %s", ret_name(r.error));
+		}
+		munmap(in, BUFFER);
+		munmap(out, 2 * BUFFER);
+		EXPECT_WORKS(&q, "the queue goes on");
+	}
+	zip_close(&q);
+	close(ctx);
+	EXPECT_NOTHING_LEFT(self);
+}
+
+TEST_F(lifetime, hundred_short_lives)
+{
+	struct zip_queue q;
+	int i, ctx;
+
+	for (i = 0; i < 100; i++) {
+		ctx = accel_open_shared();
+		ASSERT_WORKS(ctx, "open and bind a context");
+		ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
+		ASSERT_TRUE(zip_works(&q)) {
+			TH_LOG("expected: a job in life %d", i);
+		}
+		if (i & 1)
+			close(ctx);
+		zip_close(&q);
+		if (!(i & 1))
+			close(ctx);
+	}
+	EXPECT_NOTHING_LEFT(self);
+}
+
+static long module_users(void)
+{
+	FILE *file = fopen("/sys/module/" ACCEL_DRIVER "/refcnt", "r");
+	long users = -ENOENT;
+
+	if (!file)
+		return users;
+	if (fscanf(file, "%ld", &users) != 1)
+		users = -EIO;
+	fclose(file);
+	return users;
+}
+
+TEST_F(lifetime, open_descriptor_holds_the_module)
+{
+	long before = module_users();
+	int ctx = accel_open();
+
+	if (before == -ENOENT) {
+		TH_LOG("the driver is built in: there is no module to hold");
+		return;
+	}
+	ASSERT_WORKS(ctx, "open");
+	EXPECT_EQ(before + 1, module_users()) {
+		TH_LOG("expected: one user of the module more");
+	}
+	close(ctx);
+	EXPECT_EQ(before, module_users()) {
+		TH_LOG("expected: as many users of the module as before");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], EXEC_AND_EXIT))
+		return 0;
+	return test_harness_run(argc, argv);
+}
