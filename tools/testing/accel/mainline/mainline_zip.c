@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Drives the emulated ZIP engine through Linux's own hisi_zip driver and uacce.
+ *
+ * The driver was not written for this device model, nor by its authors: what it
+ * accepts is right. zlib (Debian: zlib1g-dev) is the independent reader and
+ * writer of what the engine writes and reads. Prints TAP.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/const.h>
+#ifndef BIT
+#define BIT(n) _BITUL(n)
+#endif
+#include <misc/uacce/hisi_qm.h>
+#include <misc/uacce/uacce.h>
+#include <zlib.h>
+
+#define KIB 1024UL
+#define MIB (1024 * KIB)
+#define PAGE 4096UL
+#define CQE_SIZE 16
+#define DOORBELL 0x1000
+#define JOB_SECONDS 60
+
+enum { COMPRESS, DECOMPRESS };
+enum { DEFLATE = 1, ZLIB, GZIP };
+enum { OK = 0x00, GREW = 0x0d, NO_ROOM = 0x0e, BAD_CHECKSUM = 0x10, END = 0x13 };
+enum { LAST = 1 << 25, STREAM = 1 << 26, NEW_STREAM = 1 << 27, TAG_26 = 3 << 28 };
+enum { DB_SQ, DB_CQ };
+
+struct sqe {
+	uint32_t consumed, produced, compressed, status, input_length, w5, w6;
+	uint32_t flags, w8, algorithm, w10[4], room, more, w16[2];
+	uint64_t input, output, context;
+	uint32_t w24[2], tag, w27[3], plain_length, checksum;
+};
+_Static_assert(sizeof(struct sqe) == 128, "an entry has 128 bytes");
+
+struct cqe {
+	uint32_t w0;
+	uint16_t h4, h6, sq_head, sq_num, h12, phase;
+};
+_Static_assert(sizeof(struct cqe) == CQE_SIZE, "a completion has 16 bytes");
+
+struct queue {
+	int fd;
+	uint16_t id, depth, tail, head;
+	bool phase;
+	volatile char *doorbell;
+	struct sqe *sq;
+	volatile struct cqe *cq;
+	size_t doorbell_size, ring_size;
+};
+
+static int tests, failures;
+
+static void result(bool ok, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("%sok %d - ", ok ? "" : "not ", ++tests);
+	vprintf(format, args);
+	printf("\n");
+	fflush(stdout);
+	va_end(args);
+	failures += !ok;
+}
+
+static void bail_out(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* The first device; waits a little, because it may just be being probed. */
+static const char *device_name(void)
+{
+	static char name[64];
+	glob_t found;
+
+	for (int i = 0; i < 100; i++, usleep(100000)) {
+		if (glob("/dev/hisi_zip-*", 0, NULL, &found))
+			continue;
+		snprintf(name, sizeof(name), "%s", strrchr(found.gl_pathv[0], '/') + 1);
+		globfree(&found);
+		return name;
+	}
+	return NULL;
+}
+
+static const char *attribute(const char *name)
+{
+	static char value[256];
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/class/uacce/%s/%s", device_name(), name);
+	fd = open(path, O_RDONLY);
+	n = fd < 0 ? -1 : read(fd, value, sizeof(value) - 1);
+	if (n < 0)
+		bail_out(path);
+	close(fd);
+	value[n] = 0;
+	return value;
+}
+
+static void queue_open(struct queue *q, int direction)
+{
+	struct hisi_qp_ctx ctx = { .qc_type = direction };
+	struct hisi_qp_info info = {};
+	char path[80], *ring;
+
+	memset(q, 0, sizeof(*q));
+	snprintf(path, sizeof(path), "/dev/%s", device_name());
+	q->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (q->fd < 0)
+		bail_out(path);
+	if (ioctl(q->fd, UACCE_CMD_QM_SET_QP_CTX, &ctx) ||
+	    ioctl(q->fd, UACCE_CMD_QM_SET_QP_INFO, &info))
+		bail_out("configuring a queue");
+	q->id = ctx.id;
+	q->depth = info.sq_depth;
+	q->phase = true;
+	q->doorbell_size = strtoul(attribute("region_mmio_size"), NULL, 0);
+	q->ring_size = strtoul(attribute("region_dus_size"), NULL, 0);
+	q->doorbell = mmap(NULL, q->doorbell_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   q->fd, UACCE_QFRT_MMIO * PAGE);
+	ring = mmap(NULL, q->ring_size, PROT_READ | PROT_WRITE, MAP_SHARED, q->fd,
+		    UACCE_QFRT_DUS * PAGE);
+	if (q->doorbell == MAP_FAILED || ring == MAP_FAILED)
+		bail_out("mapping a queue");
+	q->sq = (struct sqe *)ring;
+	q->cq = (struct cqe *)(ring + q->depth * info.sqe_size);
+	if (ioctl(q->fd, UACCE_CMD_START_Q))
+		bail_out("starting a queue");
+}
+
+static void queue_close(struct queue *q)
+{
+	munmap((void *)q->doorbell, q->doorbell_size);
+	munmap(q->sq, q->ring_size);
+	close(q->fd);
+}
+
+static void ring_doorbell(struct queue *q, unsigned int command, uint16_t index, bool arm)
+{
+	uint64_t value = q->id | (uint64_t)command << 12 | (uint64_t)index << 32 |
+			 (uint64_t)arm << 48;
+
+	__sync_synchronize();
+	*(volatile uint64_t *)(q->doorbell + DOORBELL) = value;
+}
+
+static void submit(struct queue *q, const struct sqe *sqe)
+{
+	q->sq[q->tail] = *sqe;
+	q->tail = (q->tail + 1) % q->depth;
+	ring_doorbell(q, DB_SQ, q->tail, false);
+}
+
+/* Waits in memory, or by poll(); false after too long. */
+static bool wait_completion(struct queue *q, struct sqe *done, bool by_poll)
+{
+	volatile struct cqe *cqe = &q->cq[q->head];
+	time_t limit = time(NULL) + JOB_SECONDS;
+
+	while ((cqe->phase & 1) != q->phase) {
+		struct pollfd fd = { .fd = q->fd, .events = POLLIN };
+
+		if (time(NULL) > limit)
+			return false;
+		if (by_poll)
+			poll(&fd, 1, 1000);
+	}
+	__sync_synchronize();
+	*done = q->sq[cqe->sq_head];
+	if (++q->head == q->depth) {
+		q->head = 0;
+		q->phase = !q->phase;
+	}
+	ring_doorbell(q, DB_CQ, q->head, by_poll);
+	return cqe->sq_num == q->id;
+}
+
+static struct sqe job(int algorithm, const void *in, size_t in_len, void *out, size_t room)
+{
+	return (struct sqe){
+		.flags = TAG_26,
+		.algorithm = algorithm,
+		.input = (uintptr_t)in,
+		.input_length = in_len,
+		.output = (uintptr_t)out,
+		.room = room,
+		.tag = 0x1234,
+	};
+}
+
+/* The status of the job, or -1 if it did not complete. */
+static int run(struct queue *q, struct sqe *sqe)
+{
+	submit(q, sqe);
+	if (!wait_completion(q, sqe, false) || sqe->tag != 0x1234)
+		return -1;
+	return sqe->status & 0xff;
+}
+
+static void *fresh(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+
+	if (mem == MAP_FAILED)
+		bail_out("mmap");
+	return mem;
+}
+
+static unsigned char *text(size_t size)
+{
+	unsigned char *mem = fresh(size);
+	uint32_t noise = 1;
+
+	for (size_t i = 0; i < size; i++) {
+		noise = noise * 1664525 + 1013904223;
+		mem[i] = i % 7 ? "accelerator"[i % 11] : noise >> 28;
+	}
+	return mem;
+}
+
+static size_t header_size(int algorithm)
+{
+	return algorithm == GZIP ? 10 : algorithm == ZLIB ? 2 : 0;
+}
+
+static int window_bits(int algorithm)
+{
+	return algorithm == GZIP ? 31 : algorithm == ZLIB ? 15 : -15;
+}
+
+/* What software has to do with the engine's output: put the header in front. */
+static void put_header(int algorithm, void *to)
+{
+	memcpy(to, algorithm == GZIP ? "\x1f\x8b\x08\0\0\0\0\0\0\x03" : "\x78\x9c",
+	       header_size(algorithm));
+}
+
+/* Whether zlib reads @packed as @plain and nothing else. */
+static bool zlib_agrees(int algorithm, void *packed, size_t packed_len, void *plain, size_t len)
+{
+	unsigned char *back = malloc(len + 1);
+	z_stream z = { .next_in = packed, .avail_in = packed_len,
+		       .next_out = back, .avail_out = len + 1 };
+	bool ok = inflateInit2(&z, window_bits(algorithm)) == Z_OK &&
+		  inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == len &&
+		  z.avail_in == 0 && !memcmp(back, plain, len);
+
+	inflateEnd(&z);
+	free(back);
+	return ok;
+}
+
+static size_t zlib_pack(int algorithm, void *plain, size_t len, void *packed, size_t room)
+{
+	z_stream z = { .next_in = plain, .avail_in = len,
+		       .next_out = packed, .avail_out = room };
+	size_t size;
+
+	if (deflateInit2(&z, 6, Z_DEFLATED, window_bits(algorithm), 8, Z_DEFAULT_STRATEGY) ||
+	    deflate(&z, Z_FINISH) != Z_STREAM_END)
+		bail_out("zlib");
+	size = z.total_out;
+	deflateEnd(&z);
+	return size;
+}
+
+static void test_compress(int algorithm, const char *name, size_t size)
+{
+	size_t head = header_size(algorithm), room = size + size / 8 + 64;
+	unsigned char *plain = text(size), *packed = fresh(head + room);
+	struct queue q;
+	struct sqe s;
+	int status;
+
+	queue_open(&q, COMPRESS);
+	put_header(algorithm, packed);
+	s = job(algorithm, plain, size, packed + head, room);
+	status = run(&q, &s);
+	result(status == OK && s.consumed == size &&
+		       zlib_agrees(algorithm, packed, head + s.produced, plain, size),
+	       "%s: compresses %zu bytes to %u, status %#x", name, size, s.produced, status);
+	queue_close(&q);
+	munmap(plain, size);
+	munmap(packed, head + room);
+}
+
+static void test_decompress(int algorithm, const char *name, size_t size)
+{
+	size_t head = header_size(algorithm), packed_len;
+	unsigned char *plain = text(size), *packed = fresh(size + PAGE), *back = fresh(size);
+	struct queue q;
+	struct sqe s;
+	int status;
+
+	packed_len = zlib_pack(algorithm, plain, size, packed, size + PAGE) - head;
+	queue_open(&q, DECOMPRESS);
+	/* Some bytes behind the end: the next member of a file, say. */
+	s = job(algorithm, packed + head, packed_len + 100, back, size);
+	status = run(&q, &s);
+	result(status == OK && s.consumed == packed_len && s.produced == size &&
+		       !memcmp(back, plain, size),
+	       "%s: decompresses to %u bytes, status %#x", name, s.produced, status);
+	queue_close(&q);
+	munmap(plain, size);
+	munmap(packed, size + PAGE);
+	munmap(back, size);
+}
+
+/* One queue, one fault after another; a good job after each. */
+static void test_faults(void)
+{
+	const size_t size = 64 * KIB;
+	unsigned char *plain = text(size), *packed = fresh(2 * size), *gone = fresh(PAGE);
+	unsigned char *constant = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct { const char *name; int status; struct sqe s; } cases[] = {
+		{ "input not mapped", 0x23, job(GZIP, gone, PAGE, packed, size) },
+		{ "input in the kernel's half", 0x23,
+		  job(GZIP, (void *)0xffff888000000000, PAGE, packed, size) },
+		{ "output not mapped", 0x24, job(GZIP, plain, size, gone, size) },
+		{ "output read-only", 0x24, job(GZIP, plain, size, constant, size) },
+		{ "output room too short", NO_ROOM, job(GZIP, plain, size, packed, 100) },
+		{ "unknown algorithm", 0x20, job(9, plain, size, packed, size) },
+		{ "length 0", 0x21, job(GZIP, plain, 0, packed, size) },
+		{ "length above 8 MiB", 0x21, job(GZIP, plain, 8 * MIB + 1, packed, size) },
+		{ "scatter list", 0x22, job(GZIP | 1 << 8, plain, size, packed, size) },
+	};
+	struct queue q;
+
+	munmap(gone, PAGE);
+	queue_open(&q, COMPRESS);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct sqe good = job(DEFLATE, plain, size, packed, 2 * size);
+		int status = run(&q, &cases[i].s);
+		int after = run(&q, &good);
+
+		result(status == cases[i].status && !cases[i].s.produced && after == OK &&
+			       zlib_agrees(DEFLATE, packed, good.produced, plain, size),
+		       "%s: status %#x, the next job %#x", cases[i].name, status, after);
+	}
+	queue_close(&q);
+}
+
+static void test_bad_input(void)
+{
+	const size_t size = 64 * KIB;
+	unsigned char *plain = text(size), *packed = fresh(2 * size), *back = fresh(size);
+	size_t len = zlib_pack(GZIP, plain, size, packed, 2 * size) - 10;
+	struct queue q;
+	struct sqe s;
+	int status;
+
+	queue_open(&q, DECOMPRESS);
+	packed[10 + len - 8] ^= 1;
+	s = job(GZIP, packed + 10, len, back, size);
+	status = run(&q, &s);
+	result(status == BAD_CHECKSUM, "wrong checksum: status %#x", status);
+	packed[10] = 7;
+	s = job(GZIP, packed + 10, len, back, size);
+	status = run(&q, &s);
+	result(status == 0x26, "not a deflate stream: status %#x", status);
+	queue_close(&q);
+}
+
+/* More jobs than entries, several in flight, so that both rings wrap. */
+static void test_many(void)
+{
+	const unsigned int jobs = 3000, flight = 8;
+	unsigned char *plain = text(KIB), *packed = fresh(flight * 2 * KIB);
+	unsigned int sent = 0, done = 0, good = 0;
+	struct queue q;
+	struct sqe s;
+
+	queue_open(&q, COMPRESS);
+	while (done < jobs) {
+		for (; sent < jobs && sent - done < flight; sent++) {
+			s = job(ZLIB, plain, KIB, packed + sent % flight * 2 * KIB, 2 * KIB);
+			s.tag = sent;
+			submit(&q, &s);
+		}
+		if (!wait_completion(&q, &s, false))
+			break;
+		good += s.tag == done++ && s.status == OK;
+	}
+	result(good == jobs, "%u of %u jobs on a queue of %u entries", good, jobs, q.depth);
+	queue_close(&q);
+}
+
+static void test_poll(void)
+{
+	unsigned char *plain = text(KIB), *packed = fresh(2 * KIB);
+	unsigned int good = 0;
+	struct queue q;
+	struct sqe s;
+
+	queue_open(&q, COMPRESS);
+	for (unsigned int i = 0; i < 50; i++) {
+		s = job(GZIP, plain, KIB, packed, 2 * KIB);
+		submit(&q, &s);
+		good += wait_completion(&q, &s, true) && s.status == OK;
+	}
+	result(good == 50, "%u of 50 jobs waited for by poll()", good);
+	queue_close(&q);
+}
+
+/* A stream in parts, in the way of the vendor's user-space library. */
+static size_t stream(struct queue *q, int algorithm, unsigned char *in, size_t len,
+		     unsigned char *out, size_t room, int *end)
+{
+	unsigned char *context = fresh(64 * KIB);
+	size_t taken = 0, given = 0;
+	uint32_t flags = NEW_STREAM;
+
+	*end = OK;
+	do {
+		size_t part = len - taken < 100000 ? len - taken : 100000;
+		size_t space = room - given < 60000 ? room - given : 60000;
+		struct sqe s = job(algorithm, in + taken, part, out + given, space);
+
+		s.context = (uintptr_t)context;
+		s.flags |= STREAM | flags | (taken + part == len ? LAST : 0);
+		*end = run(q, &s);
+		if (*end != OK && *end != END)
+			break;
+		taken += s.consumed;
+		given += s.produced;
+		flags = 0;
+		if (taken == len && !s.more)
+			break;
+	} while (*end == OK);
+	munmap(context, 64 * KIB);
+	return given;
+}
+
+static void test_stream(int algorithm, const char *name)
+{
+	const size_t size = MIB, head = header_size(algorithm);
+	unsigned char *plain = text(size), *packed = fresh(2 * size), *back = fresh(2 * size);
+	size_t packed_len, back_len;
+	struct queue q;
+	int end;
+
+	queue_open(&q, COMPRESS);
+	put_header(algorithm, packed);
+	packed_len = stream(&q, algorithm, plain, size, packed + head, 2 * size - head, &end);
+	result(end == OK && zlib_agrees(algorithm, packed, head + packed_len, plain, size),
+	       "%s: a stream of %zu bytes to %zu, status %#x", name, size, packed_len, end);
+	queue_close(&q);
+
+	queue_open(&q, DECOMPRESS);
+	back_len = stream(&q, algorithm, packed + head, packed_len, back, 2 * size, &end);
+	result(end == END && back_len == size && !memcmp(back, plain, size),
+	       "%s: and back to %zu, status %#x", name, back_len, end);
+	queue_close(&q);
+}
+
+/* Processes at a time, each with a queue and an address space of its own. */
+static void test_processes(void)
+{
+	const int count = 4;
+	int good = 0, status;
+
+	fflush(stdout);
+	for (int i = 0; i < count; i++) {
+		if (fork())
+			continue;
+		const size_t size = 300 * KIB + i;
+		unsigned char *plain = text(size), *packed = fresh(2 * size);
+		struct queue q;
+		int bad = 0;
+
+		memset(plain, i, 100 * KIB);
+		queue_open(&q, COMPRESS);
+		for (int n = 0; n < 10; n++) {
+			struct sqe s = job(DEFLATE, plain, size, packed, 2 * size);
+
+			bad += run(&q, &s) != OK ||
+			       !zlib_agrees(DEFLATE, packed, s.produced, plain, size);
+		}
+		_exit(bad != 0);
+	}
+	while (wait(&status) > 0)
+		good += status == 0;
+	result(good == count, "%d of %d processes at a time", good, count);
+}
+
+/* A process that dies with jobs under way takes nothing with it. */
+static void test_killed(void)
+{
+	fflush(stdout);
+	for (int i = 0; i < 5; i++) {
+		pid_t child = fork();
+
+		if (!child) {
+			struct sqe s = job(GZIP, text(4 * MIB), 4 * MIB, fresh(8 * MIB), 8 * MIB);
+			struct queue q;
+
+			queue_open(&q, COMPRESS);
+			for (int n = 0; n < 10; n++)
+				submit(&q, &s);
+			pause();
+		}
+		usleep(200000);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	test_compress(GZIP, "after five processes were killed with jobs under way", KIB);
+}
+
+int main(void)
+{
+	if (!device_name()) {
+		printf("Bail out! no /dev/hisi_zip-*; run: modprobe hisi_zip uacce_mode=1\n");
+		return 1;
+	}
+	result(!strcmp(attribute("flags"), "1\n"), "the driver offers SVA");
+	result(strstr(attribute("algorithms"), "gzip") != NULL, "the driver offers gzip");
+	test_compress(DEFLATE, "deflate", 100000);
+	test_compress(ZLIB, "zlib", 100000);
+	test_compress(GZIP, "gzip", 100000);
+	test_compress(GZIP, "gzip into untouched memory", 7 * MIB);
+	test_decompress(DEFLATE, "deflate", 100000);
+	test_decompress(ZLIB, "zlib", 100000);
+	test_decompress(GZIP, "gzip", 100000);
+	test_decompress(GZIP, "gzip into untouched memory", 8 * MIB);
+	test_faults();
+	test_bad_input();
+	test_many();
+	test_poll();
+	test_stream(DEFLATE, "deflate");
+	test_stream(ZLIB, "zlib");
+	test_stream(GZIP, "gzip");
+	test_processes();
+	test_killed();
+	printf("1..%d\n", tests);
+	return failures != 0;
+}
