@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `uapi.rs` and the C headers say the same, as a C compiler sees them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::mem::offset_of;
+use std::path::Path;
+use std::process::Command;
+
+use accel::uapi;
+
+/// What C calls it, and what Rust has.
+struct Fact {
+    expression: String,
+    value: u64,
+}
+
+/// Size and offsets of each struct.
+macro_rules! layouts {
+    ($($rust:ident = $c:literal { $($field:ident)* })*) => {{
+        let mut facts = Vec::new();
+        $(
+            facts.push(Fact {
+                expression: format!("sizeof(struct {})", $c),
+                value: size_of::<uapi::$rust>() as u64,
+            });
+            $(facts.push(Fact {
+                expression: format!("offsetof(struct {}, {})", $c, stringify!($field).trim_start_matches("r#")),
+                value: offset_of!(uapi::$rust, $field) as u64,
+            });)*
+        )*
+        facts
+    }};
+}
+
+fn layouts() -> Vec<Fact> {
+    layouts! {
+        Info = "accel_info" { size query flags data_size data }
+        InfoAddressMode = "accel_info_address_mode" { mode reason }
+        InfoDevice = "accel_info_device" {
+            functions address_modes numa_node queues_max depth_max doorbell id request_max
+            name driver version bus address
+        }
+        InfoStatus = "accel_info_status" {
+            status generation contexts queues queues_created completions errors timestamp_ns
+        }
+        ContextBind = "accel_context_bind" { size flags mode pasid }
+        QueueCreate = "accel_queue_create" {
+            size flags depth priority driver_data driver_data_size fd
+        }
+        Region = "accel_region" { kind flags offset size }
+        QueueInfo = "accel_queue_info" { size flags id depth state region_count regions }
+        QueueStatus = "accel_queue_status" { state reserved completions }
+        HisiZipQueue = "hisi_zip_queue" { size direction }
+        HisiZipCqe = "hisi_zip_cqe" { rsvd0 cmd_id rsvd1 sq_head sq_num rsvd2 w7 }
+        HisiZipSqe = "hisi_zip_sqe" {
+            consumed produced comp_data_length status input_data_length lba_l lba_h r#type
+            dest_offset algorithm rsvd0 tag0 dest_avail_out rsvd1 source_l source_h dest_l
+            dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 checksum
+        }
+    }
+}
+
+/// Constants by their name in Rust and in C.
+macro_rules! constants {
+    ($($prefix:literal: $($name:ident)*;)*) => {
+        vec![$($(Fact {
+            expression: format!("{}{}", $prefix, stringify!($name)),
+            value: uapi::$name as u64,
+        },)*)*]
+    };
+}
+
+fn constants() -> Vec<Fact> {
+    constants! {
+        "ACCEL_": IOC_TYPE NR_INFO NR_CONTEXT_BIND NR_QUEUE_CREATE NR_QUEUE_INFO
+            INFO_QUERIES INFO_DEVICE INFO_STATUS INFO_ADDRESS_MODES
+            FUNCTION_COPY FUNCTION_FILL FUNCTION_CHECKSUM FUNCTION_DEFLATE FUNCTION_ZLIB
+            FUNCTION_GZIP
+            MODE_NONE MODE_SHARED MODE_PRIVATE MODE_KERNEL
+            REASON_AVAILABLE REASON_DRIVER REASON_NO_IOMMU REASON_NO_PASID REASON_NO_PRI
+            REASON_NO_SVA
+            DOORBELL_NONE DOORBELL_PER_QUEUE DOORBELL_SHARED
+            STATUS_OPERATIONAL STATUS_IN_RESET STATUS_ISOLATED STATUS_REMOVED
+            REGION_STATUS REGION_DOORBELL REGION_RING REGION_READ REGION_WRITE
+            QUEUE_LIVE QUEUE_DEAD_RESET QUEUE_DEAD_REMOVED NAME_MAX;
+        "": HISI_ZIP_SQE_SIZE HISI_ZIP_CQE_SIZE HISI_ZIP_PAGE_SIZE HISI_ZIP_DOORBELL_OFFSET
+            HISI_ZIP_DB_SQ HISI_ZIP_DB_CQ HISI_ZIP_COMPRESS HISI_ZIP_DECOMPRESS
+            HISI_ZIP_DEFLATE HISI_ZIP_ZLIB HISI_ZIP_GZIP
+            HISI_ZIP_OK HISI_ZIP_NEGATIVE HISI_ZIP_NO_ROOM HISI_ZIP_BAD_CHECKSUM
+            HISI_ZIP_STREAM_END;
+    }
+}
+
+fn functions() -> Vec<Fact> {
+    let mut facts = vec![Fact {
+        expression: "HISI_ZIP_DB(5, HISI_ZIP_DB_CQ, 77, 1)".into(),
+        value: uapi::hisi_zip_db(5, uapi::HISI_ZIP_DB_CQ, 77, 1),
+    }];
+    for depth in [2, 32, 33, 1024] {
+        facts.push(Fact {
+            expression: format!("HISI_ZIP_CQ_OFFSET({depth})"),
+            value: uapi::hisi_zip_cq_offset(depth) as u64,
+        });
+    }
+    facts
+}
+
+fn program(facts: &[Fact]) -> String {
+    let mut c = String::from(
+        "#include <stddef.h>\n#include <stdio.h>\n\
+         #include <accel/accel.h>\n#include <accel/hisi_zip.h>\nint main(void)\n{\n",
+    );
+    for (i, fact) in facts.iter().enumerate() {
+        writeln!(
+            c,
+            "\tprintf(\"{i} %llu\\n\", (unsigned long long)({}));",
+            fact.expression
+        )
+        .unwrap();
+    }
+    c.push_str("\treturn 0;\n}\n");
+    c
+}
+
+#[test]
+fn rust_and_c_agree() {
+    if Command::new("cc").arg("--version").output().is_err() {
+        eprintln!("skipped: no C compiler (cc)");
+        return;
+    }
+    let facts: Vec<_> = layouts()
+        .into_iter()
+        .chain(constants())
+        .chain(functions())
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let (source, binary) = (
+        directory.path().join("facts.c"),
+        directory.path().join("facts"),
+    );
+    std::fs::write(&source, program(&facts)).unwrap();
+    let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../include/uapi");
+    let built = Command::new("cc")
+        .arg("-I")
+        .arg(headers)
+        .arg(&source)
+        .arg("-o")
+        .arg(&binary)
+        .output();
+    let built = built.unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+
+    let output = String::from_utf8(Command::new(&binary).output().unwrap().stdout).unwrap();
+    let told: BTreeMap<usize, u64> = output
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(i, value)| (i.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    for (i, fact) in facts.iter().enumerate() {
+        assert_eq!(told[&i], fact.value, "{}", fact.expression);
+    }
+}
