@@ -1,12 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
 """The steps that every command is made of, in the order in which they need each other."""
 
-from . import compose, needs, report, source
+import contextlib
+import fcntl
+
+from . import compose, initramfs, needs, paths, report, source, tools, userland
 from .kernel import Kernel
+from .report import Stop
 
 
-def tools(steps):
-    """Step 1: everything that the later steps need."""
+@contextlib.contextmanager
+def alone():
+    """Keeps two commands in one clone from building over each other."""
+    paths.BUILD.mkdir(parents=True, exist_ok=True)
+    with open(paths.BUILD / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report.say("waiting for the other make that is at work in this clone")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def provide_tools(steps):
+    """Everything that the later steps need, as far as it can be had."""
     steps.start("looking for the tools")
     lacking = needs.provide()
     if lacking:
@@ -15,24 +32,61 @@ def tools(steps):
 
 
 def tree(steps):
-    """Step 2: the composed tree."""
+    """The composed tree."""
     steps.start("composing the tree")
     needs.require("source")
     pristine, version = source.get()
     changed, gone = compose.compose(pristine, version)
-    for name in changed:
-        report.say(f"      wrote {name}")
+    if len(changed) <= 20:
+        for name in changed:
+            report.say(f"      wrote {name}")
     for name in gone:
         report.say(f"      took back {name}")
-    report.say(f"      Linux {version} from {pristine}: {len(changed)} files written, "
-               f"{len(gone)} taken back")
+    report.say(f"      Linux {version}: {len(changed)} files written, {len(gone)} taken back")
 
 
 def kernel(steps, flavour):
-    """Step 3: a kernel and its modules."""
+    """A kernel and its modules."""
     needs.require("kernel")
     needs.require("rust")
     built = Kernel(flavour)
     built.configure(steps)
     built.build(steps)
     return built
+
+
+def emulator(steps):
+    """The path of QEMU with the emulated device."""
+    log, answer = paths.LOGS / "qemu.log", paths.LOGS / "qemu.path"
+    steps.start("building QEMU with the device (4 minutes if it isn't cached)", log)
+    needs.require("emulator")
+    needs.require("rust")
+    script = f"'{paths.HERE}/qemu/build.sh' >'{answer}'"
+    report.run_logged("building QEMU", ["bash", "-c", script], log, env={
+        **tools.base_environment(), "ACCEL_CACHE": str(paths.CACHE)})
+    lines = answer.read_text().split("\n")
+    return next(line for line in reversed(lines) if line)
+
+
+def guest(steps, built, with_tests=False):
+    """The initramfs, and what in it are tests: {kind: {name: path}}."""
+    steps.start(f"building what runs in the {built.flavour} guest", paths.LOGS / "tools.log")
+    needs.require("guest")
+    programs = userland.commands()
+    tests = {}
+    if with_tests:
+        tests = {"kselftests": userland.selftests(built), "scripts": userland.scripts(),
+                 "judges": userland.judges(built)}
+    return initramfs.build(built, programs, _guest_names(tests)), tests
+
+
+def _guest_names(tests):
+    names = {}
+    prefixes = {"kselftests": "selftest-", "scripts": "", "judges": "mainline-"}
+    for kind, found in tests.items():
+        for name, path in found.items():
+            name = prefixes[kind] + name
+            if name in names:
+                raise Stop(f"two tests have the name {name}; rename one of them.")
+            names[name] = path
+    return names

@@ -88,7 +88,9 @@ def environment():
 
 
 def _fragments(flavour):
-    return "".join((CONFIG / f"{name}.config").read_text() for name in FRAGMENTS[flavour])
+    names = [name for name in FRAGMENTS[flavour]
+             if name != "accel" or (paths.TREE / "drivers/accel/core/Kconfig").exists()]
+    return "".join((CONFIG / f"{name}.config").read_text() for name in names)
 
 
 def _digest(wanted):

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One boot that runs tests: from the plan to the verdicts on tests, kernel log and device."""
+
+import time
+
+from . import initramfs, kernel_log, paths, report
+from .machine import Machine, watch
+from .tap import Verdict
+
+START_LIMIT = 300  # seconds without a word while the machine starts or ends
+
+
+class TestBoot:
+    """Runs the tests that share a boot, and gives the verdicts to the score."""
+
+    def __init__(self, name, boot, tests, score):
+        self.name = name
+        self.boot = boot
+        self.tests = {test.name: test for test in tests}
+        self.score = score
+        self.verdicts = {}
+        self.problems = []
+        self.leaks = None
+        self.current = None
+        self._began = 0
+        self._finished = False
+
+    def run(self, qemu, kernel, base):
+        """Boots, runs everything, judges."""
+        machine = Machine(self.name, qemu, kernel.image, memory=self.boot.memory,
+                          revision=self.boot.revision, queues=self.boot.queues,
+                          append=self.boot.append)
+        plan = "".join(f"{test.name} {test.limit} /accel/tests/{test.name}\n"
+                       for test in self.tests.values())
+        settings = {"JOB": "test", "MODULES": self.boot.modules}
+        initramfs.with_job(base, settings, plan, machine.initramfs)
+        report.say(f"    boot {self.name}: {len(self.tests)} tests "
+                   f"(log: {paths.short(machine.console)})")
+        ended = watch(machine.start(), machine.results, self.take, self._limit)
+        machine.initramfs.unlink()
+        self._judge(machine, ended)
+
+    def take(self, line):
+        """One line from the guest."""
+        if line.startswith("@"):
+            word, _, rest = line[1:].partition(" ")
+            handler = {"begin": self._begin, "end": self._end, "problem": self.problems.append,
+                       "leaks": self._leaks, "leaks-end": self._leaks_end,
+                       "finished": self._finish}.get(word)
+            if handler:
+                handler(rest)
+        elif self.leaks is not None and self.current is None and line:
+            self.leaks.append(line)
+        elif self.current:
+            self.verdicts[self.current].take(line)
+
+    def _begin(self, name):
+        self.current = name
+        self.verdicts[name] = Verdict()
+        self._began = time.monotonic()
+
+    def _end(self, rest):
+        name, _, code = rest.partition(" ")
+        verdict = self.verdicts[name]
+        verdict.finish(int(code))
+        self.current = None
+        good = sum(case.passed for case in verdict.cases)
+        skipped = sum(case.skipped for case in verdict.cases)
+        bad = len(verdict.cases) - good - skipped
+        counts = f"{good} passed" + (f", {bad} FAILED" if bad else "")
+        counts += f", {skipped} skipped" if skipped else ""
+        report.say(f"      {name:32} {counts} ({time.monotonic() - self._began:.0f} s)")
+
+    def _leaks(self, _):
+        self.leaks = []
+
+    def _leaks_end(self, _):
+        self.problems += [f"kmemleak: {line}" for line in self.leaks]
+        self.leaks = None
+
+    def _finish(self, _):
+        self._finished = True
+
+    def _limit(self):
+        if self.current:
+            return self.tests[self.current].limit + 60
+        return START_LIMIT
+
+    def _judge(self, machine, ended):
+        self._judge_tests(machine)
+        logs = kernel_log.split(kernel_log.read(machine.console))
+        for name, verdict in self.verdicts.items():
+            found = kernel_log.complaints(logs.get(name, []), verdict.expected_log)
+            if found:
+                self.score.fail(self._where(name), "the kernel log", found)
+        found = kernel_log.complaints(logs[""])
+        found += self.problems
+        found += [f"device: {text}" for text in machine.device_stats()[1]]
+        if not self._finished:
+            found.append("the machine hung" if not ended else "the machine went off early")
+        if found:
+            last = [] if self._finished else machine.last_words()
+            self.score.fail(self.name, "kernel log, leaks and device", found + last)
+        else:
+            self.score.ok()
+
+    def _judge_tests(self, machine):
+        for name in self.tests:
+            where = self._where(name)
+            if name not in self.verdicts:
+                self.score.fail(where, "did not run")
+                continue
+            verdict = self.verdicts[name]
+            if name == self.current:
+                verdict.finish(137)
+            for case in verdict.cases:
+                self.score.case(name, where, case)
+            if not all(case.passed or case.skipped for case in verdict.cases):
+                self._show(machine, name, verdict)
+
+    def _show(self, machine, name, verdict):
+        """The output of a failed test: its end here, all of it in a file."""
+        file = machine.directory / f"{name}.output"
+        file.write_text("\n".join(verdict.output) + "\n")
+        report.say(f"        output: {paths.short(file)}; its end:")
+        telling = [line for line in verdict.output
+                   if line.startswith(("not ok", "# ")) and "RUN" not in line and " OK" not in line]
+        for line in (telling or verdict.output)[-15:]:
+            report.say(f"        {line}")
+
+    def _where(self, name):
+        return f"{self.name}/{name}"

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The virtual machine: QEMU with an IOMMU that shares address spaces, and the accelerator."""
+
+import os
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import kernel_log, paths
+
+FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
+IOMMU = ("intel-iommu,intremap=on,scalable-mode=on,fsts=on,pasid-bits=20,device-iotlb=on,"
+         "svm=on,aw-bits=48")
+COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on ignore_loglevel "
+                "log_buf_len=4M kunit.enable=0")
+
+
+@dataclass
+class Machine:
+    """One boot: what goes in, and the files that come out."""
+    name: str
+    qemu: str
+    kernel: Path
+    memory: int = 1024
+    revision: str = "0x30"
+    queues: int = 64
+    append: str = ""
+    disk: Path = None
+    devices: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.directory = paths.BUILD / "boot" / self.name
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.initramfs = self.directory / "initramfs.cpio"
+        self.console = self.directory / "console.log"
+        self.results = self.directory / "results.log"
+        self.stats = self.directory / "device-stats"
+        self.errors = self.directory / "qemu.log"
+
+    def clear(self):
+        """Removes what an earlier boot of this name has written."""
+        for file in (self.console, self.results, self.stats, self.errors):
+            file.unlink(missing_ok=True)
+        self.results.touch()
+
+    def command(self, serial):
+        """QEMU's command line; `serial` says where the console goes."""
+        line = [self.qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max,la57=off", "-smp", "2",
+                "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
+                "-no-reboot"]
+        for directory in (str(Path(self.qemu).parent), *FIRMWARE):
+            line += ["-L", directory]
+        line += ["-device", IOMMU, "-device", "pcie-root-port,id=rp0,slot=1",
+                 "-device", self._accelerator()]
+        line += [part for device in self.devices for part in ("-device", device)]
+        line += ["-device", "virtio-serial-pci",
+                 "-chardev", f"file,id=results,path={self.results}",
+                 "-device", "virtserialport,chardev=results,name=accel.results"]
+        if self.disk:
+            line += ["-drive", f"file={self.disk},format=raw,if=none,id=disk,readonly=on",
+                     "-device", "virtio-blk-pci,drive=disk"]
+        return line + serial + ["-kernel", str(self.kernel), "-initrd", str(self.initramfs),
+                                "-append", f"{COMMAND_LINE} {self.append}".strip()]
+
+    def _accelerator(self):
+        return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"
+                f"stats={self.stats}")
+
+    def start(self):
+        """Starts it in the background, the console going to a file."""
+        self.clear()
+        serial = ["-chardev", f"file,id=console,path={self.console}", "-serial",
+                  "chardev:console"]
+        with open(self.errors, "w") as errors:
+            return subprocess.Popen(self.command(serial), stdin=subprocess.DEVNULL,
+                                    stdout=errors, stderr=subprocess.STDOUT)
+
+    def interact(self):
+        """Runs it with the console on this terminal, which is put back as it was."""
+        self.clear()
+        serial = ["-chardev", f"stdio,id=console,mux=on,signal=off,logfile={self.console}",
+                  "-serial", "chardev:console", "-mon", "chardev=console"]
+        before = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+        with open(self.errors, "w") as errors:
+            child = subprocess.Popen(self.command(serial), stderr=errors)
+        try:
+            return child.wait()
+        finally:
+            child.kill()
+            child.wait()
+            if before:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+    def last_words(self):
+        """Why it may have ended early: QEMU's complaints and the end of the console."""
+        return kernel_log.read(self.errors)[-5:] + kernel_log.read(self.console)[-8:]
+
+    def device_stats(self):
+        """({key: number}, [violation texts]) as the emulated device wrote them."""
+        numbers, violations = {}, []
+        try:
+            lines = self.stats.read_text(errors="replace").splitlines()
+        except OSError:
+            return {}, ["the emulated device has written no statistics"]
+        for line in lines:
+            key, _, value = line.partition(" ")
+            if key == "violation":
+                violations.append(value)
+            elif value.strip().isdigit():
+                numbers[key] = int(value)
+        return numbers, violations
+
+
+class Follower:
+    """Reads a growing file line by line."""
+
+    def __init__(self, path):
+        self._stream = open(path, "rb")
+        self._rest = b""
+
+    def lines(self):
+        """The complete lines that have come since the last call."""
+        data = self._rest + self._stream.read()
+        *whole, self._rest = data.split(b"\n")
+        return [line.decode(errors="replace").rstrip("\r") for line in whole]
+
+
+def watch(child, results, on_line, limit):
+    """Hands each line of the results to on_line until the machine is off.
+
+    limit() is the number of seconds that may pass without a line. Returns whether the
+    machine went off by itself.
+    """
+    follower = Follower(results)
+    last = time.monotonic()
+    try:
+        while True:
+            running = child.poll() is None
+            lines = follower.lines()
+            for line in lines:
+                on_line(line)
+            if not running:
+                return True
+            last = time.monotonic() if lines else last
+            if time.monotonic() - last > limit():
+                return False
+            time.sleep(0.05)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def host_memory():
+    """Megabytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20

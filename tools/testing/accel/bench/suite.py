@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`make test`: every test there is, one tally."""
+
+from . import chain, checks, inventory, kunit, report, unit
+from .boot import TestBoot
+from .report import Stop
+from .score import Score
+
+FLAVOURS = ("plain", "check")
+
+
+class Suite:
+    """Runs parts one after the other; a part that can't run counts as failed."""
+
+    def __init__(self, only="", flavours=FLAVOURS, parts=10):
+        self.only = only
+        self.flavours = flavours
+        self.score = Score()
+        self.steps = report.Steps(parts)
+
+    def attempt(self, name, part, *arguments):
+        """The part's result; if it can't run, a failure with the reason, and None."""
+        try:
+            return part(*arguments)
+        except Stop as stop:
+            self.score.fail(name, "could not be done", str(stop).splitlines())
+            return None
+
+    def unit_tests(self):
+        """What needs no virtual machine."""
+        for name, part in unit.PARTS.items():
+            if self._wanted(name):
+                self.attempt(name, part, self.steps, self.score)
+
+    def guest_tests(self, with_kunit=True):
+        """All that runs in the virtual machine, under each kernel."""
+        qemu = self.attempt("qemu", chain.emulator, self.steps)
+        for flavour in self.flavours:
+            kernel = self.attempt(f"{flavour} kernel", chain.kernel, self.steps, flavour)
+            guest = kernel and self.attempt(f"{flavour} guest", chain.guest, self.steps, kernel,
+                                            True)
+            if not qemu or not guest:
+                self.score.fail(flavour, "no test of the virtual machine could run")
+                continue
+            self._boots(qemu, kernel, *guest)
+            if with_kunit and self._wanted("kunit"):
+                self.steps.start(f"KUnit in the {flavour} kernel")
+                kunit.run(qemu, kernel, guest[0], self.score)
+
+    def _boots(self, qemu, kernel, base, programs):
+        tests = inventory.kselftests(programs["kselftests"])
+        tests += inventory.scripts(programs["scripts"])
+        tests += inventory.judges(programs["judges"])
+        self._require_kinds(programs)
+        tests = [test for test in tests if self._wanted(test.name)]
+        self.steps.start(f"tests in the virtual machine, {kernel.flavour} kernel")
+        for number, (boot, group) in enumerate(inventory.boots(tests, (kernel.flavour,)), 1):
+            name = f"{kernel.flavour}-{number}"
+            TestBoot(name, boot, group, self.score).run(qemu, kernel, base)
+
+    def _require_kinds(self, programs):
+        for kind, found in programs.items():
+            if not found and not self.only:
+                self.score.fail(kind, "there are none")
+
+    def lint(self):
+        """Formats, lints and documentation, counted as tests."""
+        checks.run(self)
+
+    def _wanted(self, name):
+        return self.only in name
+
+
+def guest_tests_only(flavours, only):
+    """`vm test`: returns the exit code."""
+    suite = Suite(only, flavours, parts=6)
+    with chain.alone():
+        chain.provide_tools(suite.steps)
+        suite.attempt("tree", chain.tree, suite.steps)
+        suite.guest_tests(with_kunit=False)
+    return suite.score.finish()
+
+
+def everything(only="", lint=False):
+    """`make test`, and with lint all of CI: returns the exit code."""
+    suite = Suite(only, parts=13 + len(unit.PARTS) + (len(checks.PARTS) if lint else 0))
+    with chain.alone():
+        chain.provide_tools(suite.steps)
+        suite.attempt("tree", chain.tree, suite.steps)
+        suite.unit_tests()
+        suite.guest_tests()
+        if lint:
+            suite.lint()
+    return suite.score.finish()

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Programs for the guest: the project's tools, the kselftests, the judge of the device."""
+
+import os
+import stat
+
+from . import paths, report, tools
+from .kernel import environment
+from .report import Stop
+
+TARGET = "x86_64-unknown-linux-gnu"
+WORKSPACE = paths.REPO / "tools/accel"
+COMMANDS = ("accel-gzip", "accelctl")
+SELFTESTS = paths.REPO / "tools/testing/selftests/accel"
+GUEST_TESTS = paths.HERE / "guest/tests"
+MAINLINE = paths.HERE / "mainline"
+
+
+def cargo_environment(name):
+    """Environment of a cargo call; its objects lie under build/, not beside the source."""
+    return {**tools.base_environment(), "CARGO_TARGET_DIR": str(paths.BUILD / "cargo" / name)}
+
+
+def commands():
+    """{name: path} of the project's own commands, linked statically."""
+    log = paths.LOGS / "tools.log"
+    command = ["cargo", "build", "--release", "--locked", "--target", TARGET]
+    settings = {**cargo_environment("tools"), "RUSTFLAGS": "-C target-feature=+crt-static"}
+    report.run_logged("building accel-gzip and accelctl", command, log, cwd=WORKSPACE,
+                      env=settings)
+    directory = paths.BUILD / "cargo/tools" / TARGET / "release"
+    return {name: directory / name for name in COMMANDS}
+
+
+def selftests(kernel):
+    """{name: path} of the kselftests, built against the kernel's own headers."""
+    log = paths.LOGS / "selftests.log"
+    install = paths.BUILD / "selftests"
+    report.run_logged("installing the kernel's headers", kernel.make("headers"), log,
+                      env=environment())
+    command = ["make", "-C", str(paths.TREE / "tools/testing/selftests"),
+               f"LLVM={tools.toolchain().llvm}", f"O={kernel.objects}", "TARGETS=accel",
+               "FORCE_TARGETS=1", "install", f"INSTALL_PATH={install}"]
+    report.run_logged("building the kselftests", command, log, append=True, env=environment())
+    listed = (install / "kselftest-list.txt").read_text().split()
+    names = [line.partition(":")[2] for line in listed if line.startswith("accel:")]
+    return {name: install / "accel" / name for name in names}
+
+
+def judges(kernel):
+    """{name: path} of the programs that drive the device through Linux's own driver."""
+    built = {}
+    for source in sorted(MAINLINE.glob("*.c")):
+        target = paths.BUILD / "mainline" / source.stem
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command = [f"clang{tools.toolchain().llvm}", "-static", "-O2", "-Wall", "-Wextra",
+                   "-isystem", str(kernel.objects / "usr/include"), "-o", str(target),
+                   str(source), "-lz"]
+        report.run_logged(f"compiling {source.name}", command, paths.LOGS / "mainline.log")
+        built[source.stem] = target
+    return built
+
+
+def scripts():
+    """{name: path} of the test scripts for the guest."""
+    found = {path.name: path for path in sorted(GUEST_TESTS.iterdir()) if path.is_file()}
+    for name, path in found.items():
+        if not os.stat(path).st_mode & stat.S_IXUSR:
+            raise Stop(f"{paths.short(path)} is not executable: run `chmod +x` on it ({name}).")
+    return found
