@@ -48,11 +48,11 @@ static inline const char *ret_name(long ret)
 /* @call returns a negative errno, or something else; @rule says what must be. */
 #define __RET(check, expected, call, rule) \
 	do { \
-		long __got = (call); \
-		check((long)(expected), __got) \
+		long __want = (expected), __got = (call); \
+		check(__want, __got) \
 		{ \
 			TH_LOG("%s: expected %s, got %s (%ld)", rule, \
-			       ret_name(expected), ret_name(__got), __got); \
+			       ret_name(__want), ret_name(__got), __got); \
 		} \
 	} while (0)
 
@@ -70,22 +70,22 @@ static inline const char *ret_name(long ret)
 	} while (0)
 
 #define EXPECT_THAT(condition, rule) \
-	EXPECT_TRUE(condition) \
-	{ \
-		TH_LOG("expected: %s", rule); \
-	}
-
-#define ASSERT_THAT(condition, rule) \
-	ASSERT_TRUE(condition) \
-	{ \
-		TH_LOG("expected: %s", rule); \
-	}
+	do { \
+		bool __holds = (condition); \
+		EXPECT_TRUE(__holds) \
+		{ \
+			TH_LOG("expected: %s", rule); \
+		} \
+	} while (0)
 
 #define ASSERT_DEVICE(fd) \
-	ASSERT_LE(0, fd) \
-	{ \
-		TH_LOG(ACCEL_MISSING, ret_name(fd)); \
-	}
+	do { \
+		long __fd = (fd); \
+		ASSERT_LE(0, __fd) \
+		{ \
+			TH_LOG(ACCEL_MISSING, ret_name(__fd)); \
+		} \
+	} while (0)
 
 /* Tells whoever judges the kernel's log what this program provokes in it. */
 static inline void expect_dmesg(const char *regex)
@@ -348,7 +348,15 @@ static inline int in_child(int (*fn)(void *arg), void *arg)
 	return pid < 0 ? -errno : child_result(pid);
 }
 
-/* --- Faults --- */
+/* --- Memory that others write, and faults --- */
+
+#define LOAD(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define STORE(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELEASE)
+
+static inline const char *signal_name(int sig)
+{
+	return sig ? strsignal(sig) : "no signal";
+}
 
 static sigjmp_buf touch_return;
 
@@ -366,12 +374,13 @@ static inline void touch_catch(void (*handler)(int))
 /* 0, or the signal that reading at @p gave. */
 static inline int touch_read(const void *p)
 {
+	const __u32 *word = p;
 	int sig;
 
 	touch_catch(touch_caught);
 	sig = sigsetjmp(touch_return, 1);
 	if (!sig)
-		(void)*(const volatile __u32 *)p;
+		asm volatile("" : : "r"(LOAD(*word)));
 	touch_catch(SIG_DFL);
 	return sig;
 }
@@ -379,24 +388,24 @@ static inline int touch_read(const void *p)
 /* 0, or the signal that writing the 64-bit word at @p gave. */
 static inline int touch_write(void *p, __u64 value)
 {
+	__u64 *word = p;
 	int sig;
 
 	touch_catch(touch_caught);
 	sig = sigsetjmp(touch_return, 1);
 	if (!sig)
-		*(volatile __u64 *)p = value;
+		STORE(*word, value);
 	touch_catch(SIG_DFL);
 	return sig;
 }
 
 #define EXPECT_TOUCH(expected, touch, rule) \
 	do { \
-		int __sig = (touch); \
-		EXPECT_EQ(expected, __sig) \
+		int __want = (expected), __sig = (touch); \
+		EXPECT_EQ(__want, __sig) \
 		{ \
 			TH_LOG("%s: expected %s, got %s", rule, \
-			       (expected) ? strsignal(expected) : "no signal", \
-			       __sig ? strsignal(__sig) : "no signal"); \
+			       signal_name(__want), signal_name(__sig)); \
 		} \
 	} while (0)
 

@@ -207,7 +207,7 @@ static int create_in_clone(void *arg)
 /* Another process, the same address space: what counts is the memory. */
 TEST_F(context, process_that_shares_the_memory_may_create)
 {
-	static char stack[65536] __attribute__((aligned(16)));
+	static char stack[65536];
 	pid_t pid;
 
 	ASSERT_RET(0, accel_bind_shared(self->ctx), "bind");

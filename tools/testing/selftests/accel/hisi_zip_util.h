@@ -30,7 +30,7 @@ struct zip_queue {
 	struct accel_region status_region;
 	void *doorbell;
 	void *ring;
-	const volatile struct accel_queue_status *status;
+	const struct accel_queue_status *status;
 };
 
 struct zip_job {
@@ -94,7 +94,7 @@ static inline void zip_unmap(struct zip_queue *q)
 		munmap(q->doorbell, q->doorbell_region.size);
 	if (!map_error(q->ring))
 		munmap(q->ring, q->ring_region.size);
-	if (!map_error((const void *)q->status))
+	if (!map_error(q->status))
 		munmap((void *)q->status, q->status_region.size);
 }
 
@@ -105,8 +105,7 @@ static inline int zip_map(struct zip_queue *q)
 	q->doorbell = accel_map_region(q->fd, &q->doorbell_region);
 	q->ring = accel_map_region(q->fd, &q->ring_region);
 	q->status = accel_map_region(q->fd, &q->status_region);
-	ret = map_error(q->doorbell) ?: map_error(q->ring) ?:
-	      map_error((const void *)q->status);
+	ret = map_error(q->doorbell) ?: map_error(q->ring) ?: map_error(q->status);
 	if (ret)
 		zip_unmap(q);
 	return ret;
@@ -140,7 +139,7 @@ static inline void zip_close(struct zip_queue *q)
 	close(q->fd);
 }
 
-static inline volatile struct hisi_zip_cqe *zip_cqe(const struct zip_queue *q)
+static inline struct hisi_zip_cqe *zip_cqe(const struct zip_queue *q)
 {
 	return (struct hisi_zip_cqe *)((char *)q->ring +
 				       HISI_ZIP_CQ_OFFSET(q->depth)) + q->head;
@@ -149,12 +148,11 @@ static inline volatile struct hisi_zip_cqe *zip_cqe(const struct zip_queue *q)
 static inline void zip_ring(struct zip_queue *q, __u32 cmd, __u32 index,
 			    __u32 priority)
 {
-	__u64 value = HISI_ZIP_DB(q->id, cmd, index, priority);
+	__u64 *doorbell = q->doorbell + HISI_ZIP_DOORBELL_OFFSET;
 
 	/* The device must find in memory what the doorbell announces. */
 	__sync_synchronize();
-	*(volatile __u64 *)((char *)q->doorbell + HISI_ZIP_DOORBELL_OFFSET) =
-		htole64(value);
+	STORE(*doorbell, htole64(HISI_ZIP_DB(q->id, cmd, index, priority)));
 }
 
 /* The next completion raises an event. */
@@ -192,7 +190,7 @@ static inline void zip_submit(struct zip_queue *q, const struct zip_job *job)
 
 static inline bool zip_done(const struct zip_queue *q)
 {
-	__u16 w7 = le16toh(zip_cqe(q)->w7);
+	__u16 w7 = le16toh(LOAD(zip_cqe(q)->w7));
 
 	return (w7 & 1) == q->phase;
 }
@@ -200,13 +198,11 @@ static inline bool zip_done(const struct zip_queue *q)
 static inline struct zip_result zip_take(struct zip_queue *q)
 {
 	/* Results are in the entry the job was in: completions keep the order. */
-	const volatile struct hisi_zip_sqe *sqe =
-		(struct hisi_zip_sqe *)q->ring + q->head;
+	const struct hisi_zip_sqe *sqe = (struct hisi_zip_sqe *)q->ring + q->head;
 	struct zip_result r = {
 		.hardware = le16toh(zip_cqe(q)->w7) >> 1,
 	};
 
-	__sync_synchronize();
 	r.status = le32toh(sqe->status) & 0xff;
 	r.consumed = le32toh(sqe->consumed);
 	r.produced = le32toh(sqe->produced);
@@ -228,7 +224,7 @@ static inline struct zip_result zip_wait(struct zip_queue *q)
 	struct zip_result r;
 
 	while (!zip_done(q)) {
-		if (q->status->state != ACCEL_QUEUE_LIVE)
+		if (LOAD(q->status->state) != ACCEL_QUEUE_LIVE)
 			return (struct zip_result){ .error = -ENODEV };
 		if (seconds() > end)
 			return (struct zip_result){ .error = -ETIMEDOUT };

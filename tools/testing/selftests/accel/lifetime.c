@@ -40,16 +40,17 @@ static void wait_for_the_end(int watch, int contexts)
 		usleep(1000);
 }
 
-#define EXPECT_NOTHING_LEFT(self) \
-	do { \
-		wait_for_the_end((self)->watch, (self)->contexts); \
-		EXPECT_EQ(0, accel_queues((self)->watch)) { \
-			TH_LOG("expected: no queue is left"); \
-		} \
-		EXPECT_EQ((self)->contexts, accel_contexts((self)->watch)) { \
-			TH_LOG("expected: no context is left"); \
-		} \
-	} while (0)
+static void expect_nothing_left(struct __test_metadata *_metadata,
+				const FIXTURE_DATA(lifetime) * self)
+{
+	wait_for_the_end(self->watch, self->contexts);
+	EXPECT_EQ(0, accel_queues(self->watch)) {
+		TH_LOG("expected: no queue is left");
+	}
+	EXPECT_EQ(self->contexts, accel_contexts(self->watch)) {
+		TH_LOG("expected: no context is left");
+	}
+}
 
 static void *fresh(size_t size)
 {
@@ -112,13 +113,12 @@ static int be_busy_until_killed(void *arg)
 		pause();
 }
 
-static void kill_one(struct __test_metadata *_metadata,
-		     FIXTURE_DATA(lifetime) *self, int microseconds)
+static void kill_one(struct __test_metadata *_metadata, int *sock, int microseconds)
 {
-	pid_t pid = child_start(be_busy_until_killed, &self->sock[1]);
+	pid_t pid = child_start(be_busy_until_killed, &sock[1]);
 	char byte;
 
-	ASSERT_EQ(1, read(self->sock[0], &byte, 1)) {
+	ASSERT_EQ(1, read(sock[0], &byte, 1)) {
 		TH_LOG("expected: the child says that its jobs are in flight");
 	}
 	usleep(microseconds);
@@ -131,8 +131,8 @@ TEST_F(lifetime, killed_with_jobs_in_flight_twenty_times)
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		kill_one(_metadata, self, i * 500);
-		EXPECT_NOTHING_LEFT(self);
+		kill_one(_metadata, self->sock, i * 500);
+		expect_nothing_left(_metadata, self);
 	}
 	expect_device_works(_metadata);
 }
@@ -154,7 +154,7 @@ TEST_F(lifetime, four_killed_at_once)
 		kill(pid[i], SIGKILL);
 	for (i = 0; i < 4; i++)
 		EXPECT_RET(CHILD_KILLED - SIGKILL, child_result(pid[i]), "the child's end");
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 	expect_device_works(_metadata);
 }
 
@@ -173,7 +173,7 @@ TEST_F(lifetime, exit_with_queue_open_and_mapped)
 
 	for (i = 0; i < 5; i++) {
 		EXPECT_RET(0, in_child(exit_busy, NULL), "a child that leaves all to exit");
-		EXPECT_NOTHING_LEFT(self);
+		expect_nothing_left(_metadata, self);
 	}
 	expect_device_works(_metadata);
 }
@@ -196,7 +196,7 @@ TEST_F(lifetime, exit_with_nothing_but_mappings)
 {
 	EXPECT_RET(0, in_child(exit_mapped, NULL),
 		   "a child that exits with its descriptors closed and its queue mapped");
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 	expect_device_works(_metadata);
 }
 
@@ -218,7 +218,7 @@ static int exec_busy(void *arg)
 TEST_F(lifetime, exec_with_jobs_in_flight)
 {
 	EXPECT_RET(0, in_child(exec_busy, NULL), "a child that executes another program");
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 	expect_device_works(_metadata);
 }
 
@@ -255,7 +255,7 @@ TEST_F(lifetime, amdxdna_cve_2026_45931_memory_goes_before_the_descriptors)
 	expect_device_works(_metadata);
 	close(queue);
 	close(ctx);
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 	expect_device_works(_metadata);
 }
 
@@ -289,7 +289,7 @@ TEST_F(lifetime, forked_child_keeps_descriptors_of_dead_parent)
 	}
 	expect_device_works(_metadata);
 	ASSERT_EQ(1, write(self->sock[0], "", 1));
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 }
 
 static int pass_queue_and_wait(void *arg)
@@ -320,7 +320,7 @@ TEST_F(lifetime, uacce_passed_queue_gives_nothing_of_the_openers)
 	close(queue);
 	ASSERT_EQ(1, write(self->sock[0], "", 1));
 	EXPECT_RET(0, child_result(pid), "the queue goes on working for its opener");
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 }
 
 /* --- Orders of closing --- */
@@ -335,7 +335,7 @@ TEST_F(lifetime, context_closed_before_its_queue)
 	close(ctx);
 	EXPECT_WORKS(&q, "a job on a queue whose context's descriptor is closed");
 	zip_close(&q);
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 }
 
 TEST_F(lifetime, context_closed_with_jobs_in_flight)
@@ -349,12 +349,12 @@ TEST_F(lifetime, context_closed_with_jobs_in_flight)
 	for (i = 0; i < DEPTH - 1; i++) {
 		r = zip_wait(&q);
 		ASSERT_TRUE(zip_good(&r)) {
-			TH_LOG("expected: job %d is done although the context's descriptor is closed", i);
+			TH_LOG("expected: job %d is done without the context's descriptor", i);
 			ZIP_LOG(&r);
 		}
 	}
 	zip_close(&q);
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 }
 
 TEST_F(lifetime, queue_closed_with_jobs_in_flight)
@@ -372,7 +372,7 @@ TEST_F(lifetime, queue_closed_with_jobs_in_flight)
 		}
 		close(ctx);
 	}
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 	expect_device_works(_metadata);
 }
 
@@ -433,7 +433,7 @@ TEST_F(lifetime, buffers_unmapped_while_the_device_works_on_them)
 	}
 	zip_close(&q);
 	close(ctx);
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 }
 
 TEST_F(lifetime, hundred_short_lives)
@@ -454,7 +454,7 @@ TEST_F(lifetime, hundred_short_lives)
 		if (!(i & 1))
 			close(ctx);
 	}
-	EXPECT_NOTHING_LEFT(self);
+	expect_nothing_left(_metadata, self);
 }
 
 static long module_users(void)

@@ -197,7 +197,7 @@ TEST_F(mapping, uacce_partial_munmap_leaves_the_rest_working)
 	EXPECT_TOUCH(SIGSEGV, touch_read(doorbell), "the unmapped first page");
 	EXPECT_TOUCH(SIGSEGV, touch_read(doorbell + 2 * PAGE), "the unmapped third page");
 	EXPECT_TOUCH(0, touch_read(doorbell + 3 * PAGE), "the page behind the hole");
-	EXPECT_EQ(ACCEL_QUEUE_LIVE, q->status->state) {
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(q->status->state)) {
 		TH_LOG("expected: the status page is still there");
 	}
 }
@@ -244,7 +244,7 @@ TEST_F(mapping, madvise_takes_nothing_away)
 	madvise((void *)q->status, q->status_region.size, MADV_DONTNEED);
 	madvise(q->ring, q->ring_region.size, MADV_REMOVE);
 	EXPECT_WORKS(q, "a job after madvise");
-	EXPECT_EQ(ACCEL_QUEUE_LIVE, q->status->state) {
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(q->status->state)) {
 		TH_LOG("expected: the status page is as before");
 	}
 }
@@ -354,13 +354,13 @@ TEST_F(mapping, each_queue_has_mappings_of_its_own)
 	ASSERT_RET(0, zip_open(&other, self->ctx, 128, HISI_ZIP_COMPRESS), "a second queue");
 	EXPECT_WORKS(&self->q, "a job on the first queue");
 	EXPECT_WORKS(&other, "a job on the second queue");
-	((volatile __u32 *)other.ring)[PAGE / 4] = 0x5ec0dd;
-	EXPECT_NE(0x5ec0dd, ((volatile __u32 *)self->q.ring)[PAGE / 4]) {
+	STORE(((__u32 *)other.ring)[PAGE / 4], 0x5ec0dd);
+	EXPECT_NE(0x5ec0dd, LOAD(((__u32 *)self->q.ring)[PAGE / 4])) {
 		TH_LOG("expected: the rings are different memory");
 	}
 	zip_close(&other);
 	EXPECT_WORKS(&self->q, "a job on the first queue after the second is gone");
-	EXPECT_EQ(ACCEL_QUEUE_LIVE, self->q.status->state) {
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state)) {
 		TH_LOG("expected: the first queue's status page is still there");
 	}
 }

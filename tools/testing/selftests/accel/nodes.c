@@ -270,8 +270,8 @@ TEST_F(nodes, address_modes_give_reasons)
 		}
 		seen |= 1u << modes[i].mode;
 		EXPECT_EQ(!(d.address_modes >> modes[i].mode & 1), !!modes[i].reason) {
-			TH_LOG("expected: a reason (here %u) exactly where mode %u is not in address_modes",
-			       modes[i].reason, modes[i].mode);
+			TH_LOG("expected: a reason exactly where mode %u is not offered, got %u",
+			       modes[i].mode, modes[i].reason);
 		}
 	}
 	EXPECT_EQ(1u << ACCEL_MODE_SHARED | 1u << ACCEL_MODE_PRIVATE | 1u << ACCEL_MODE_KERNEL,

@@ -214,6 +214,11 @@ TEST_F(queue, info_agrees_with_creation)
 	close(create.fd);
 }
 
+static bool are_apart(const struct accel_region *a, const struct accel_region *b)
+{
+	return a->offset >= b->offset + b->size || b->offset >= a->offset + a->size;
+}
+
 TEST_F(queue, regions_are_whole_pages_apart_from_each_other)
 {
 	struct accel_region r[ACCEL_REGIONS_MAX];
@@ -229,9 +234,7 @@ TEST_F(queue, regions_are_whole_pages_apart_from_each_other)
 			TH_LOG("expected: region %d is not empty", i);
 		}
 		for (j = 0; j < i; j++) {
-			EXPECT_THAT(r[i].offset >= r[j].offset + r[j].size ||
-					    r[j].offset >= r[i].offset + r[i].size,
-				    "regions don't overlap");
+			EXPECT_THAT(are_apart(&r[i], &r[j]), "regions don't overlap");
 			EXPECT_NE(r[i].kind, r[j].kind) {
 				TH_LOG("expected: one region of each kind");
 			}
@@ -459,6 +462,7 @@ TEST_F(queue, idxd_cve_2024_21823_doorbell_rings_its_own_queue_only)
 {
 	struct accel_info_device device = {};
 	struct zip_queue mine, other;
+	__u64 *doorbell;
 	static __u8 in[4096], out[8192];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 1, in, out, sizeof(in), sizeof(out) };
 	struct zip_result r;
@@ -470,8 +474,8 @@ TEST_F(queue, idxd_cve_2024_21823_doorbell_rings_its_own_queue_only)
 	ASSERT_RET(0, zip_open(&mine, self->ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
 	ASSERT_RET(0, zip_open(&other, self->ctx, 8, HISI_ZIP_COMPRESS), "open another");
 	zip_put(&other, &job);
-	*(volatile __u64 *)((char *)mine.doorbell + HISI_ZIP_DOORBELL_OFFSET) =
-		HISI_ZIP_DB(other.id, HISI_ZIP_DB_SQ, other.tail, 0);
+	doorbell = mine.doorbell + HISI_ZIP_DOORBELL_OFFSET;
+	STORE(*doorbell, HISI_ZIP_DB(other.id, HISI_ZIP_DB_SQ, other.tail, 0));
 	EXPECT_WORKS(&mine, "the own queue works after ringing for another");
 	EXPECT_THAT(!zip_done(&other), "the other queue was not rung");
 	zip_ring(&other, HISI_ZIP_DB_SQ, other.tail, 0);
