@@ -457,6 +457,51 @@ TEST_F(lifetime, hundred_short_lives)
 	expect_nothing_left(_metadata, self);
 }
 
+static int one_event(int ctx)
+{
+	static __u8 in[PAGE], out[2 * PAGE];
+	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
+	struct zip_queue q;
+	int ret = zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	struct pollfd p = { .fd = q.fd, .events = POLLIN };
+
+	if (ret)
+		return ret;
+	zip_arm(&q);
+	zip_submit(&q, &job);
+	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
+		ret = -ETIMEDOUT;
+	else if (p.revents != POLLIN)
+		ret = -EIO;
+	zip_close(&q);
+	return ret;
+}
+
+static int many_events(void *arg)
+{
+	int ctx = accel_open_shared(), i, ret = 0;
+
+	(void)arg;
+	if (ctx < 0)
+		return ctx;
+	for (i = 0; i < 100 && !ret; i++)
+		ret = one_event(ctx);
+	return ret;
+}
+
+/* A number that one process gives back is at once another's. */
+TEST_F(lifetime, parallel_lives_get_their_events)
+{
+	pid_t pid[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		pid[i] = child_start(many_events, NULL);
+	for (i = 0; i < 4; i++)
+		EXPECT_RET(0, child_result(pid[i]), "each of a hundred queues gets its event");
+	expect_nothing_left(_metadata, self);
+}
+
 static long module_users(void)
 {
 	FILE *file = fopen("/sys/module/" ACCEL_DRIVER "/refcnt", "r");
