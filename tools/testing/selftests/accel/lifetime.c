@@ -376,6 +376,29 @@ TEST_F(lifetime, queue_closed_with_jobs_in_flight)
 	expect_device_works(_metadata);
 }
 
+/* Stopping waits for the job that was begun, however long that takes. */
+TEST_F(lifetime, queue_closed_amid_the_largest_job)
+{
+	int ctx = accel_open_shared(), i;
+	struct zip_queue q;
+
+	ASSERT_WORKS(ctx, "open and bind a context");
+	for (i = 0; i < 3; i++) {
+		struct zip_job job = { HISI_ZIP_DEFLATE, 0, fresh(ZIP_LIMIT), fresh(ZIP_LIMIT),
+				       ZIP_LIMIT, ZIP_LIMIT };
+
+		ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
+		zip_submit(&q, &job);
+		usleep(i * 10000);
+		zip_close(&q);
+		munmap((void *)job.in, ZIP_LIMIT);
+		munmap(job.out, ZIP_LIMIT);
+	}
+	close(ctx);
+	expect_nothing_left(_metadata, self);
+	expect_device_works(_metadata);
+}
+
 /* A closed queue's device writes nothing more into the process's memory. */
 TEST_F(lifetime, hisi_cve_2024_47730_closed_queue_writes_no_more)
 {
