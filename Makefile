@@ -46,7 +46,7 @@ test:
 	@$(BENCH)/test $(if $(T),--only '$(T)')
 
 lint:
-	@$(BENCH)/lint
+	@$(BENCH)/lint $(if $(T),--only '$(T)')
 
 clean:
 	rm -rf build

@@ -45,12 +45,18 @@ def tree(steps):
     report.say(f"      Linux {version}: {len(changed)} files written, {len(gone)} taken back")
 
 
-def kernel(steps, flavour):
-    """A kernel and its modules."""
+def configured(steps, flavour):
+    """A kernel with an up-to-date configuration."""
     needs.require("kernel")
     needs.require("rust")
-    built = Kernel(flavour)
-    built.configure(steps)
+    chosen = Kernel(flavour)
+    chosen.configure(steps)
+    return chosen
+
+
+def kernel(steps, flavour):
+    """A kernel and its modules."""
+    built = configured(steps, flavour)
     built.build(steps)
     return built
 

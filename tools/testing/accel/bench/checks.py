@@ -1,7 +1,217 @@
 # SPDX-License-Identifier: GPL-2.0
-"""placeholder"""
-PARTS = {}
+"""`make lint`: each part is one test."""
+
+import glob
+import re
+from pathlib import Path
+
+from . import needs, overlay, paths, report, source, tools, unit, userland
+from .kernel import Kernel, environment
+from .report import Stop
+
+# Of checkpatch's messages these don't fit: the whole tree is one "patch", so MAINTAINERS and
+# file moves mean nothing; user space has no kernel types.
+CHECKPATCH_IGNORED = "FILE_PATH_CHANGES,PREFER_KERNEL_TYPES,CONFIG_DESCRIPTION,AVOID_EXTERNS"
+KERNEL_CODE = ("rust/", "drivers/", "samples/")
+WITHOUT_UNSAFE = ("drivers/accel/hisi_zip/", "samples/")
 
 
-def run(suite):
-    pass
+def _ours(*suffixes, under=("",)):
+    """Overlay files by suffix and directory, as the composed tree has them."""
+    return [name for name in overlay.files(source.find()[0]) if name.endswith(suffixes)
+            and name.startswith(tuple(under))]
+
+
+def _run(name, command, **options):
+    """One command whose failure is the failure of the check."""
+    log = paths.LOGS / f"lint-{name}.log"
+    options.setdefault("env", tools.base_environment())
+    report.run_logged(f"lint {name}", command, log, **options)
+    return log
+
+
+def kernel_format():
+    """rustfmt with the kernel's settings, on our kernel code."""
+    config = str(paths.TREE / ".rustfmt.toml")
+    files = _ours(".rs", under=KERNEL_CODE)
+    _run("rustfmt", ["rustfmt", "--check", "--color", "never", "--edition", "2021", "--config-path", config, *files],
+         cwd=paths.REPO)
+
+
+def _cargo(name, *arguments):
+    """A cargo command in each of the two workspaces."""
+    for workspace, directory in unit.WORKSPACES.items():
+        _run(f"{name}-{workspace}", ["cargo", *arguments], cwd=directory,
+             env=userland.cargo_environment(workspace))
+
+
+def cargo_format():
+    """rustfmt in the workspaces."""
+    _cargo("cargo-fmt", "fmt", "--all", "--check")
+
+
+def cargo_clippy():
+    """clippy in the workspaces."""
+    _cargo("cargo-clippy", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D",
+           "warnings")
+
+
+def _lint_kernel():
+    """An object directory of its own, so that the ones in use need not be built again."""
+    kernel = Kernel("lint")
+    plain = Kernel("plain")
+    if not (plain.objects / ".config").exists():
+        raise Stop("there is no configured kernel yet: run `make kernel` first.")
+    kernel.objects.mkdir(exist_ok=True)
+    wanted = (plain.objects / ".config").read_bytes()
+    stamp = kernel.objects / ".accel-config"
+    if not stamp.exists() or stamp.read_bytes() != wanted:
+        (kernel.objects / ".config").write_bytes(wanted)
+        stamp.write_bytes(wanted)
+    return kernel
+
+
+def kernel_clippy():
+    """clippy as the kernel sets it, on the kernel crate and our drivers."""
+    kernel = _lint_kernel()
+    _forget_objects(kernel)
+    log = _run("clippy", kernel.make("CLIPPY=1", "prepare", "drivers/accel/"), env=environment())
+    _require_no_warnings(log, "clippy")
+
+
+def _forget_objects(kernel):
+    """clippy speaks only while it compiles; what was compiled before it has to see again."""
+    for pattern in ("rust/kernel.o", "rust/libkernel.rmeta", "drivers/accel/**/*.o"):
+        for path in glob.glob(str(kernel.objects / pattern), recursive=True):
+            Path(path).unlink()
+
+
+def rustdoc():
+    """The documentation of the Rust code builds without a warning about our files."""
+    kernel = _lint_kernel()
+    log = _run("rustdoc", kernel.make("rustdoc"), env=environment())
+    _require_no_warnings(log, "rustdoc")
+
+
+def _require_no_warnings(log, name):
+    """Warnings of the compiler that point to one of our files."""
+    ours = set(_ours(".rs"))
+    text = log.read_text(errors="replace")
+    found = []
+    for block in re.split(r"\n(?=(?:warning|error)\b)", text):
+        where = re.search(r"--> (?:\.\./)*(?:\S*/build/linux/)?(\S+?):\d+", block)
+        if re.match(r"(warning|error)\b", block) and where and where[1] in ours:
+            found.append(block.split("\n\n")[0])
+    if found:
+        raise Stop("\n".join(found[:6]) + f"\n{len(found)} warnings of {name} about our files; "
+                   f"all are in {paths.short(log)}.")
+
+
+def checkpatch():
+    """checkpatch.pl on every file of the overlay that it knows."""
+    files = _ours(".rs", ".c", ".h", ".rst", "Kconfig", "Makefile", ".sh")
+    _run("checkpatch", ["perl", "scripts/checkpatch.pl", "--strict", "--quiet", "--show-types",
+                        "--no-summary", "--max-line-length=100", "--ignore", CHECKPATCH_IGNORED,
+                        "-f", *files], cwd=paths.TREE)
+
+
+def kernel_doc():
+    """The comments of the user interface's headers are complete."""
+    files = _ours(".h", under=("include/uapi/",))
+    log = _run("kernel-doc", ["python3", "scripts/kernel-doc.py", "-none", "-Wall", *files]
+               if (paths.TREE / "scripts/kernel-doc.py").exists() else
+               ["scripts/kernel-doc", "-none", "-Wall", *files], cwd=paths.TREE)
+    if re.search(r"warning|error", log.read_text(), re.I):
+        raise Stop(report.tail(log))
+
+
+def clang_format():
+    """The shim inside QEMU is formatted as its .clang-format says."""
+    program = next(path for path in sorted(glob.glob("/usr/bin/clang-format*"), reverse=True)
+                   if re.search(r"clang-format(-\d+)?$", path))
+    if not (paths.HERE / "qemu/.clang-format").exists():
+        raise Stop("tools/testing/accel/qemu/.clang-format is missing, so there is no style to "
+                   "check against.")
+    files = sorted(str(path) for path in (paths.HERE / "qemu").glob("*.[ch]"))
+    _run("clang-format", [program, "--dry-run", "--Werror", *files])
+
+
+def shellcheck():
+    """All shell scripts."""
+    scripts = [path for path in _tracked() if _first_line(path).startswith(("#!/bin/sh",
+                                                                            "#!/bin/bash"))]
+    scripts += sorted((paths.HERE / "guest/jobs").iterdir())
+    # 1090, 1091: files that lie in the guest only. 2154: variables that those files set.
+    # 2016: what looks like a variable is meant for another program.
+    _run("shellcheck", ["shellcheck", "-e", "1090,1091,2154,2016", *map(str, scripts)])
+
+
+def pyflakes():
+    """All Python programs."""
+    programs = [path for path in _tracked()
+                if path.suffix == ".py" or "python3" in _first_line(path)]
+    _run("pyflakes", ["pyflakes3", *map(str, programs)])
+
+
+def no_unsafe():
+    """Drivers and samples are written without `unsafe`: a promise of the interface."""
+    found = [f"{name}:{number}: {line.strip()}" for name in _ours(".rs", under=WITHOUT_UNSAFE)
+             for number, line in enumerate((paths.REPO / name).read_text().splitlines(), 1)
+             if re.search(r"\bunsafe\b", line)]
+    if found:
+        raise Stop("\n".join(found))
+
+
+def licences():
+    """Every file says its licence."""
+    silent = [paths.short(path) for path in _tracked() if _needs_licence(path)
+              and b"SPDX-License-Identifier:" not in path.read_bytes()[:400]]
+    if silent:
+        raise Stop("these files lack an SPDX-License-Identifier line: " + ", ".join(silent))
+
+
+def _needs_licence(path):
+    """Not: what is generated, what is text, and two kinds of file that have no comments."""
+    if path.parent == userland.SELFTESTS and path.name in ("config", "settings"):
+        return False
+    return path.suffix not in (".lock", ".md", ".patch", ".json") and path.stat().st_size
+
+
+def _tracked():
+    return [paths.REPO / name for name in overlay.listed()]
+
+
+def _first_line(path):
+    with open(path, "rb") as file:
+        return file.readline(100).decode(errors="replace")
+
+
+PARTS = {
+    "rustfmt": kernel_format,
+    "cargo-fmt": cargo_format,
+    "cargo-clippy": cargo_clippy,
+    "clippy": kernel_clippy,
+    "rustdoc": rustdoc,
+    "checkpatch": checkpatch,
+    "kernel-doc": kernel_doc,
+    "clang-format": clang_format,
+    "shellcheck": shellcheck,
+    "pyflakes": pyflakes,
+    "no-unsafe": no_unsafe,
+    "licences": licences,
+}
+
+
+def run(steps, score, only=""):
+    """Every part whose name contains the pattern."""
+    for name, part in PARTS.items():
+        if only not in name:
+            continue
+        steps.start(f"lint: {part.__doc__.splitlines()[0].rstrip('.')}",
+                    paths.LOGS / f"lint-{name}.log")
+        try:
+            needs.require("lint")
+            part()
+            score.ok()
+        except Stop as stop:
+            score.fail(f"lint-{name}", "see above", str(stop).splitlines())

@@ -14,7 +14,7 @@ OUTSIDE = ("tools/testing/accel/",)
 
 def files(pristine):
     """Relative paths of all overlay files, tracked or new, but not ignored ones."""
-    found = [name for name in _listed() if _belongs(name, pristine)]
+    found = [name for name in listed() if _belongs(name, pristine)]
     for name in found:
         _refuse_if_in_linux(name, pristine)
     return found
@@ -26,7 +26,8 @@ def read(name):
     return path.read_bytes(), os.access(path, os.X_OK)
 
 
-def _listed():
+def listed():
+    """All files of the repository, tracked or new, but not ignored ones."""
     command = ["git", "-C", paths.REPO, "ls-files", "-z", "--cached", "--others",
                "--exclude-standard"]
     listing = subprocess.run(command, capture_output=True, text=True)
