@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a device is.
+//!
+//! C header: [`include/linux/device.h`](srctree/include/linux/device.h)
+
+use super::{
+    Bound,
+    Device, //
+};
+use crate::{
+    prelude::*,
+    str::CStr, //
+};
+
+impl Device<Bound> {
+    /// The NUMA node that the device is near, -1 if that is not known.
+    pub fn numa_node(&self) -> i32 {
+        #[cfg(CONFIG_NUMA)]
+        // SAFETY: The device is valid, and its node does not change while it is bound.
+        return unsafe { (*self.as_raw()).numa_node };
+
+        #[cfg(not(CONFIG_NUMA))]
+        -1
+    }
+
+    /// Name of the bus that the device is on, `pci` for example; empty if it is on none.
+    pub fn bus_name(&self) -> &CStr {
+        // SAFETY: The bus of a bound device stays, and so does its name.
+        unsafe {
+            let bus = (*self.as_raw()).bus;
+            if bus.is_null() || (*bus).name.is_null() {
+                return c"";
+            }
+            CStr::from_char_ptr((*bus).name)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sharing the address space of a process with a device (SVA).
+//!
+//! C header: [`include/linux/iommu.h`](srctree/include/linux/iommu.h)
+
+use crate::{
+    bindings,
+    device::{
+        self,
+        Bound, //
+    },
+    error::from_err_ptr,
+    mm::MmWithUser,
+    prelude::*, //
+};
+use core::ptr::NonNull;
+
+/// A bond between a device and an address space: the device reaches it under
+/// [`pasid`](Self::pasid).
+///
+/// Dropping it takes the address space from the device: page requests that are under way are
+/// drained, and later accesses are refused by the IOMMU. The device should be quiet by then. May
+/// sleep.
+///
+/// # Invariants
+///
+/// Owns a reference to a bond made by `iommu_sva_bind_device()`.
+pub struct Bond(NonNull<bindings::iommu_sva>);
+
+impl Bond {
+    /// Binds `mm` to `dev`. May sleep.
+    ///
+    /// Fails with [`ENODEV`] if the device or its IOMMU can't share page tables, [`ENOSPC`] if no
+    /// PASID is free, [`EOVERFLOW`] if the process has one that is too large for this device,
+    /// [`EBUSY`] if the page tables of the process are of a kind that can't be shared.
+    ///
+    /// # Safety
+    ///
+    /// The bond must be dropped before `dev` is unbound.
+    pub unsafe fn new(dev: &device::Device<Bound>, mm: &MmWithUser) -> Result<Self> {
+        // SAFETY: `dev` is bound, and an `MmWithUser` has a positive `mm_users`.
+        let handle = from_err_ptr(unsafe {
+            bindings::iommu_sva_bind_device(dev.as_raw(), mm.as_raw())
+        })?;
+
+        // INVARIANT: The reference that was returned is kept.
+        // CAST: Success is never null.
+        Ok(Self(NonNull::new(handle).ok_or(ENODEV)?))
+    }
+
+    /// The PASID under which the device reaches the address space.
+    pub fn pasid(&self) -> u32 {
+        // SAFETY: By the type invariant the bond exists.
+        unsafe { bindings::iommu_sva_get_pasid(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for Bond {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant we own a reference; by the contract of `new` the device is
+        // still bound.
+        unsafe { bindings::iommu_sva_unbind_device(self.0.as_ptr()) };
+    }
+}
+
+// SAFETY: A bond may be used and dropped by any task.
+unsafe impl Send for Bond {}
+// SAFETY: `pasid` only reads what does not change.
+unsafe impl Sync for Bond {}
+
+/// What a device lacks for SVA.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Missing {
+    /// An IOMMU that translates for it.
+    Iommu,
+    /// PASIDs: in the device, on its bus, or in its IOMMU.
+    Pasid,
+    /// Page requests: PCI ATS or PRI.
+    PageRequests,
+}
+
+/// Tells what `dev` visibly lacks for SVA.
+///
+/// Nothing missing is no promise: only [`Bond::new`] tells whether the IOMMU can really do it.
+pub fn missing(dev: &device::Device<Bound>) -> Option<Missing> {
+    // SAFETY: The group and the IOMMU data of a bound device do not change.
+    let (grouped, iommu) = unsafe { ((*dev.as_raw()).iommu_group, (*dev.as_raw()).iommu) };
+    if grouped.is_null() || iommu.is_null() {
+        return Some(Missing::Iommu);
+    }
+    // SAFETY: As above; `iommu` is not null.
+    if unsafe { (*iommu).max_pasids } == 0 {
+        return Some(Missing::Pasid);
+    }
+    if lacks_page_requests(dev) {
+        return Some(Missing::PageRequests);
+    }
+    None
+}
+
+#[cfg(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI))]
+fn lacks_page_requests(dev: &device::Device<Bound>) -> bool {
+    let Ok(pdev) = <&crate::pci::Device<Bound>>::try_from(dev) else {
+        return false;
+    };
+    pdev.lacks_page_requests()
+}
+
+/// Without these options no PCI device has page requests; on other buses the IOMMU stalls instead.
+#[cfg(not(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI)))]
+fn lacks_page_requests(dev: &device::Device<Bound>) -> bool {
+    // SAFETY: `dev` is valid.
+    cfg!(CONFIG_PCI) && unsafe { bindings::dev_is_pci(dev.as_raw()) }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mappings whose pages are inserted when they are touched, and can be taken away again.
+//!
+//! A page that is inserted while `mmap()` still sets the mapping up can escape a revocation that
+//! runs at the same time, because the mapping is not in the file's tree yet. So nothing is inserted
+//! there: [`Operations::fault`] inserts the page that was touched, under whatever lock makes sure
+//! that the page still may be given out, and [`Inode::zap_mappings`] takes back all pages of a file
+//! after that lock has been used to forbid new ones.
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+//!
+//! [`Operations::fault`]: crate::fs::operations::Operations::fault
+
+use crate::{
+    bindings,
+    dma::pages::CoherentPages,
+    fs::File,
+    io::PhysAddr,
+    mm::virt::{
+        flags,
+        VmaNew, //
+    },
+    page::{
+        Page,
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    types::NotThreadSafe, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+
+/// What a mapping consists of.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Pages with a `struct page` that the mapping holds references to.
+    Pages,
+    /// Page frames that the mapping holds no reference to: device registers, DMA memory. They must
+    /// be zapped before what they are goes away.
+    Frames,
+}
+
+/// A request of `mmap()` that is being checked.
+pub struct NewMapping<'a> {
+    vma: &'a VmaNew,
+    _not_send: NotThreadSafe,
+}
+
+impl NewMapping<'_> {
+    /// # Safety
+    ///
+    /// `vma` must be undergoing its initial set-up by `mmap()` for as long as the result lives.
+    pub(crate) unsafe fn from_raw(vma: *mut bindings::vm_area_struct) -> Self {
+        Self {
+            // SAFETY: By the requirements of this function.
+            vma: unsafe { VmaNew::from_raw(vma) },
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// Offset in the file, in bytes.
+    pub fn offset(&self) -> u64 {
+        // SAFETY: The VMA is valid and not shared during its set-up.
+        let pages = unsafe { (*self.vma.as_ptr()).vm_pgoff };
+        (pages as u64) << PAGE_SHIFT
+    }
+
+    /// Length in bytes, a multiple of the page size.
+    pub fn size(&self) -> u64 {
+        (self.vma.end() - self.vma.start()) as u64
+    }
+
+    /// Whether writes go to the file (`MAP_SHARED`).
+    pub fn shared(&self) -> bool {
+        self.vma.flags() & flags::SHARED != 0
+    }
+
+    /// Forbids writing, now and by a later `mprotect()`.
+    ///
+    /// Fails with [`EPERM`] if the request is to write.
+    pub fn forbid_write(&self) -> Result {
+        self.vma.try_clear_maywrite().map_err(|_| EPERM)
+    }
+
+    /// Forbids execution, now and by a later `mprotect()`.
+    ///
+    /// Fails with [`EPERM`] if the request is to execute.
+    pub fn forbid_exec(&self) -> Result {
+        self.vma.try_clear_mayexec().map_err(|_| EPERM)
+    }
+
+    /// Completes the set-up of the VMA.
+    ///
+    /// The mapping is not inherited by `fork()` and can't grow, so that all its users are known to
+    /// whoever allowed it.
+    pub(crate) fn set_up(&self, kind: Kind, ops: &'static bindings::vm_operations_struct) {
+        self.vma.set_dontexpand();
+        self.vma.set_dontcopy();
+        if kind == Kind::Frames {
+            self.vma.set_io();
+            self.vma.set_dontdump();
+        }
+
+        let vma = self.vma.as_ptr();
+        // SAFETY: The VMA is not shared during its set-up. `VM_PFNMAP` goes with no flag set above
+        // that it excludes, and `Operations::mmap` has no way to set `VM_MIXEDMAP`.
+        unsafe {
+            if kind == Kind::Frames {
+                (*vma).__bindgen_anon_2.vm_flags |= flags::PFNMAP;
+            }
+            (*vma).vm_ops = ops;
+        }
+    }
+}
+
+/// The page can't be given out: the access ends in `SIGBUS`.
+#[derive(Debug)]
+pub struct Sigbus;
+
+/// A fault was answered with a page.
+#[derive(Debug)]
+pub struct Handled(bindings::vm_fault_t);
+
+/// How a fault was answered.
+pub type FaultResult = core::result::Result<Handled, Sigbus>;
+
+/// A touch of a page that is not there.
+pub struct Fault<'a> {
+    vmf: NonNull<bindings::vm_fault>,
+    _vmf: PhantomData<&'a bindings::vm_fault>,
+}
+
+impl Fault<'_> {
+    /// # Safety
+    ///
+    /// `vmf` must be the argument of a fault handler that is running.
+    pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
+        Self {
+            // SAFETY: A fault handler's argument is never null.
+            vmf: unsafe { NonNull::new_unchecked(vmf) },
+            _vmf: PhantomData,
+        }
+    }
+
+    fn vma(&self) -> *mut bindings::vm_area_struct {
+        // SAFETY: `vmf` is valid while the handler runs.
+        unsafe { (*self.vmf.as_ptr()).__bindgen_anon_1.vma }
+    }
+
+    /// The file that is mapped.
+    pub(crate) fn file(&self) -> *mut bindings::file {
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        unsafe { (*self.vma()).vm_file }
+    }
+
+    pub(crate) fn answer(&self, result: FaultResult) -> bindings::vm_fault_t {
+        match result {
+            Ok(Handled(code)) => code,
+            Err(Sigbus) => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+        }
+    }
+
+    /// Offset in the file of the page that was touched, in bytes.
+    pub fn offset(&self) -> u64 {
+        // SAFETY: `vmf` is valid while the handler runs.
+        let pages = unsafe { (*self.vmf.as_ptr()).__bindgen_anon_1.pgoff };
+        (pages as u64) << PAGE_SHIFT
+    }
+
+    fn is_frames(&self) -> bool {
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        let flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
+        flags & flags::PFNMAP != 0
+    }
+
+    /// Gives out `page`; the mapping holds a reference to it until it goes.
+    pub fn insert_page(&self, page: &Page) -> FaultResult {
+        if self.is_frames() {
+            return Err(Sigbus);
+        }
+
+        // SAFETY: `page` is valid, and `vmf` takes over the reference that is made here.
+        unsafe {
+            bindings::get_page(page.as_ptr());
+            (*self.vmf.as_ptr()).page = page.as_ptr();
+        }
+        Ok(Handled(0))
+    }
+
+    /// Gives out the page at `offset` bytes into `memory`.
+    ///
+    /// The caller must zap the mapping before it drops `memory`.
+    pub fn insert_coherent(&self, memory: &CoherentPages, offset: usize) -> FaultResult {
+        let pfn = memory.frame(offset).ok_or(Sigbus)?;
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        let prot = memory.pgprot(unsafe { (*self.vma()).vm_page_prot });
+        self.insert_frame(pfn, prot)
+    }
+
+    /// Gives out the page at `offset` bytes into `registers`, uncached.
+    ///
+    /// The caller must zap the mapping before the device goes away.
+    pub fn insert_registers(&self, registers: &Registers, offset: u64) -> FaultResult {
+        if offset >= registers.size {
+            return Err(Sigbus);
+        }
+
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        let prot = unsafe { bindings::pgprot_noncached((*self.vma()).vm_page_prot) };
+        self.insert_frame(((registers.start + offset) >> PAGE_SHIFT) as usize, prot)
+    }
+
+    fn insert_frame(&self, pfn: usize, prot: bindings::pgprot_t) -> FaultResult {
+        if !self.is_frames() {
+            return Err(Sigbus);
+        }
+
+        // SAFETY: The VMA is locked, is a `VM_PFNMAP` one, and `address` lies inside it.
+        let code = unsafe {
+            let address = (*self.vmf.as_ptr()).__bindgen_anon_1.address;
+            bindings::vmf_insert_pfn_prot(self.vma(), address, pfn, prot)
+        };
+        Ok(Handled(code))
+    }
+}
+
+/// Registers of a device that user space may map: whole pages of bus memory.
+///
+/// # Invariants
+///
+/// `start` and `size` are multiples of the page size, and the range belongs to a device.
+#[derive(Copy, Clone, Debug)]
+pub struct Registers {
+    start: PhysAddr,
+    size: u64,
+}
+
+impl Registers {
+    /// Takes `size` bytes at `offset` of a BAR.
+    ///
+    /// What user space can do through these registers is for the driver to judge.
+    ///
+    /// Fails with [`EINVAL`] if this is not whole pages inside the BAR.
+    #[cfg(CONFIG_PCI)]
+    pub fn from_bar(
+        pdev: &crate::pci::Device<crate::device::Bound>,
+        bar: u32,
+        offset: u64,
+        size: u64,
+    ) -> Result<Self> {
+        let end = offset.checked_add(size).ok_or(EINVAL)?;
+        let start = pdev.resource_start(bar)? + offset;
+        let aligned = (start | size) % PAGE_SIZE as u64 == 0;
+        if size == 0 || !aligned || end > pdev.resource_len(bar)? {
+            return Err(EINVAL);
+        }
+
+        // INVARIANT: Checked above; a BAR belongs to its device.
+        Ok(Self { start, size })
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// The inode of a file, held to zap the file's mappings at a time when the file itself may be
+/// going.
+///
+/// # Invariants
+///
+/// Owns a reference to the inode.
+pub struct Inode(NonNull<bindings::inode>);
+
+impl Inode {
+    /// Takes a reference to the inode of `file`.
+    pub fn of(file: &File) -> Self {
+        // SAFETY: An open file has an inode, and its reference keeps the inode from going.
+        unsafe {
+            let inode = (*file.as_ptr()).f_inode;
+            bindings::ihold(inode);
+            // INVARIANT: The reference was taken above.
+            Self(NonNull::new_unchecked(inode))
+        }
+    }
+
+    /// Takes away all pages of all mappings of the inode, in all processes.
+    ///
+    /// Returns when no processor can reach them any more. May sleep. A page that
+    /// [`Operations::fault`] inserts after this call stays: forbid that first.
+    ///
+    /// [`Operations::fault`]: crate::fs::operations::Operations::fault
+    pub fn zap_mappings(&self) {
+        // SAFETY: The inode and so its mapping are valid; a length of 0 means all.
+        unsafe { bindings::unmap_mapping_range((*self.0.as_ptr()).i_mapping, 0, 0, 1) };
+    }
+}
+
+impl Drop for Inode {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, we own a reference.
+        unsafe { bindings::iput(self.0.as_ptr()) };
+    }
+}
+
+// SAFETY: An inode is counted atomically and may be zapped and put by any task.
+unsafe impl Send for Inode {}
+// SAFETY: `unmap_mapping_range()` takes the locks it needs.
+unsafe impl Sync for Inode {}

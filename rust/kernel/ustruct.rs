@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Structs that user space and the kernel may know in different lengths.
+//!
+//! Such a struct begins with its size as a `u32`. What the kernel does not know must be zero; what
+//! user space does not know reads as zero.
+//!
+//! C counterpart: `copy_struct_from_user()` in
+//! [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h)
+
+use crate::{
+    bindings,
+    page::PAGE_SIZE,
+    prelude::*,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+/// Reads the size that a struct says it has.
+pub fn size(from: UserPtr) -> Result<u32> {
+    UserSlice::new(from, size_of::<u32>()).reader().read::<u32>()
+}
+
+/// Reads a struct of at least `min` bytes into `to`.
+///
+/// Fails with [`EINVAL`] if it is shorter than `min`, [`E2BIG`] if it is longer than a page or not
+/// zero behind the length of `to`, [`EFAULT`] if it can't be read.
+pub fn read_bytes(from: UserPtr, min: usize, to: &mut [u8]) -> Result {
+    let size = size(from)? as usize;
+    if size < min.max(size_of::<u32>()) {
+        return Err(EINVAL);
+    }
+    if size > PAGE_SIZE {
+        return Err(E2BIG);
+    }
+
+    let known = size.min(to.len());
+    UserSlice::new(from, known).reader().read_slice(&mut to[..known])?;
+    to[known..].fill(0);
+    check_zeroed(from.wrapping_byte_add(known), size - known)?;
+
+    // The size may have changed since it was read first; what was checked counts.
+    to[..size_of::<u32>()].copy_from_slice(&(size as u32).to_ne_bytes());
+    Ok(())
+}
+
+fn check_zeroed(from: UserPtr, len: usize) -> Result {
+    if len == 0 {
+        return Ok(());
+    }
+    // SAFETY: check_zeroed_user() takes any user address.
+    match unsafe { bindings::check_zeroed_user(from.as_const_ptr(), len) } {
+        1 => Ok(()),
+        0 => Err(E2BIG),
+        _ => Err(EFAULT),
+    }
+}
+
+/// Reads a struct that was `min` bytes long in its first version. See [`read_bytes`].
+///
+/// # Examples
+///
+/// ```
+/// use kernel::prelude::*;
+/// use kernel::uaccess::UserPtr;
+/// use kernel::ustruct;
+///
+/// fn sum(arg: UserPtr) -> Result<u32> {
+///     let values: [u32; 4] = ustruct::read(arg, 8)?;
+///     Ok(values[1..].iter().sum())
+/// }
+/// ```
+pub fn read<T: FromBytes + AsBytes>(from: UserPtr, min: usize) -> Result<T> {
+    // SAFETY: Any bytes are a `T`, zeroes among them.
+    let mut value: T = unsafe { core::mem::zeroed() };
+    read_bytes(from, min, value.as_bytes_mut())?;
+    Ok(value)
+}
+
+/// Writes back as much of `value` as fits into the `size` bytes that the caller's struct has.
+pub fn write<T: AsBytes>(to: UserPtr, size: u32, value: &T) -> Result {
+    let bytes = value.as_bytes();
+    let len = bytes.len().min(size as usize);
+    UserSlice::new(to, len).writer().write_slice(&bytes[..len])
+}
+
+/// Fills `room` bytes of user memory with `value`, and zeroes behind it.
+pub fn fill<T: AsBytes + ?Sized>(to: UserPtr, room: usize, value: &T) -> Result {
+    const ZEROES: [u8; 256] = [0; 256];
+
+    let bytes = value.as_bytes();
+    let len = bytes.len().min(room);
+    let mut writer = UserSlice::new(to, room).writer();
+    writer.write_slice(&bytes[..len])?;
+    while !writer.is_empty() {
+        let len = writer.len().min(ZEROES.len());
+        writer.write_slice(&ZEROES[..len])?;
+    }
+    Ok(())
+}
