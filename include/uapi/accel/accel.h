@@ -65,8 +65,8 @@ enum accel_info_query {
  * @size: sizeof(struct accel_info)
  * @query: one of enum accel_info_query
  * @flags: must be 0
- * @data_size: in: room at @data in bytes, may be 0; out: bytes that the kernel
- *	has to tell, which may be more or fewer
+ * @data_size: in: room at @data in bytes, 0 to 65536; out: bytes that the
+ *	kernel has to tell, which may be more or fewer
  * @data: pointer to the answer. The kernel fills the whole room, with zeroes
  *	behind what it knows
  *

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What all accelerators share: the class, the device numbers, the ids.
+
+use crate::{
+    bitmap::BitmapVec,
+    chrdev,
+    prelude::*,
+    sync::SetOnce, //
+};
+
+/// Devices that can exist at once. Each has two minor numbers.
+const DEVICES_MAX: usize = 1024;
+
+/// `accel` is the name of DRM's class for accelerators; a second one of that name would keep DRM
+/// from starting.
+const CLASS_NAME: &CStr = c"accelerator";
+
+pub(super) struct Shared {
+    pub(super) class: chrdev::Class,
+    pub(super) numbers: chrdev::Numbers,
+    /// Whether the administrator lets processes map doorbells that others share.
+    pub(super) allow_shared_doorbells: bool,
+}
+
+static SHARED: SetOnce<Shared> = SetOnce::new();
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialised in `start`, before any device can be registered.
+    unsafe(uninit) static IDS: Mutex<Option<BitmapVec>> = None;
+}
+
+/// Starts the subsystem: registers the class and the device numbers.
+///
+/// Called once, by `drivers/accel/core/`, before any driver starts.
+pub fn start(allow_shared_doorbells: bool) -> Result {
+    // SAFETY: Called once, as said above; `EBUSY` below catches a second call too late only for the
+    // lock, which nobody holds that early.
+    unsafe { IDS.init() };
+    *IDS.lock() = Some(BitmapVec::new(DEVICES_MAX, GFP_KERNEL)?);
+
+    let shared = Shared {
+        class: chrdev::Class::new(CLASS_NAME)?,
+        numbers: chrdev::Numbers::new(CLASS_NAME, 2 * DEVICES_MAX as u32)?,
+        allow_shared_doorbells,
+    };
+    if SHARED.populate(shared) {
+        Ok(())
+    } else {
+        Err(EBUSY)
+    }
+}
+
+/// What `start` has registered. Fails with [`EPROBE_DEFER`] before that.
+pub(super) fn shared() -> Result<&'static Shared> {
+    SHARED.as_ref().ok_or(EPROBE_DEFER)
+}
+
+/// The N of `/dev/accelN`; free for another device when it is dropped.
+pub(super) struct Id(u32);
+
+impl Id {
+    /// Takes the lowest free id. Fails with [`ENOSPC`] if there is none.
+    pub(super) fn new() -> Result<Self> {
+        shared()?;
+        let mut ids = IDS.lock();
+        let ids = ids.as_mut().ok_or(EPROBE_DEFER)?;
+        let id = ids.next_zero_bit(0).ok_or(ENOSPC)?;
+        ids.set_bit(id);
+        Ok(Self(id as u32))
+    }
+
+    pub(super) fn get(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Id {
+    fn drop(&mut self) {
+        if let Some(ids) = IDS.lock().as_mut() {
+            ids.clear_bit(self.0 as usize);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Interrupts, requested for the driver and freed before its data goes.
+
+use super::{
+    device::Device,
+    driver::Driver, //
+};
+use crate::{
+    irq::{
+        Flags,
+        IrqReturn,
+        ThreadedHandler,
+        ThreadedRegistration, //
+    },
+    prelude::*,
+    sync::Arc, //
+};
+use core::ptr::NonNull;
+
+/// Leads an interrupt to the driver.
+///
+/// # Invariants
+///
+/// `data` lives for as long as the handler is registered.
+pub(super) struct Handler<T: Driver> {
+    device: Arc<Device>,
+    data: NonNull<T::Data<'static>>,
+    index: usize,
+}
+
+// SAFETY: `T::Data` is `Sync`, and `Device` is reached through an `Arc`.
+unsafe impl<T: Driver> Send for Handler<T> {}
+// SAFETY: As above.
+unsafe impl<T: Driver> Sync for Handler<T> {}
+
+impl<T: Driver> ThreadedHandler for Handler<T> {
+    fn handle_threaded(&self) -> IrqReturn {
+        // SAFETY: By the type invariant.
+        T::interrupt(unsafe { self.data.as_ref() }, &self.device, self.index);
+        IrqReturn::Handled
+    }
+}
+
+/// A handler that is registered.
+pub(super) type Interrupt<T> = Pin<KBox<ThreadedRegistration<'static, Handler<T>>>>;
+
+/// Requests all interrupts that the driver names.
+///
+/// # Safety
+///
+/// The result must be dropped before `data` is, and must not be leaked.
+pub(super) unsafe fn request<T: Driver>(
+    device: &Arc<Device>,
+    data: &T::Data<'static>,
+) -> Result<KVec<Interrupt<T>>> {
+    // SAFETY: Only the lifetime changes. What is made here is dropped before `data`, by the
+    // requirement of this function.
+    let held: &'static T::Data<'static> = unsafe { NonNull::from(data).as_ref() };
+
+    let mut all = KVec::new();
+    for (index, request) in T::interrupts(held)?.into_iter().enumerate() {
+        let handler = Handler {
+            device: device.clone(),
+            // INVARIANT: By the requirement of this function.
+            data: NonNull::from(data),
+            index,
+        };
+        // SAFETY: It is not leaked, by the requirement of this function.
+        let interrupt = unsafe {
+            ThreadedRegistration::new(request, Flags::TRIGGER_NONE, device.ops().name, Ok(handler))
+        };
+        all.push(KBox::pin_init(interrupt, GFP_KERNEL)?, GFP_KERNEL)?;
+    }
+    Ok(all)
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The structs of the user interface are plain bytes.
+
+use crate::{
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    },
+    uapi, //
+};
+
+/// Declares structs whose fields fill them without padding and are integers, or arrays of them.
+macro_rules! plain {
+    ($($name:ident { $($field:ident: $ty:ty),* $(,)? })*) => {
+        $(
+            const _: () = assert!(
+                size_of::<uapi::$name>() == 0 $(+ size_of::<$ty>())*,
+                "padding would leak kernel memory to user space",
+            );
+            const _: fn(uapi::$name) = |value| {
+                $(let _: $ty = value.$field;)*
+            };
+            // SAFETY: All fields are integers, or arrays of them; any bits are a value.
+            unsafe impl FromBytes for uapi::$name {}
+            // SAFETY: As above, and the fields fill the struct, so no byte is uninitialised.
+            unsafe impl AsBytes for uapi::$name {}
+        )*
+    };
+}
+
+type Name = [crate::ffi::c_char; uapi::ACCEL_NAME_MAX as usize];
+
+plain! {
+    accel_info { size: u32, query: u32, flags: u32, data_size: u32, data: u64 }
+    accel_info_address_mode { mode: u32, reason: u32 }
+    accel_info_device {
+        functions: u64,
+        address_modes: u32,
+        numa_node: i32,
+        queues_max: u32,
+        depth_max: u32,
+        doorbell: u32,
+        id: u32,
+        request_max: u64,
+        name: Name,
+        driver: Name,
+        version: Name,
+        bus: Name,
+        address: Name,
+    }
+    accel_info_status {
+        status: u32,
+        generation: u32,
+        contexts: u32,
+        queues: u32,
+        queues_created: u64,
+        completions: u64,
+        errors: u64,
+        timestamp_ns: u64,
+    }
+    accel_context_bind { size: u32, flags: u32, mode: u32, pasid: u32 }
+    accel_queue_create {
+        size: u32,
+        flags: u32,
+        depth: u32,
+        priority: u32,
+        driver_data: u64,
+        driver_data_size: u32,
+        fd: i32,
+    }
+    accel_region { kind: u32, flags: u32, offset: u64, size: u64 }
+    accel_queue_info {
+        size: u32,
+        flags: u32,
+        id: u32,
+        depth: u32,
+        state: u32,
+        region_count: u32,
+        regions: u64,
+    }
+}

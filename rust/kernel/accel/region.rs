@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What user space can map of a queue.
+
+use crate::{
+    dma::pages::CoherentPages,
+    mm::fault::{
+        Fault,
+        FaultResult,
+        Kind,
+        NewMapping,
+        Registers,
+        Sigbus, //
+    },
+    page::{
+        Page,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    sync::Arc,
+    uapi, //
+};
+
+/// A part of a queue that can be mapped.
+#[derive(Clone)]
+pub struct Region(Backing);
+
+#[derive(Clone)]
+enum Backing {
+    Status,
+    Doorbell(Registers),
+    Ring(Arc<CoherentPages>),
+}
+
+impl Region {
+    /// Registers that user space writes to tell the device about jobs, mapped uncached.
+    pub fn doorbell(registers: Registers) -> Self {
+        Self(Backing::Doorbell(registers))
+    }
+
+    /// Memory in which user space and the device exchange jobs.
+    pub fn ring(memory: Arc<CoherentPages>) -> Self {
+        Self(Backing::Ring(memory))
+    }
+
+    pub(super) fn status() -> Self {
+        Self(Backing::Status)
+    }
+
+    fn size(&self) -> u64 {
+        match &self.0 {
+            Backing::Status => PAGE_SIZE as u64,
+            Backing::Doorbell(registers) => registers.size(),
+            Backing::Ring(memory) => memory.size() as u64,
+        }
+    }
+
+    fn is_status(&self) -> bool {
+        matches!(self.0, Backing::Status)
+    }
+
+    fn kind(&self) -> uapi::accel_region_kind {
+        match &self.0 {
+            Backing::Status => uapi::accel_region_kind_ACCEL_REGION_STATUS,
+            Backing::Doorbell(_) => uapi::accel_region_kind_ACCEL_REGION_DOORBELL,
+            Backing::Ring(_) => uapi::accel_region_kind_ACCEL_REGION_RING,
+        }
+    }
+
+    fn flags(&self) -> u32 {
+        if self.is_status() {
+            uapi::ACCEL_REGION_READ
+        } else {
+            uapi::ACCEL_REGION_READ | uapi::ACCEL_REGION_WRITE
+        }
+    }
+}
+
+/// Where a region lies in the offsets of the queue's descriptor.
+struct Placed {
+    region: Region,
+    offset: u64,
+}
+
+/// The regions of a queue, one behind the other from offset 0, the status page first.
+pub(super) struct Regions(KVec<Placed>);
+
+impl Regions {
+    pub(super) fn new(regions: KVec<Region>) -> Result<Self> {
+        let mut all = KVec::with_capacity(regions.len() + 1, GFP_KERNEL)?;
+        let mut offset = 0u64;
+        for region in Iterator::chain(core::iter::once(Region::status()), regions) {
+            let size = region.size();
+            all.push(Placed { region, offset }, GFP_KERNEL)?;
+            offset = offset.checked_add(size).ok_or(EOVERFLOW)?;
+        }
+        Ok(Self(all))
+    }
+
+    /// The regions as user space is told about them.
+    pub(super) fn describe(&self) -> Result<KVec<uapi::accel_region>> {
+        let mut all = KVec::with_capacity(self.0.len(), GFP_KERNEL)?;
+        for Placed { region, offset } in &self.0 {
+            let region = uapi::accel_region {
+                kind: region.kind(),
+                flags: region.flags(),
+                offset: *offset,
+                size: region.size(),
+            };
+            all.push(region, GFP_KERNEL)?;
+        }
+        Ok(all)
+    }
+
+    /// The region at `offset`, and the offset inside it.
+    fn find(&self, offset: u64) -> Option<(&Region, u64)> {
+        self.0.iter().find_map(|placed| {
+            let inside = offset.checked_sub(placed.offset)?;
+            (inside < placed.region.size()).then_some((&placed.region, inside))
+        })
+    }
+
+    /// Checks a request of `mmap()`.
+    pub(super) fn map(&self, mapping: &NewMapping<'_>) -> Result<Kind> {
+        let (region, inside) = self.find(mapping.offset()).ok_or(EINVAL)?;
+        if !mapping.shared() || mapping.size() > region.size() - inside {
+            return Err(EINVAL);
+        }
+        mapping.forbid_exec()?;
+        if region.is_status() {
+            mapping.forbid_write()?;
+            return Ok(Kind::Pages);
+        }
+        Ok(Kind::Frames)
+    }
+
+    /// Answers a fault, but for the status page.
+    pub(super) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
+        let (region, inside) = self.find(fault.offset()).ok_or(Sigbus)?;
+        match &region.0 {
+            Backing::Status => Err(Sigbus),
+            Backing::Doorbell(registers) => fault.insert_registers(registers, inside),
+            Backing::Ring(memory) => fault.insert_coherent(memory, inside as usize),
+        }
+    }
+
+    /// Answers a fault on the status page, if it is one.
+    pub(super) fn fault_status(fault: &Fault<'_>, page: &Page) -> Option<FaultResult> {
+        (fault.offset() < PAGE_SIZE as u64).then(|| fault.insert_page(page))
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The queues of a device, by number.
+
+use super::queue::Queue;
+use crate::{
+    bitmap::BitmapVec,
+    prelude::*,
+    sync::{
+        new_mutex,
+        new_spinlock,
+        Arc,
+        Mutex,
+        SpinLock, //
+    }, //
+};
+
+/// A place for a queue, with a lock of its own, so that completions of different queues do not wait
+/// for each other.
+#[pin_data]
+struct Slot {
+    #[pin]
+    queue: SpinLock<Option<Arc<Queue>>>,
+}
+
+/// One slot for each queue that the device can have.
+#[pin_data]
+pub(super) struct Slots {
+    slots: KVVec<Pin<KBox<Slot>>>,
+    /// Numbers in use. A number is in use from before its queue is made until after it is
+    /// destroyed, so it is kept apart from the slots.
+    #[pin]
+    used: Mutex<BitmapVec>,
+}
+
+impl Slots {
+    pub(super) fn new(count: u32) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            slots: Self::make(count as usize)?,
+            used <- new_mutex!(BitmapVec::new(count as usize, GFP_KERNEL)?),
+        })
+    }
+
+    fn make(count: usize) -> Result<KVVec<Pin<KBox<Slot>>>> {
+        let mut slots = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            let slot = KBox::pin_init(
+                pin_init!(Slot { queue <- new_spinlock!(None) }),
+                GFP_KERNEL,
+            )?;
+            slots.push(slot, GFP_KERNEL)?;
+        }
+        Ok(slots)
+    }
+
+    /// Takes a free number. Fails with [`EBUSY`] if there is none.
+    pub(super) fn claim(&self) -> Result<u32> {
+        let mut used = self.used.lock();
+        let id = used.next_zero_bit(0).ok_or(EBUSY)?;
+        used.set_bit(id);
+        Ok(id as u32)
+    }
+
+    /// Gives a number back.
+    pub(super) fn release(&self, id: u32) {
+        self.used.lock().clear_bit(id as usize);
+    }
+
+    /// Makes a queue known under its number.
+    pub(super) fn set(&self, queue: Arc<Queue>) {
+        if let Some(slot) = self.slots.get(queue.id() as usize) {
+            *slot.queue.lock() = Some(queue);
+        }
+    }
+
+    /// Takes the queue with this number out, if it is there.
+    pub(super) fn take(&self, id: u32) -> Option<Arc<Queue>> {
+        self.slots.get(id as usize)?.queue.lock().take()
+    }
+
+    /// Calls `f` with the queue of this number, if there is one. `f` must not sleep.
+    pub(super) fn with(&self, id: u32, f: impl FnOnce(&Queue)) {
+        if let Some(slot) = self.slots.get(id as usize) {
+            if let Some(queue) = slot.queue.lock().as_ref() {
+                f(queue);
+            }
+        }
+    }
+
+    /// How many queues the device can have.
+    pub(super) fn len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+}

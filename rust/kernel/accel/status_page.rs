@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page in which a process reads the state of its queue without a system call.
+
+use crate::{
+    page::Page,
+    prelude::*,
+    uapi, //
+};
+use core::mem::offset_of;
+
+/// A page that begins with `struct accel_queue_status`. It outlives the device.
+pub(super) struct StatusPage(Page);
+
+impl StatusPage {
+    pub(super) fn new() -> Result<Self> {
+        let page = Self(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?);
+        page.set_state(uapi::accel_queue_state_ACCEL_QUEUE_LIVE);
+        Ok(page)
+    }
+
+    pub(super) fn page(&self) -> &Page {
+        &self.0
+    }
+
+    pub(super) fn set_state(&self, state: uapi::accel_queue_state) {
+        self.write(
+            offset_of!(uapi::accel_queue_status, state),
+            &state.to_ne_bytes(),
+        );
+    }
+
+    pub(super) fn set_completions(&self, count: u64) {
+        self.write(
+            offset_of!(uapi::accel_queue_status, completions),
+            &count.to_ne_bytes(),
+        );
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        // SAFETY: `bytes` is valid. User space reads the page at the same time, and sees an old or
+        // a new value of each field; in the kernel, `Queue::events` is held for every write.
+        let written = unsafe { self.0.write_raw(bytes.as_ptr(), offset, bytes.len()) };
+        debug_assert!(written.is_ok());
+    }
+}
