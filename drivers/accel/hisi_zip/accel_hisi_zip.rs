@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Driver for the HiSilicon ZIP engine: deflate, zlib and gzip, on the memory of processes.
+//!
+//! Documentation: `Documentation/accel/hisi-zip.rst`. User interface:
+//! [`include/uapi/accel/hisi_zip.h`](srctree/include/uapi/accel/hisi_zip.h)
+
+mod events;
+mod hardware;
+mod mailbox;
+mod queue;
+mod regs;
+
+use crate::{
+    events::EventQueue,
+    mailbox::{
+        Bar,
+        Command,
+        Mailbox, //
+    },
+    queue::Queue,
+    regs::BAR2_SIZE, //
+};
+use kernel::{
+    accel::{
+        self,
+        AddressMode,
+        DeviceInfo,
+        Doorbell,
+        Function,
+        Functions,
+        NewQueue,
+        QueueRequest, //
+    },
+    device::{
+        Bound,
+        Core,
+        DeviceContext, //
+    },
+    dma::{
+        pages::CoherentPages,
+        DmaMask, //
+    },
+    irq::IrqRequest,
+    pci,
+    prelude::*, //
+};
+
+/// Generation of the hardware, by the PCI revision.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Revision {
+    /// 0x21, Kunpeng 920: one doorbell page for all queues.
+    V2,
+    /// 0x30: a doorbell page for each queue.
+    V3,
+}
+
+impl Revision {
+    /// Where a queue's doorbell is: BAR, offset, size.
+    fn doorbell(self, queue: u16) -> (u32, u64, u64) {
+        const INTERVAL: u64 = 0x1_0000;
+
+        match self {
+            Self::V2 => (2, 0x1000, 0x1000),
+            Self::V3 => (4, u64::from(queue) * INTERVAL, INTERVAL),
+        }
+    }
+
+    fn name(self) -> &'static CStr {
+        match self {
+            Self::V2 => c"V2",
+            Self::V3 => c"V3",
+        }
+    }
+}
+
+/// Interrupts of the device, by vector.
+const EVENTS: usize = 0;
+const ABNORMAL_EVENTS: usize = 1;
+const ERRORS: usize = 3;
+const VECTORS: u32 = 4;
+
+/// Bytes of a context in the device's tables.
+const CONTEXT_SIZE: usize = size_of::<mailbox::Context>();
+
+/// A device.
+#[pin_data]
+struct Zip<'a> {
+    pdev: &'a pci::Device<Bound>,
+    revision: Revision,
+    queues: u32,
+    #[pin]
+    events: EventQueue,
+    #[pin]
+    abnormal_events: EventQueue,
+    #[pin]
+    mailbox: Mailbox,
+    sqc_table: CoherentPages,
+    cqc_table: CoherentPages,
+    vectors: pci::IrqVectorRegistration<'a>,
+    /// The doorbells are never written here; this keeps others from using the BAR.
+    _doorbells: Option<pci::Bar<'a>>,
+    bar: Bar<'a>,
+}
+
+impl<'a> Zip<'a> {
+    fn new(pdev: &'a pci::Device<Bound>) -> Result<impl PinInit<Self, Error> + 'a> {
+        let revision = if pdev.revision_id() >= 0x30 {
+            Revision::V3
+        } else {
+            Revision::V2
+        };
+        let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
+        let doorbells = match revision {
+            Revision::V2 => None,
+            Revision::V3 => Some(pdev.iomap_region(4, c"accel_hisi_zip")?),
+        };
+        let queues = match (hardware::queue_count(&bar), module_parameters::pf_q_num.value()) {
+            (has, 0) => has,
+            (has, wanted) => has.min(wanted),
+        };
+        if queues == 0 {
+            dev_err!(pdev, "the device says that it has no queues\n");
+            return Err(ENODEV);
+        }
+
+        let table = queues as usize * CONTEXT_SIZE;
+        let msi = pci::IrqTypes::default().with(pci::IrqType::Msi);
+        Ok(try_pin_init!(Self {
+            pdev,
+            revision,
+            queues,
+            events <- EventQueue::new(pdev.as_ref(), events::Kind::Event),
+            abnormal_events <- EventQueue::new(pdev.as_ref(), events::Kind::Abnormal),
+            mailbox <- Mailbox::new(pdev.as_ref()),
+            sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
+            cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
+            vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
+            _doorbells: doorbells,
+            bar,
+        }))
+    }
+}
+
+impl Zip<'_> {
+    fn start(&self) -> Result {
+        let fast = module_parameters::perf_mode.value();
+        hardware::init(&self.bar, self.revision, self.queues, fast)?;
+
+        self.events.configure(&self.bar, &self.mailbox)?;
+        self.abnormal_events.configure(&self.bar, &self.mailbox)?;
+        let (sqcs, cqcs) = (self.sqc_table.dma_address(), self.cqc_table.dma_address());
+        self.mailbox.send(&self.bar, Command::SqcTable, 0, sqcs)?;
+        self.mailbox.send(&self.bar, Command::CqcTable, 0, cqcs)?;
+
+        hardware::mask_events(&self.bar, false);
+        Ok(())
+    }
+
+    /// Stops a queue, whatever it takes.
+    fn stop_queue(&self, queue: &Queue) {
+        let Err(e) = queue.stop(&self.bar, &self.mailbox, self.revision) else {
+            return;
+        };
+        dev_err!(self.pdev, "a queue does not stop ({e:?}); halting the device\n");
+        if let Err(e) = hardware::halt(&self.bar) {
+            dev_err!(self.pdev, "the device does not halt ({e:?}); its rings are lost\n");
+            queue.leak_rings();
+        }
+    }
+
+    fn abnormal_event(&self, device: &accel::Device, event: events::Event) {
+        device.report_error();
+        // The application sees that its queue stands still; it knows no more than the device does.
+        device.complete(event.queue());
+        dev_warn!(
+            self.pdev,
+            "abnormal event {} of queue {}\n",
+            event.trouble(),
+            event.queue()
+        );
+    }
+
+    fn errors(&self, device: &accel::Device) {
+        let (manager, engine) = hardware::take_errors(&self.bar);
+        if manager != 0 || engine != 0 {
+            device.report_error();
+            dev_err!(
+                self.pdev,
+                "errors: queue manager {manager:#x}, engine {engine:#x}\n"
+            );
+        }
+    }
+}
+
+/// The driver, to the core of the subsystem.
+struct ZipDriver;
+
+#[vtable]
+impl accel::Driver for ZipDriver {
+    type Parent<Ctx: DeviceContext> = pci::Device<Ctx>;
+    type Data<'a> = Zip<'a>;
+    type Queue = Queue;
+    type QueueArgs = queue::Args;
+
+    const DMA_MASK: DmaMask = DmaMask::new::<64>();
+
+    fn probe<'a>(pdev: &'a pci::Device<Bound>) -> impl PinInit<Zip<'a>, Error> + 'a {
+        pin_init::pin_init_scope(move || Zip::new(pdev))
+    }
+
+    fn info(zip: &Zip<'_>) -> DeviceInfo {
+        DeviceInfo {
+            name: c"HiSilicon ZIP",
+            version: zip.revision.name(),
+            functions: Functions::of(&[Function::Deflate, Function::Zlib, Function::Gzip]),
+            modes: &[AddressMode::Shared],
+            doorbell: match zip.revision {
+                Revision::V2 => Doorbell::Shared,
+                Revision::V3 => Doorbell::PerQueue,
+            },
+            queues_max: zip.queues,
+            depth_max: queue::DEPTH_MAX,
+            request_max: 8 << 20,
+        }
+    }
+
+    fn interrupts<'a>(zip: &'a Zip<'_>) -> Result<KVec<IrqRequest<'a>>> {
+        let mut all = KVec::new();
+        for index in 0..zip.vectors.len() {
+            all.push(zip.vectors.index(index)?.into(), GFP_KERNEL)?;
+        }
+        Ok(all)
+    }
+
+    fn interrupt(zip: &Zip<'_>, device: &accel::Device, index: usize) {
+        match index {
+            EVENTS => zip.events.drain(&zip.bar, |event| device.complete(event.queue())),
+            ABNORMAL_EVENTS => zip
+                .abnormal_events
+                .drain(&zip.bar, |event| zip.abnormal_event(device, event)),
+            ERRORS => zip.errors(device),
+            // Messages between functions: there is only one.
+            _ => {}
+        }
+    }
+
+    fn start(zip: &Zip<'_>) -> Result {
+        zip.start()
+            .inspect_err(|e| dev_err!(zip.pdev, "the device does not start: {e:?}\n"))
+    }
+
+    fn stop(zip: &Zip<'_>) {
+        if let Err(e) = hardware::shut_down(&zip.bar, zip.revision) {
+            dev_err!(zip.pdev, "the device does not shut down: {e:?}\n");
+        }
+    }
+
+    fn queue_create(
+        zip: &Zip<'_>,
+        request: &QueueRequest<'_, Self>,
+    ) -> Result<NewQueue<Queue>> {
+        let queue = Queue::new(zip.pdev.as_ref(), request.id, request.depth, request.args)?;
+        let regions = queue.regions(zip.pdev, zip.revision)?;
+        queue
+            .start(&zip.bar, &zip.mailbox, zip.revision, request.pasid)
+            .inspect_err(|_| zip.stop_queue(&queue))?;
+
+        Ok(NewQueue {
+            depth: queue.depth,
+            queue,
+            regions,
+        })
+    }
+
+    fn queue_destroy(zip: &Zip<'_>, queue: &Queue) {
+        zip.stop_queue(queue);
+    }
+}
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <PciDriver as pci::Driver>::IdInfo,
+    [(pci::DeviceId::from_id(pci::Vendor::HUAWEI, 0xa250), ())]
+);
+
+/// The driver, to the PCI bus.
+struct PciDriver;
+
+impl pci::Driver for PciDriver {
+    type IdInfo = ();
+    type Data<'bound> = Self;
+
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self, Error> + 'bound {
+        pdev.enable_managed()?;
+        accel::register::<ZipDriver>(pdev)?;
+        Ok(Self)
+    }
+}
+
+kernel::module_pci_driver! {
+    type: PciDriver,
+    name: "accel_hisi_zip",
+    authors: ["The accel developers"],
+    description: "HiSilicon ZIP engine, shared with user space",
+    license: "GPL",
+    params: {
+        pf_q_num: u32 {
+            default: 0,
+            description: "Queues to use, 0 for all that the device has (default: 0)",
+        },
+        perf_mode: bool {
+            default: false,
+            description: "Compress faster, but less tightly (default: no)",
+        },
+    },
+}

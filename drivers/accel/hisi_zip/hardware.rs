@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Starting and stopping the engine as a whole.
+
+use crate::{
+    mailbox::Bar,
+    regs::{
+        self,
+        AXI_USER,
+        AXI_USER_PASID, //
+    },
+    Revision, //
+};
+use kernel::{
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    prelude::*,
+    time::Delta, //
+};
+
+const POLL: Delta = Delta::from_micros(10);
+const TIMEOUT: Delta = Delta::from_millis(100);
+
+/// Kinds of ranges that a function is given.
+#[repr(u32)]
+#[derive(Copy, Clone)]
+enum VftType {
+    SubmissionQueues = 0,
+    CompletionQueues = 1,
+    /// Bandwidth, revision 0x30.
+    Shaper = 2,
+}
+
+/// Queues that the device has.
+pub(crate) fn queue_count(bar: &Bar<'_>) -> u32 {
+    bar.read(regs::QUEUE_COUNT).total().get()
+}
+
+/// Makes the device ready to be told about queues, `queues` of them.
+pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -> Result {
+    bar.write_reg(regs::MEM_START_INIT::zeroed().with_start(true));
+    wait(|| bar.read(regs::MEM_INIT_DONE).done())?;
+
+    for &(offset, value) in regs::INIT {
+        bar.try_write32(value, offset)?;
+    }
+    let data_user = match revision {
+        Revision::V2 => AXI_USER | AXI_USER_PASID,
+        Revision::V3 => AXI_USER,
+    };
+    bar.write_reg(regs::DATA_RUSER::zeroed().with_attributes(data_user));
+    bar.write_reg(regs::DATA_WUSER::zeroed().with_attributes(data_user));
+    bar.write_reg(regs::HIGH_PERF::zeroed().with_fast(fast));
+    if revision == Revision::V3 {
+        bar.write_reg(regs::PAGE_SIZE::zeroed());
+    }
+
+    set_queues(bar, revision, queues)?;
+    clear_errors(bar);
+    bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed());
+    bar.write_reg(regs::CORE_INT_MASK::zeroed());
+    Ok(())
+}
+
+/// Lets the event queues raise interrupts, or not.
+pub(crate) fn mask_events(bar: &Bar<'_>, masked: bool) {
+    bar.write_reg(regs::EQ_INT_MASK::zeroed().with_masked(masked));
+    bar.write_reg(regs::AEQ_INT_MASK::zeroed().with_masked(masked));
+}
+
+/// Takes all queues from the function and writes back what the device has cached.
+pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision) -> Result {
+    mask_events(bar, true);
+    bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed().with_errors(!0));
+    bar.write_reg(regs::CORE_INT_MASK::zeroed().with_errors(!0));
+    set_queues(bar, revision, 0)?;
+    bar.write_reg(regs::CACHE_WB_START::zeroed().with_start(true));
+    wait(|| bar.read(regs::CACHE_WB_DONE).done())
+}
+
+/// Ends all accesses of the device to memory, for good.
+pub(crate) fn halt(bar: &Bar<'_>) -> Result {
+    bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed().with_shutdown(true));
+    wait(|| {
+        let ended = bar.read(regs::MASTER_TRANS_RETURN);
+        ended.reads() && ended.writes()
+    })
+}
+
+/// Reads and clears the errors that the device has noted: the queue manager's, the engine's.
+pub(crate) fn take_errors(bar: &Bar<'_>) -> (u32, u32) {
+    let errors = (
+        bar.read(regs::ABNORMAL_INT_STATUS).errors(),
+        bar.read(regs::CORE_INT_STATUS).errors(),
+    );
+    bar.write_reg(regs::ABNORMAL_INT_SOURCE::zeroed().with_errors(errors.0));
+    bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(errors.1));
+    errors
+}
+
+fn clear_errors(bar: &Bar<'_>) {
+    bar.write_reg(regs::ABNORMAL_INT_SOURCE::zeroed().with_errors(!0));
+    bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(!0));
+}
+
+/// Gives the function `queues` queues, from 0.
+fn set_queues(bar: &Bar<'_>, revision: Revision, queues: u32) -> Result {
+    let valid = u64::from(queues != 0);
+    let last = u64::from(queues.saturating_sub(1));
+    set_range(bar, VftType::SubmissionQueues, last << 45 | valid << 44)?;
+    set_range(bar, VftType::CompletionQueues, valid << 28)?;
+    if revision == Revision::V3 {
+        set_range(bar, VftType::Shaper, 0)?;
+    }
+    Ok(())
+}
+
+fn set_range(bar: &Bar<'_>, kind: VftType, range: u64) -> Result {
+    wait(|| bar.read(regs::VFT_CFG_RDY).ready())?;
+    bar.write_reg(regs::VFT_CFG_OP_WR::zeroed());
+    bar.write_reg(regs::VFT_CFG_TYPE::zeroed().with_kind(kind as u32));
+    bar.write_reg(regs::VFT_CFG::zeroed());
+    bar.write_reg(regs::VFT_CFG_DATA_L::zeroed().with_data(range as u32));
+    bar.write_reg(regs::VFT_CFG_DATA_H::zeroed().with_data((range >> 32) as u32));
+    bar.write_reg(regs::VFT_CFG_RDY::zeroed());
+    bar.write_reg(regs::VFT_CFG_OP_ENABLE::zeroed().with_start(true));
+    wait(|| bar.read(regs::VFT_CFG_RDY).ready())
+}
+
+/// Waits for the device to say that it is done. Fails with [`ETIMEDOUT`].
+fn wait(done: impl Fn() -> bool) -> Result {
+    read_poll_timeout(|| Ok(done()), |done| *done, POLL, TIMEOUT)?;
+    Ok(())
+}

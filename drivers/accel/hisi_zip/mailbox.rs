@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages to the queue manager: how it is told about queues.
+
+use crate::regs::{
+    self,
+    BAR2_SIZE, //
+};
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    dma::pages::CoherentPages,
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::Mutex,
+    time::Delta, //
+};
+
+/// BAR 2.
+pub(crate) type Bar<'a> = pci::Bar<'a, BAR2_SIZE>;
+
+/// Commands of the mailbox.
+#[repr(u8)]
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Command {
+    /// Context of a submission queue.
+    Sqc = 0,
+    /// Context of a completion queue.
+    Cqc = 1,
+    /// Context of the event queue.
+    Eqc = 2,
+    /// Context of the abnormal-event queue.
+    Aeqc = 3,
+    /// Table in which the device keeps contexts of submission queues.
+    SqcTable = 4,
+    /// The same, of completion queues.
+    CqcTable = 5,
+    /// Stop a queue, once what it has begun is finished. Revision 0x30.
+    StopQueue = 8,
+}
+
+/// A context of a queue, as the queue manager reads and writes it: 32-bit little-endian words.
+pub(crate) type Context = [u32; 8];
+
+/// The mailbox. One message at a time.
+#[pin_data]
+pub(crate) struct Mailbox {
+    /// Memory through which contexts are passed.
+    #[pin]
+    buffer: Mutex<CoherentPages>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(dev: &Device<Bound>) -> impl PinInit<Self, Error> + '_ {
+        try_pin_init!(Self {
+            buffer <- new_mutex!(CoherentPages::new(dev, size_of::<Context>())?),
+        })
+    }
+
+    /// Gives the queue manager a context.
+    pub(crate) fn write(
+        &self,
+        bar: &Bar<'_>,
+        command: Command,
+        queue: u16,
+        context: &Context,
+    ) -> Result {
+        let buffer = self.buffer.lock();
+        for (i, word) in context.iter().enumerate() {
+            buffer.write(i * size_of::<u32>(), word.to_le())?;
+        }
+        send(bar, command, queue, buffer.dma_address(), false)
+    }
+
+    /// Has the queue manager write a context back.
+    pub(crate) fn read(&self, bar: &Bar<'_>, command: Command, queue: u16) -> Result<Context> {
+        let buffer = self.buffer.lock();
+        send(bar, command, queue, buffer.dma_address(), true)?;
+
+        let mut context = Context::default();
+        for (i, word) in context.iter_mut().enumerate() {
+            *word = u32::from_le(buffer.read(i * size_of::<u32>())?);
+        }
+        Ok(context)
+    }
+
+    /// Sends a message that carries an address, or nothing.
+    pub(crate) fn send(
+        &self,
+        bar: &Bar<'_>,
+        command: Command,
+        queue: u16,
+        address: u64,
+    ) -> Result {
+        let _guard = self.buffer.lock();
+        send(bar, command, queue, address, false)
+    }
+}
+
+/// Sends a message and waits until it is done. Fails with [`ETIMEDOUT`] if it is not, [`EIO`] if
+/// the queue manager refuses it.
+fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -> Result {
+    let timeout = match command {
+        // A job that was begun is finished first.
+        Command::StopQueue => Delta::from_secs(5),
+        _ => Delta::from_secs(1),
+    };
+
+    bar.try_write_reg(
+        regs::MAILBOX_LOW::zeroed()
+            .with_command(command as u8)
+            .with_read(read)
+            .with_busy(true)
+            .with_queue(queue)
+            .with_address_low(address as u32),
+    )?;
+    bar.try_write_reg(regs::MAILBOX_HIGH::zeroed().with_address_high((address >> 32) as u32))?;
+
+    let done = read_poll_timeout(
+        || bar.try_read(regs::MAILBOX_LOW),
+        |mailbox| !mailbox.busy(),
+        Delta::from_micros(10),
+        timeout,
+    )?;
+    if done.status() != 0 {
+        return Err(EIO);
+    }
+    Ok(())
+}

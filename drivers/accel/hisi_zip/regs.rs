@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registers of the engine and of its queue manager (QM), in BAR 2.
+//!
+//! Names and meanings are those of `drivers/crypto/hisilicon/`.
+
+use kernel::io::register;
+
+/// Size of BAR 2.
+pub(crate) const BAR2_SIZE: usize = 0x40_0000;
+
+// The 64-bit registers are accessed with a check at run time: a BAR is only known to be aligned to
+// four bytes.
+register! {
+    /// Masks the interrupt of the abnormal-event queue.
+    pub(crate) AEQ_INT_MASK(u32) @ 0x4 {
+        0:0 masked => bool;
+    }
+
+    /// Masks the interrupt of the event queue.
+    pub(crate) EQ_INT_MASK(u32) @ 0xc {
+        0:0 masked => bool;
+    }
+
+    /// Size of the pages that contexts lie in: 0 for 4 KiB. Revision 0x30.
+    pub(crate) PAGE_SIZE(u32) @ 0x34 {}
+
+    /// Starts to write cached contexts back.
+    pub(crate) CACHE_WB_START(u32) @ 0x204 {
+        0:0 start => bool;
+    }
+
+    /// Whether cached contexts were written back.
+    pub(crate) CACHE_WB_DONE(u32) @ 0x208 {
+        0:0 done => bool;
+    }
+
+    /// First half of a mailbox message.
+    pub(crate) MAILBOX_LOW(u64) @ 0x300 {
+        63:32 address_low;
+        31:16 queue => u16;
+        14:14 read => bool;
+        13:13 busy => bool;
+        12:9 status;
+        7:0 command => u8;
+    }
+
+    /// Second half of a mailbox message; writing it sends the message.
+    pub(crate) MAILBOX_HIGH(u64) @ 0x308 {
+        31:0 address_high;
+    }
+
+    /// Doorbell of the event queues.
+    pub(crate) EVENT_DOORBELL(u64) @ 0x2000 {
+        51:48 priority;
+        47:32 index => u16;
+        15:12 command;
+        11:0 queue;
+    }
+
+    /// What is wrong with the queue manager; write 1 to a bit to clear it.
+    pub(crate) ABNORMAL_INT_SOURCE(u32) @ 0x10_0000 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the queue manager that raise no interrupt.
+    pub(crate) ABNORMAL_INT_MASK(u32) @ 0x10_0004 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the queue manager that are not masked.
+    pub(crate) ABNORMAL_INT_STATUS(u32) @ 0x10_0008 {
+        31:0 errors => u32;
+    }
+
+    /// Forgets all contexts.
+    pub(crate) MEM_START_INIT(u32) @ 0x10_0040 {
+        0:0 start => bool;
+    }
+
+    /// Whether the contexts are forgotten.
+    pub(crate) MEM_INIT_DONE(u32) @ 0x10_0044 {
+        0:0 done => bool;
+    }
+
+    /// Starts to set what the registers up to 0x100068 say.
+    pub(crate) VFT_CFG_OP_ENABLE(u32) @ 0x10_0054 {
+        0:0 start => bool;
+    }
+
+    /// 0: write.
+    pub(crate) VFT_CFG_OP_WR(u32) @ 0x10_0058 {}
+
+    /// What kind of range is set: see `VftType`.
+    pub(crate) VFT_CFG_TYPE(u32) @ 0x10_005c {
+        31:0 kind => u32;
+    }
+
+    /// Function whose range is set.
+    pub(crate) VFT_CFG(u32) @ 0x10_0060 {
+        31:0 function => u32;
+    }
+
+    /// The range, low half.
+    pub(crate) VFT_CFG_DATA_L(u32) @ 0x10_0064 {
+        31:0 data => u32;
+    }
+
+    /// The range, high half.
+    pub(crate) VFT_CFG_DATA_H(u32) @ 0x10_0068 {
+        31:0 data => u32;
+    }
+
+    /// Whether the range is set.
+    pub(crate) VFT_CFG_RDY(u32) @ 0x10_006c {
+        0:0 ready => bool;
+    }
+
+    /// Queues that the device has.
+    pub(crate) QUEUE_COUNT(u32) @ 0x10_0158 {
+        21:11 per_function;
+        10:0 total;
+    }
+
+    /// Ends all accesses to memory.
+    pub(crate) MASTER_GLOBAL_CTRL(u32) @ 0x30_0000 {
+        0:0 shutdown => bool;
+    }
+
+    /// Which accesses have ended.
+    pub(crate) MASTER_TRANS_RETURN(u32) @ 0x30_0150 {
+        1:1 writes => bool;
+        0:0 reads => bool;
+    }
+
+    /// Errors of the engine that raise no interrupt.
+    pub(crate) CORE_INT_MASK(u32) @ 0x30_10a4 {
+        31:0 errors => u32;
+    }
+
+    /// What is wrong with the engine; write 1 to a bit to clear it.
+    pub(crate) CORE_INT_SOURCE(u32) @ 0x30_10a0 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the engine that are not masked.
+    pub(crate) CORE_INT_STATUS(u32) @ 0x30_10ac {
+        31:0 errors => u32;
+    }
+
+    /// Attributes of accesses to data.
+    pub(crate) DATA_RUSER(u32) @ 0x30_1128 {
+        31:0 attributes => u32;
+    }
+
+    /// Attributes of accesses to data.
+    pub(crate) DATA_WUSER(u32) @ 0x30_1134 {
+        31:0 attributes => u32;
+    }
+
+    /// Trades compression for speed.
+    pub(crate) HIGH_PERF(u32) @ 0x30_1208 {
+        0:0 fast => bool;
+    }
+}
+
+/// Attributes of the engine's accesses: coherent, translated by the IOMMU, not secure, ordered as
+/// the interconnect likes.
+pub(crate) const AXI_USER: u32 = 1 << 30 | 1 << 12 | 1 << 6 | 1 << 5 | 1 << 4;
+
+/// Added to [`AXI_USER`]: the access carries the queue's PASID. Revision 0x21, where it holds for
+/// all queues.
+pub(crate) const AXI_USER_PASID: u32 = 1 << 0;
+
+/// What the registers that have no name above are set to when the device starts: bus attributes,
+/// caches, clocks and, by bits, which errors are reported how.
+pub(crate) const INIT: &[(usize, u32)] = &[
+    // Longest wait for a doorbell's write.
+    (0x10_0074, 0x1f_ffff),
+    // QM: attributes of its reads, writes, and write data.
+    (0x10_0088, AXI_USER),
+    (0x10_0090, 0xffff_fffe),
+    (0x10_0098, AXI_USER),
+    (0x10_00a0, 0xffff_fffe),
+    (0x10_00a8, 0xffff_ffff),
+    // QM: cache attributes.
+    (0x10_00ac, 0xffff),
+    (0x10_00b0, 0xffff_ffff),
+    // No reset of the function when bus mastering is switched off.
+    (0x10_00cc, 0x40_1001),
+    (0x10_00d0, 0xffff_ffff),
+    // Engine: cache attributes.
+    (0x30_1040, 0xffff_ffff),
+    (0x30_1044, 0xffff_ffff),
+    (0x30_1060, 0xffff_ffff),
+    (0x30_1064, 0xffff_ffff),
+    // Engine: attributes of accesses to entries, and to scatter lists.
+    (0x30_1110, AXI_USER),
+    (0x30_1140, AXI_USER),
+    (0x30_111c, AXI_USER),
+    // All cores on, and results checked by decompressing them.
+    (0x30_1004, 1 << 16 | 0x3ff),
+    // Contexts are cached, and written back at once.
+    (0x10_0050, 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 11 | 1 << 12),
+    // Errors: each corrected one counts; which are reported as what.
+    (0x10_00f8, 1),
+    (0x10_00ec, 0),
+    (0x10_00f0, 0),
+    (0x10_00f4, 0xffff_ffff),
+];
