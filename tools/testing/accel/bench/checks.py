@@ -140,7 +140,7 @@ def shellcheck():
     """All shell scripts."""
     scripts = [path for path in _tracked() if _first_line(path).startswith(("#!/bin/sh",
                                                                             "#!/bin/bash"))]
-    scripts += sorted((paths.HERE / "guest/jobs").iterdir())
+    scripts += [paths.HERE / "guest/tap", *sorted((paths.HERE / "guest/jobs").iterdir())]
     # 1090, 1091: files that lie in the guest only. 2154: variables that those files set.
     # 2016: what looks like a variable is meant for another program.
     _run("shellcheck", ["shellcheck", "-e", "1090,1091,2154,2016", *map(str, scripts)])

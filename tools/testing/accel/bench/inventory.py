@@ -8,7 +8,7 @@ from pathlib import Path
 from . import userland
 
 # A test says in a comment what it needs: `accel-bench: limit=600 kernel=plain revision=0x21`
-DIRECTIVE = re.compile(r"accel-bench:((?: +[\w.]+=[\w.,]+)+)")
+DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
 
 
 @dataclass(frozen=True)
