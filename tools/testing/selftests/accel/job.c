@@ -3,6 +3,7 @@
 #include "hisi_zip_util.h"
 
 #define PAGE 4096
+#define BOUNDARY (4ul << 30)
 
 FIXTURE(job) {
 	int ctx;
@@ -400,6 +401,34 @@ TEST_F(job, x86_cve_2025_71089_new_mapping_at_an_old_address)
 	r = run(&self->pack, in, size, out, zip_bound(size));
 	EXPECT_REFUSED(r, "no compression of what is unmapped");
 	EXPECT_WORKS(&self->pack, "the queue goes on");
+}
+
+/*
+ * The aligned block that spans a few pages around a 4 GiB boundary is larger
+ * than one invalidation by address may be.
+ */
+TEST_F(job, unmapping_across_a_boundary_reaches_the_device)
+{
+	size_t size = 8 * PAGE, i;
+	char *out = fresh(zip_bound(size)), *in;
+	uintptr_t room = (uintptr_t)mmap(NULL, 2 * BOUNDARY, PROT_NONE,
+					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct zip_result r;
+
+	ASSERT_NE((uintptr_t)MAP_FAILED, room);
+	in = (char *)((room + BOUNDARY) & ~(BOUNDARY - 1)) - size / 2;
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(in, mmap(in, size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+		zip_fill(in, size, 200 + i);
+		r = run(&self->pack, in, size, out, zip_bound(size));
+		EXPECT_GOOD(r, "compression across a boundary");
+		EXPECT_THAT(zip_matches(out, r.produced, in, size), "the new bytes, not the old");
+	}
+	ASSERT_EQ(0, munmap(in, size));
+	r = run(&self->pack, in, size, out, zip_bound(size));
+	EXPECT_REFUSED(r, "no compression of what is unmapped");
+	munmap((void *)room, 2 * BOUNDARY);
 }
 
 /* --- Bad addresses: an error for that job alone --- */
