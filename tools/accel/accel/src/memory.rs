@@ -171,6 +171,25 @@ impl Source {
         }
     }
 
+    /// Where the input begins in its memory.
+    pub fn start(&self) -> usize {
+        match self {
+            Self::Buffer { start, .. } | Self::File { start, .. } => *start,
+        }
+    }
+
+    /// The same without its first `count` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many.
+    pub fn advance(mut self, count: usize) -> Self {
+        let (Self::Buffer { start, len, .. } | Self::File { start, len, .. }) = &mut self;
+        *len = len.checked_sub(count).expect("as many bytes as are skipped");
+        *start += count;
+        self
+    }
+
     /// Whether there is no input.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The program with an engine in memory, for the tests of its command line.
+//!
+//! `FAKE_FATE=N:STATUS` lets job N of each queue end with that status; `N:hang` and `N:die` also
+//! work. `FAKE_QUEUES` is how many queues there are.
+
+use std::cell::Cell;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use accel::hisi_zip::{Direction, ZipQueue};
+use accel::uapi;
+use accel_fake::{Fate, Plan, Watcher};
+use accel_gzip::cli::Args;
+use accel_gzip::queues::Engine;
+use accel_gzip::{app, signals};
+use clap::Parser;
+
+struct FakeEngine {
+    watcher: Arc<Watcher>,
+    left: Cell<u32>,
+}
+
+impl Engine for FakeEngine {
+    fn queue(&self, direction: Direction) -> accel::Result<ZipQueue> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(accel::Error::QueuesBusy {
+                device: "fake0".into(),
+            });
+        };
+        self.left.set(left);
+        Ok(accel_fake::queue(direction, 64, &self.watcher, plan()).expect("memory for a queue"))
+    }
+}
+
+fn plan() -> Plan {
+    let Ok(wanted) = std::env::var("FAKE_FATE") else {
+        return Box::new(|_| Fate::Do);
+    };
+    let (job, fate) = wanted.split_once(':').expect("FAKE_FATE=JOB:FATE");
+    let job: u64 = job.parse().expect("the number of a job");
+    let fate = match fate {
+        "hang" => Fate::Hang,
+        "die" => Fate::Die(uapi::QUEUE_DEAD_REMOVED),
+        status => Fate::Status(status.parse().expect("a status")),
+    };
+    Box::new(move |n| if n == job { fate } else { Fate::Do })
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    signals::watch().expect("signals");
+    let left = std::env::var("FAKE_QUEUES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(64);
+    let engine = FakeEngine {
+        watcher: Arc::default(),
+        left: Cell::new(left),
+    };
+    let status = app::run(&args, &engine);
+    let violations = engine.watcher.violations();
+    assert!(violations.is_empty(), "{violations:?}");
+    ExitCode::from(status)
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Measuring: the jobs of one file again and again, nothing written.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use accel::hisi_zip::{Completion, Job};
+use accel::memory::{Buffer, FileMap, Source};
+
+use crate::buffers::Buffers;
+use crate::compress::{self, Members, Origin};
+use crate::container::Trailer;
+use crate::decompress::{self, next_header, payload_len};
+use crate::error::{Error, Result};
+use crate::input::{Input, Next};
+use crate::pipeline::{Chunk, Stage, run};
+use crate::progress::Progress;
+use crate::queues::Queues;
+use crate::sink::Sink;
+
+/// What was measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure {
+    /// Jobs done.
+    pub jobs: u64,
+    /// Bytes read in them.
+    pub bytes_in: u64,
+    /// Bytes written in them.
+    pub bytes_out: u64,
+    /// Time that it took.
+    pub time: Duration,
+}
+
+/// One job of the file: a part of it, and the trailer there if that is to be decompressed.
+struct Item {
+    map: Arc<FileMap>,
+    start: usize,
+    len: usize,
+    trailer: Option<Trailer>,
+}
+
+/// Submits the jobs of `input` in `rounds` rounds, after one that warms up.
+///
+/// `mark` is called before and after them: in between, no system call is made while completions
+/// are looked for in memory.
+pub fn bench(
+    input: &mut Input,
+    block: Option<usize>,
+    rounds: u32,
+    queues: &mut Queues<'_>,
+    mark: &dyn Fn(&str),
+) -> Result<Measure> {
+    let items = match block {
+        Some(block) => blocks(input, block)?,
+        None => members(input)?,
+    };
+    queues.prepare(items.len())?;
+    let bytes: u64 = items.iter().map(|item| item.len as u64).sum();
+    let mut replay = Replay::new(items, input);
+    replay.go(1, queues)?;
+    mark("begin");
+    let begun = Instant::now();
+    let (jobs, bytes_out) = replay.go(rounds, queues)?;
+    let time = begun.elapsed();
+    mark("end");
+    Ok(Measure {
+        jobs,
+        bytes_in: bytes * u64::from(rounds),
+        bytes_out,
+        time,
+    })
+}
+
+/// The next `len` bytes of the file, fewer at its end.
+fn next_item(input: &mut Input, len: usize) -> Result<Option<Item>> {
+    match input.take(len, true, &mut Buffers::default())? {
+        Next::Item(Source::File { map, start, len }) => Ok(Some(Item {
+            map,
+            start,
+            len,
+            trailer: None,
+        })),
+        Next::Item(_) => Err(Error::Usage("--bench needs a regular file".into())),
+        Next::Later | Next::End => Ok(None),
+    }
+}
+
+fn blocks(input: &mut Input, block: usize) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    while let Some(item) = next_item(input, block)? {
+        items.push(item);
+    }
+    if items.is_empty() {
+        return Err(Error::Usage(
+            "--bench needs a regular file that is not empty".into(),
+        ));
+    }
+    Ok(items)
+}
+
+fn members(input: &mut Input) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    while let Next::Item(header) = next_header(input, true)? {
+        let header = header?;
+        let len = payload_len(&header).ok_or_else(only_ours)?;
+        input.skip(header.len);
+        let item = next_item(input, len)?.filter(|item| item.len == len);
+        let mut item = item.ok_or(Error::UnexpectedEnd)?;
+        item.trailer = Some(input.trailer(&item.source())?);
+        items.push(item);
+    }
+    if items.is_empty() {
+        Err(only_ours())
+    } else {
+        Ok(items)
+    }
+}
+
+fn only_ours() -> Error {
+    Error::Usage("--bench -d needs a file made by accel-gzip".into())
+}
+
+impl Item {
+    fn source(&self) -> Source {
+        Source::File {
+            map: Arc::clone(&self.map),
+            start: self.start,
+            len: self.len,
+        }
+    }
+
+    fn job(&self, output: Buffer) -> Job {
+        match self.trailer {
+            None => compress::request(self.source(), output),
+            Some(trailer) => decompress::request(self.source(), trailer, output),
+        }
+    }
+}
+
+struct Replay<'a> {
+    items: Vec<Item>,
+    input: &'a Input,
+    maker: Members,
+    spare: Buffers,
+    submitted: usize,
+    end: usize,
+}
+
+impl<'a> Replay<'a> {
+    fn new(items: Vec<Item>, input: &'a Input) -> Self {
+        let maker = Members::new(Origin::default());
+        Self {
+            items,
+            input,
+            maker,
+            spare: Buffers::default(),
+            submitted: 0,
+            end: 0,
+        }
+    }
+
+    /// Jobs done and bytes written.
+    fn go(&mut self, rounds: u32, queues: &mut Queues<'_>) -> Result<(u64, u64)> {
+        self.submitted = 0;
+        self.end = self.items.len() * rounds as usize;
+        let mut sink = Sink::nowhere();
+        let jobs = run(self, queues, &mut sink, &mut Progress::none())?;
+        Ok((jobs, sink.written()))
+    }
+
+    fn item(&self, job: u64) -> &Item {
+        &self.items[job as usize % self.items.len()]
+    }
+}
+
+impl Stage for Replay<'_> {
+    fn next(&mut self, _may_block: bool) -> Result<Next<Job>> {
+        if self.submitted == self.end {
+            return Ok(Next::End);
+        }
+        let output = self.spare.get()?;
+        let job = self.item(self.submitted as u64).job(output);
+        self.submitted += 1;
+        Ok(Next::Item(job))
+    }
+
+    fn finish(&mut self, completion: Completion) -> Result<Chunk> {
+        let offset = completion.job.source.start() as u64;
+        let made = match self.item(completion.job.tag).trailer {
+            None => self.maker.make(completion, self.input, offset),
+            Some(trailer) => decompress::verify(completion, trailer, offset),
+        };
+        made.map(|(chunk, _)| chunk)
+    }
+
+    fn recycle(&mut self, buffer: Buffer) {
+        self.spare.put(buffer);
+    }
+
+    fn pollable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn position(&self) -> u64 {
+        0
+    }
+}

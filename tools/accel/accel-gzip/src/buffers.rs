@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Buffers that are used again and again.
+
+use accel::hisi_zip::REQUEST_MAX;
+use accel::memory::{Buffer, Source};
+
+use crate::container::{HEADER_MAX, TRAILER, stored_len};
+use crate::error::Result;
+
+/// Bytes in a buffer before the place where the engine writes: room for a header.
+pub const LEAD: usize = HEADER_MAX.next_multiple_of(64);
+
+/// Spare buffers, all of one size: whatever a request can read or write has room.
+///
+/// Only pages that are touched take memory, so the size costs address space alone.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    spare: Vec<Buffer>,
+}
+
+impl Buffers {
+    /// A spare buffer, or a new one.
+    pub fn get(&mut self) -> Result<Buffer> {
+        const SIZE: usize = (LEAD + stored_len(REQUEST_MAX) + TRAILER).next_multiple_of(4096);
+        match self.spare.pop() {
+            Some(buffer) => Ok(buffer),
+            None => Ok(Buffer::new(SIZE)?),
+        }
+    }
+
+    /// Takes a buffer back.
+    pub fn put(&mut self, buffer: Buffer) {
+        self.spare.push(buffer);
+    }
+
+    /// Takes back the buffer in `source`, if there is one.
+    pub fn put_source(&mut self, source: Source) {
+        if let Source::Buffer { buffer, .. } = source {
+            self.put(buffer);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command line.
+
+use std::path::PathBuf;
+
+use accel::hisi_zip::{REQUEST_MAX, Wait};
+use clap::{Arg, ArgAction, ArgMatches, Args as ClapArgs, Command, FromArgMatches, Parser};
+
+const AFTER_HELP: &str = "\
+Output is in gzip format: a member for each block of input, each with its length in an extra \
+field \"AZ\". Any gunzip reads it. Files made by accel-gzip are decompressed by many jobs in \
+parallel; of other .gz files each member is decompressed as one stream.
+
+A file is read by the device where it lies: it is mapped, not copied. One thread drives all queues; \
+while completions are looked for in memory, no system call is made for a job.
+
+Levels -1 to -9 (also --fast and --best) are accepted, but the engine has one level.
+
+Exit status: 0 all is well; 1 an error; 2 a warning, such as a file that was left alone.
+
+Examples:
+  accel-gzip access.log              compresses to access.log.gz, removes access.log
+  accel-gzip -k -j4 -v disk.img      with four queues; keeps the file, tells ratio and speed
+  tar c dir | accel-gzip > dir.tgz   works in a pipe
+  accel-gzip -t *.gz                 verifies files
+  accel-gzip --bench 100 --wait spin FILE
+                                     100 rounds over FILE's blocks, nothing written: between the
+                                     lines \"bench: begin\" and \"bench: end\" there is no system call";
+
+/// Compresses and decompresses files through an accelerator.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "accel-gzip", version, after_help = AFTER_HELP)]
+pub struct Args {
+    /// Files; none or `-`: standard input to standard output
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Decompress
+    #[arg(short, long, visible_alias = "uncompress")]
+    pub decompress: bool,
+
+    /// Write to standard output, keep the files
+    #[arg(short = 'c', long, visible_alias = "to-stdout")]
+    pub stdout: bool,
+
+    /// Keep the files
+    #[arg(short, long)]
+    pub keep: bool,
+
+    /// Overwrite output, follow links, write compressed data to a terminal; with -dc, copy what is
+    /// not in gzip format
+    #[arg(short, long)]
+    pub force: bool,
+
+    /// Verify compressed files, write nothing
+    #[arg(short, long)]
+    pub test: bool,
+
+    /// Tell ratio, jobs and speed of each file
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// No warnings, no progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Compressing: do not store name and time. Decompressing: do not restore them (the default)
+    #[arg(short = 'n', long, overrides_with = "name")]
+    pub no_name: bool,
+
+    /// Compressing: store name and time (the default). Decompressing: restore them
+    #[arg(short = 'N', long)]
+    pub name: bool,
+
+    /// Suffix of compressed files
+    #[arg(short = 'S', long, value_name = "SUFFIX", default_value = ".gz")]
+    pub suffix: String,
+
+    /// Level, without effect
+    #[command(flatten)]
+    pub level: Level,
+
+    /// Device: a number, accelN or a path; by default the first that does gzip
+    #[arg(long, value_name = "DEV")]
+    pub device: Option<String>,
+
+    /// Queues to use at most, all driven by one thread
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub queues: u16,
+
+    /// Jobs in flight in each queue at most
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub in_flight: u16,
+
+    /// Bytes of input in a job and a member, with K or M; at most 8M
+    #[arg(short = 'b', long, value_name = "SIZE", default_value = "1M", value_parser = block_size)]
+    pub block_size: usize,
+
+    /// How to wait: poll sleeps, spin looks at memory, auto does first this and then that
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub wait: Wait,
+
+    /// Measure: submit the jobs of one FILE this many times, write nothing
+    #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["stdout", "test"])]
+    pub bench: Option<u32>,
+}
+
+impl Args {
+    /// Whether name and time are stored, or restored.
+    pub fn with_name(&self) -> bool {
+        let compress = !self.decompress;
+        self.name || (compress && !self.no_name)
+    }
+}
+
+/// The level, which has no effect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Level;
+
+impl ClapArgs for Level {
+    fn augment_args(command: Command) -> Command {
+        let option = |id: &'static str| Arg::new(id).action(ArgAction::SetTrue).hide(true);
+        let digits = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        digits
+            .into_iter()
+            .fold(command, |command, digit| {
+                command.arg(
+                    option(digit)
+                        .short(digit.chars().next())
+                        .overrides_with(digit),
+                )
+            })
+            .arg(option("fast").long("fast"))
+            .arg(option("best").long("best"))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Level {
+    fn from_arg_matches(_: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, _: &ArgMatches) -> Result<(), clap::Error> {
+        Ok(())
+    }
+}
+
+/// A number of bytes with an optional K or M behind it.
+fn block_size(text: &str) -> Result<usize, String> {
+    let (digits, factor) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        _ => (text, 1),
+    };
+    let number: usize = digits
+        .parse()
+        .map_err(|_| "not a size such as 256K or 1M")?;
+    number
+        .checked_mul(factor)
+        .filter(|bytes| (512..=REQUEST_MAX).contains(bytes))
+        .ok_or_else(|| "a block has 512 bytes to 8M".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["accel-gzip"], arguments].concat())
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_as_gzip_users_expect() {
+        let args = parse(&["-dkfv", "-9", "a.gz", "-1"]).unwrap();
+        assert!(args.decompress && args.keep && args.force && args.verbose);
+        assert_eq!(args.files, [PathBuf::from("a.gz")]);
+        assert!(parse(&["--best", "-9", "-9"]).is_ok());
+        assert!(parse(&["-0"]).is_err());
+        assert!(parse(&["--uncompress", "--to-stdout"]).unwrap().stdout);
+    }
+
+    #[test]
+    fn names_are_stored_but_not_restored() {
+        for (arguments, with) in [
+            (&[][..], true),
+            (&["-n"], false),
+            (&["-n", "-N"], true),
+            (&["-N", "-n"], false),
+            (&["-d"], false),
+            (&["-d", "-N"], true),
+        ] {
+            assert_eq!(parse(arguments).unwrap().with_name(), with, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn block_sizes_have_units_and_bounds() {
+        assert_eq!(block_size("256K"), Ok(256 << 10));
+        assert_eq!(block_size("8m"), Ok(8 << 20));
+        assert_eq!(block_size("1000"), Ok(1000));
+        for bad in ["9M", "0", "", "K", "1G", "99999999999999999999M", "-1"] {
+            assert!(block_size(bad).is_err(), "{bad}");
+        }
+    }
+}

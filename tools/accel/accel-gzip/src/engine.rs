@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The device behind the queues.
+
+use std::cell::OnceCell;
+
+use accel::hisi_zip::{Direction, ZipQueue};
+use accel::{AddressMode, Context, Device, DeviceInfo, Function, Inquire};
+
+use crate::queues::Engine;
+
+/// The driver whose rings this program knows.
+const DRIVER: &str = "accel_hisi_zip";
+
+/// A device, opened when the first queue is wanted.
+pub struct DeviceEngine {
+    device: Device,
+    context: OnceCell<Context>,
+}
+
+impl DeviceEngine {
+    /// The device that `name` names, or the first that does gzip.
+    pub fn new(name: Option<&str>) -> Result<Self, String> {
+        let device = match name {
+            Some(name) => named(name),
+            None => first(),
+        }?;
+        Ok(Self {
+            device,
+            context: OnceCell::new(),
+        })
+    }
+}
+
+impl Engine for DeviceEngine {
+    fn queue(&self, direction: Direction) -> accel::Result<ZipQueue> {
+        let context = match self.context.get() {
+            Some(context) => context,
+            None => {
+                let context = self.device.context(AddressMode::Shared)?;
+                self.context.get_or_init(|| context)
+            }
+        };
+        ZipQueue::create(context, direction, 0)
+    }
+}
+
+fn named(name: &str) -> Result<Device, String> {
+    let device = Device::by_name(name).map_err(|e| e.to_string())?;
+    let facts = device.monitor().and_then(|monitor| monitor.facts());
+    // A monitor node that can't be read is no reason not to try.
+    match facts {
+        Ok(facts) if !fits(&facts) => Err(format!(
+            "{device}: is a {} of driver {}; this program needs a gzip engine of driver {DRIVER}",
+            facts.name, facts.driver
+        )),
+        _ => Ok(device),
+    }
+}
+
+fn first() -> Result<Device, String> {
+    let devices = Device::list_some().map_err(|e| e.to_string())?;
+    let facts = |device: &Device| device.monitor().and_then(|monitor| monitor.facts());
+    let fitting = devices
+        .iter()
+        .find(|device| facts(device).is_ok_and(|facts| fits(&facts)));
+    match fitting {
+        Some(device) => Ok(device.clone()),
+        None => Err(format!(
+            "none of the {} accelerators is a gzip engine of driver {DRIVER} \
+             (`accelctl list` shows them; --device chooses one)",
+            devices.len()
+        )),
+    }
+}
+
+fn fits(facts: &DeviceInfo) -> bool {
+    facts.functions.contains(&Function::Gzip) && facts.driver.replace('-', "_") == DRIVER
+}

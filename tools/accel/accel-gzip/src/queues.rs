@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The queues that a run uses, all driven by one thread.
+//!
+//! The engine does the work; what is left to a processor is to write addresses into rings, and one
+//! processor does that for more queues than a device has.
+
+use std::os::fd::BorrowedFd;
+
+use accel::hisi_zip::{Completion, Direction, Job, Wait, Woken, ZipQueue, wait};
+
+use crate::error::Result;
+
+/// Where queues come from.
+pub trait Engine {
+    /// A new queue.
+    fn queue(&self, direction: Direction) -> accel::Result<ZipQueue>;
+}
+
+/// How to use an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// Queues at most.
+    pub queues: usize,
+    /// Jobs in flight in each at most.
+    pub in_flight: usize,
+    /// How to wait.
+    pub wait: Wait,
+}
+
+/// The queues of one direction.
+pub struct Queues<'a> {
+    engine: &'a dyn Engine,
+    direction: Direction,
+    how: Use,
+    queues: Vec<ZipQueue>,
+    /// Where to look first for a completion: no queue is to wait for ever for its turn.
+    turn: usize,
+}
+
+impl<'a> Queues<'a> {
+    /// No queues yet; they are made when they are needed.
+    pub fn new(engine: &'a dyn Engine, direction: Direction, how: Use) -> Self {
+        Self {
+            engine,
+            direction,
+            how,
+            queues: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    /// Makes queues until there are enough for `jobs` at once, or as many as may be.
+    pub fn prepare(&mut self, jobs: usize) -> Result<()> {
+        let wanted = jobs.div_ceil(self.how.in_flight).clamp(1, self.how.queues);
+        while self.queues.len() < wanted {
+            match self.engine.queue(self.direction) {
+                Ok(queue) => self.queues.push(queue),
+                // Fewer will do.
+                Err(accel::Error::QueuesBusy { .. }) if !self.queues.is_empty() => {
+                    self.how.queues = self.queues.len();
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops all queues and what is in flight in them.
+    pub fn abandon(&mut self) {
+        self.queues.clear();
+    }
+
+    /// Jobs that the queues made so far can have in flight.
+    pub fn capacity(&self) -> usize {
+        self.queues.iter().map(|queue| self.share(queue)).sum()
+    }
+
+    /// How many queues there are.
+    pub fn count(&self) -> usize {
+        self.queues.len()
+    }
+
+    fn share(&self, queue: &ZipQueue) -> usize {
+        queue.capacity().min(self.how.in_flight)
+    }
+
+    /// Jobs in flight.
+    pub fn in_flight(&self) -> usize {
+        self.queues.iter().map(ZipQueue::in_flight).sum()
+    }
+
+    /// Whether there is room for a job.
+    pub fn has_room(&self) -> bool {
+        self.queues
+            .iter()
+            .any(|queue| queue.in_flight() < self.share(queue))
+    }
+
+    /// Hands `job` to the queue that has least to do; gives it back if none has room.
+    pub fn submit(&mut self, job: Job) -> Result<Option<Job>> {
+        let limit = self.how.in_flight;
+        let vacancy = self
+            .queues
+            .iter_mut()
+            .filter(|queue| queue.in_flight() < limit)
+            .min_by_key(|queue| queue.in_flight())
+            .and_then(ZipQueue::vacancy);
+        match vacancy {
+            Some(vacancy) => vacancy.submit(job).map(|()| None).map_err(Into::into),
+            None => Ok(Some(job)),
+        }
+    }
+
+    /// A completion, if there is one.
+    pub fn poll(&mut self) -> Result<Option<Completion>> {
+        for _ in 0..self.queues.len() {
+            self.turn = (self.turn + 1) % self.queues.len();
+            if let Some(completion) = self.queues[self.turn].poll()? {
+                return Ok(Some(completion));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for a completion, or until `other` is readable.
+    pub fn wait(&mut self, other: Option<BorrowedFd<'_>>) -> Result<Woken> {
+        Ok(wait(&mut self.queues, self.how.wait, other)?)
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One member of any size, as a stream of requests: each depends on the one before.
+
+use std::io::IoSlice;
+
+use accel::hisi_zip::{Algorithm, CONTEXT_SIZE, Completion, Job, Position, Report, Stream};
+use accel::memory::{Buffer, Source};
+
+use crate::buffers::Buffers;
+use crate::container::{TRAILER, Trailer};
+use crate::error::{Error, Result};
+use crate::input::{Input, Next};
+use crate::progress::Progress;
+use crate::queues::Queues;
+use crate::sink::Sink;
+
+/// Input handed over at once.
+const INPUT: usize = 1 << 20;
+
+/// Output made at once.
+const OUTPUT: usize = 4 << 20;
+
+/// Decompresses the member whose header has just been read; returns the number of jobs.
+///
+/// While the engine works on a request, the output of the one before is written.
+pub fn stream(
+    input: &mut Input,
+    spare: &mut Buffers,
+    queues: &mut Queues<'_>,
+    sink: &mut Sink,
+    progress: &mut Progress,
+) -> Result<u64> {
+    let mut state = State::new(input.position())?;
+    let mut source = None;
+    let mut unwritten: Option<(Buffer, usize)> = None;
+    let mut jobs = 0;
+    loop {
+        let chunk = match source.take() {
+            Some(source) => source,
+            None => state.more(input, spare)?,
+        };
+        submit(queues, state.request(chunk, spare.get()?))?;
+        jobs += 1;
+        if let Some((buffer, len)) = unwritten.take() {
+            sink.write(&mut [IoSlice::new(&buffer.bytes()[..len])])?;
+            spare.put(buffer);
+            progress.update(input.position());
+        }
+        let (output, report, rest) = state.finish(receive(queues)?, input, spare)?;
+        unwritten = Some((output, report.produced));
+        if report.stream_end {
+            state.end(&report, rest, input, spare)?;
+            break;
+        }
+        source = rest;
+    }
+    if let Some((buffer, len)) = unwritten {
+        sink.write(&mut [IoSlice::new(&buffer.bytes()[..len])])?;
+        spare.put(buffer);
+    }
+    Ok(jobs)
+}
+
+fn submit(queues: &mut Queues<'_>, job: Job) -> Result<()> {
+    let refused = queues.submit(job)?;
+    assert!(refused.is_none(), "nothing else is in flight");
+    Ok(())
+}
+
+fn receive(queues: &mut Queues<'_>) -> Result<Completion> {
+    loop {
+        if let Some(completion) = queues.poll()? {
+            return Ok(completion);
+        }
+        queues.wait(None)?;
+    }
+}
+
+/// What is known of the stream between two requests.
+struct State {
+    /// Where it begins in the input.
+    offset: u64,
+    /// The engine's memory of it, while no request has it.
+    context: Option<Buffer>,
+    position: Position,
+    /// Length so far modulo 2^32.
+    len: u32,
+    /// The last bytes that the engine took.
+    tail: [u8; TRAILER],
+}
+
+impl State {
+    fn new(offset: u64) -> Result<Self> {
+        Ok(Self {
+            offset,
+            context: Some(Buffer::new(CONTEXT_SIZE)?),
+            position: Position::First,
+            len: 0,
+            tail: [0; TRAILER],
+        })
+    }
+
+    fn more(&self, input: &mut Input, spare: &mut Buffers) -> Result<Source> {
+        match input.take(INPUT, true, spare)? {
+            Next::Item(source) => Ok(source),
+            Next::Later | Next::End => Err(Error::UnexpectedEnd),
+        }
+    }
+
+    fn request(&mut self, source: Source, output: Buffer) -> Job {
+        let mut job = Job::new(0, Algorithm::Gzip, source, output);
+        job.output_room = OUTPUT;
+        let context = self.context.take().expect("one request at a time");
+        job.stream = Some(Stream {
+            context,
+            position: self.position,
+            finish: false,
+        });
+        self.position = Position::Next;
+        job
+    }
+
+    /// The output, the engine's report, and the input that it has not taken.
+    fn finish(
+        &mut self,
+        completion: Completion,
+        input: &mut Input,
+        spare: &mut Buffers,
+    ) -> Result<(Buffer, Report, Option<Source>)> {
+        let Job {
+            source,
+            output,
+            stream,
+            ..
+        } = completion.job;
+        let offset = self.offset;
+        let report = completion
+            .result
+            .map_err(|error| Error::Job { offset, error })?;
+        if report.consumed == 0 && report.produced == 0 && !report.stream_end {
+            return Err(Error::Data {
+                offset,
+                what: "the engine makes no progress",
+            });
+        }
+        self.context = stream.map(|stream| stream.context);
+        self.len = self.len.wrapping_add(report.produced as u32);
+        self.remember(input, &source, report.consumed)?;
+        let rest = match source.advance(report.consumed) {
+            rest if rest.is_empty() => {
+                spare.put_source(rest);
+                None
+            }
+            rest => Some(rest),
+        };
+        Ok((output, report, rest))
+    }
+
+    /// Keeps the last bytes of what was taken: they will have been the trailer.
+    fn remember(&mut self, input: &mut Input, source: &Source, consumed: usize) -> Result<()> {
+        let count = consumed.min(TRAILER);
+        let mut last = [0; TRAILER];
+        input.copy(source, consumed - count, &mut last[..count])?;
+        self.tail.rotate_left(count);
+        self.tail[TRAILER - count..].copy_from_slice(&last[..count]);
+        Ok(())
+    }
+
+    /// Compares with the trailer, and gives the input back what lies behind it.
+    fn end(
+        &self,
+        report: &Report,
+        rest: Option<Source>,
+        input: &mut Input,
+        spare: &mut Buffers,
+    ) -> Result<()> {
+        if let Some(rest) = rest {
+            input.give_back(&rest);
+            spare.put_source(rest);
+        }
+        if Trailer::parse(self.tail)
+            != (Trailer {
+                crc: report.checksum,
+                len: self.len,
+            })
+        {
+            let what = "the data is damaged: checksum or length does not match";
+            return Err(Error::Data {
+                offset: self.offset,
+                what,
+            });
+        }
+        Ok(())
+    }
+}
