@@ -214,7 +214,7 @@ impl Device {
         self.take_turns(bus);
         self.finish_stops();
         self.flush_events(bus);
-        !self.line.is_empty()
+        self.may_access() && !self.line.is_empty()
     }
 
     fn flush_events(&mut self, bus: &mut dyn Bus) {
@@ -350,8 +350,13 @@ impl Device {
     }
 
     /// Whether the driver forbade all DMA.
-    pub(crate) fn is_shut(&self) -> bool {
+    fn is_shut(&self) -> bool {
         self.regs.get(regs::MASTER_CTRL) & 1 != 0
+    }
+
+    /// Whether memory may be accessed at all.
+    pub(crate) fn may_access(&self) -> bool {
+        self.bus_master && !self.is_shut()
     }
 
     /// Queues that still need memory lose it, and their work with it.

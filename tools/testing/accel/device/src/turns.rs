@@ -36,7 +36,7 @@ enum After {
 impl Device {
     /// Gives the queues in line a turn each.
     pub(crate) fn take_turns(&mut self, bus: &mut dyn Bus) {
-        if self.is_shut() || !self.bus_master {
+        if !self.may_access() {
             return;
         }
         for _ in 0..TURNS {

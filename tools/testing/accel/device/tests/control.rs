@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mailbox, doorbells, events, and stopping.
+
+mod common;
+
+use common::*;
+use hisi_zip_model::regs;
+use hisi_zip_model::Bar;
+
+const INPUT: u64 = 0x5000_0000;
+const OUTPUT: u64 = 0x6000_0000;
+const SIZE: usize = 2000;
+
+fn machine(page: Page) -> Machine {
+    let mut machine = Machine::new();
+    machine.memory.map(INPUT, SIZE, page);
+    machine.memory.map(OUTPUT, SIZE, page);
+    machine.memory.set_data(INPUT, &text(SIZE));
+    machine.start(1, COMPRESS);
+    machine
+}
+
+fn job() -> hisi_zip_model::sqe::Sqe {
+    sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE))
+}
+
+#[test]
+fn what_the_driver_looks_at_when_it_probes() {
+    let machine = Machine::new();
+    let table = [
+        (0x10_0044, 1),
+        (0x10_006c, 1),
+        (0x208, 1),
+        (0x30_11c4, 0),
+        (0x210, 0),
+        (0x30, 1),
+        (0x3100, 0),
+        (0x10_0158, 64 << 11 | 64),
+        (0x10_0008, 0),
+        (0x30_10ac, 0),
+        (0x10_00fc, 0),
+        (0x10_0100, 0),
+    ];
+    for (offset, value) in table {
+        assert_eq!(machine.read(offset), value, "{offset:#x}");
+    }
+}
+
+#[test]
+fn master_shutdown_waits_for_page_requests() {
+    let mut machine = machine(Page::Cold);
+    machine.submit(1, &job());
+    machine.step();
+    machine.write(regs::MASTER_CTRL, 1);
+    assert_eq!(machine.read(regs::MASTER_RETURN), 0);
+    machine.answer_pages();
+    assert_eq!(machine.read(regs::MASTER_RETURN), 3);
+    machine.settle();
+    assert_eq!(machine.completion(1), None);
+    machine.write(regs::MASTER_CTRL, 0);
+    machine.settle();
+    assert!(machine.completion(1).is_some());
+}
+
+#[test]
+fn mailbox_refusals() {
+    let good = Machine::sqc(1, COMPRESS);
+    let mut entry_of_64 = good;
+    entry_of_64[3] = 6 << 12 | 7;
+    let mut far_cq = good;
+    far_cq[6] = 64;
+    let table = [
+        ("unknown", 0x42, 1, good, 1),
+        ("beyond the range", 0, 16, good, 2),
+        ("beyond the device", 0, 5000, good, 2),
+        ("CQ beyond the range", 1, 16, Machine::cqc(1), 2),
+        ("STOP_QP beyond the range", 8, 16, good, 2),
+        ("entry size", 0, 1, entry_of_64, 4),
+        ("number of the CQ", 0, 1, far_cq, 4),
+        ("EQ of one entry", 2, 0, [0; 8], 4),
+        ("fine", 0, 1, good, 0),
+    ];
+    let mut machine = Machine::new();
+    machine.set_range(0, 16);
+    for (name, command, queue, words, status) in table {
+        assert_eq!(machine.context(command, queue, words), status, "{name}");
+    }
+    machine.memory.own_forbidden = true;
+    assert_eq!(machine.context(0, 1, good), 3);
+    assert!(machine.violations().is_empty());
+}
+
+#[test]
+fn range_and_tables_are_read_back() {
+    let mut machine = Machine::new();
+    machine.set_range(2, 30);
+    machine.mailbox(4, 0, 0x1_2345_6000);
+    machine.step();
+    let table = [(6, 2u64 << 28 | 1 << 44 | 29 << 45), (4, 0x1_2345_6000)];
+    for (command, value) in table {
+        machine.mailbox(command | 1 << 14, 0, 0);
+        machine.step();
+        assert_eq!(machine.mailbox_status(), 0);
+        let low = machine.read(regs::MAILBOX + 4);
+        let high = machine.read(regs::MAILBOX + 8);
+        assert_eq!(u64::from(high) << 32 | u64::from(low), value);
+    }
+}
+
+/// How the older revision's driver waits: until both tails are the same.
+#[test]
+fn positions_are_read_back() {
+    let tail = |raw: Vec<u8>| (raw[2], raw[22] & 1 << 6 != 0);
+    let mut machine = machine(Page::Cold);
+    for _ in 0..DEPTH - 1 {
+        machine.run(1, &job());
+    }
+    machine.submit(1, &job());
+    machine.step();
+    assert_eq!(tail(machine.read_context(0, 1)), (0, true));
+    machine.settle();
+    assert_eq!(
+        tail(machine.read_context(0, 1)),
+        tail(machine.read_context(1, 1))
+    );
+}
+
+#[test]
+fn doorbells_that_do_nothing() {
+    let mut machine = machine(Page::Present);
+    machine.fill(1, &job());
+    let ring = |queue: u64, index: u64| queue | index << 32;
+    let own_page = regs::DOORBELL_STRIDE + regs::DOORBELL_QUEUE;
+    let table = [
+        (
+            "another queue's page",
+            Bar::Doorbells,
+            2 * own_page,
+            8,
+            ring(1, 1),
+        ),
+        (
+            "beside the register",
+            Bar::Doorbells,
+            own_page + 8,
+            8,
+            ring(1, 1),
+        ),
+        ("half a register", Bar::Doorbells, own_page, 4, ring(1, 1)),
+        ("beyond the ring", Bar::Doorbells, own_page, 8, ring(1, 8)),
+        (
+            "the shared page",
+            Bar::Registers,
+            regs::DOORBELL_QUEUE,
+            8,
+            ring(1, 1),
+        ),
+        (
+            "unknown command",
+            Bar::Doorbells,
+            own_page,
+            8,
+            ring(1, 1) | 5 << 12,
+        ),
+        (
+            "a queue that does not work",
+            Bar::Doorbells,
+            3 * regs::DOORBELL_STRIDE + 0x1000,
+            8,
+            ring(3, 1),
+        ),
+    ];
+    for (number, (name, bar, offset, size, value)) in (1..).zip(table) {
+        machine.device.write(bar, offset, size, value);
+        machine.settle();
+        assert_eq!(machine.device.stats().doorbells_dropped, number, "{name}");
+        assert_eq!(machine.device.stats().jobs, 0, "{name}");
+    }
+    machine.doorbell(1, 0, 1, 0);
+    machine.settle();
+    assert!(machine.completion(1).is_some());
+}
+
+#[test]
+fn the_older_revision_shares_a_doorbell() {
+    let mut machine = Machine::with_revision(0x21);
+    machine.write(regs::DATA_USER, 1);
+    machine.memory.map(INPUT, SIZE, Page::Cold);
+    machine.memory.map(OUTPUT, SIZE, Page::Cold);
+    machine.start(3, COMPRESS);
+    machine.fill(3, &job());
+    machine
+        .device
+        .write(Bar::Registers, regs::DOORBELL_QUEUE, 8, 3 | 1 << 32);
+    machine.settle();
+    assert_eq!(machine.done(3, 0).status(), 0);
+    assert_eq!(machine.read(regs::ISOLATION), 0);
+    machine.mailbox(8, 3, 0);
+    machine.step();
+    assert_eq!(machine.mailbox_status(), 1);
+}
+
+#[test]
+fn events_only_when_armed() {
+    let mut machine = machine(Page::Present);
+    machine.submit(1, &job());
+    machine.settle();
+    assert_eq!((machine.event(), machine.event()), (Some(1), None));
+    assert_eq!(machine.memory.interrupts, [0]);
+
+    machine.submit(1, &job());
+    machine.settle();
+    assert_eq!(machine.event(), None, "not armed");
+    machine.report_events();
+    machine.report_head(1, true);
+    machine.settle();
+    assert_eq!(machine.event(), Some(1), "armed with completions unread");
+    assert_eq!(machine.memory.interrupts, [0, 0]);
+}
+
+#[test]
+fn one_interrupt_until_the_driver_has_read() {
+    let mut machine = machine(Page::Present);
+    for queue in 2..6 {
+        machine.start(queue, COMPRESS);
+        machine.submit(queue, &job());
+    }
+    machine.settle();
+    assert_eq!(machine.memory.interrupts, [0]);
+    let mut seen = [machine.event(), machine.event()];
+    machine.report_events();
+    machine.step();
+    assert_eq!(machine.memory.interrupts, [0, 0], "two are left");
+    seen.sort_unstable();
+    assert_eq!(
+        (machine.event().is_some(), machine.event().is_some()),
+        (true, true)
+    );
+    machine.report_events();
+    machine.step();
+    assert_eq!(machine.memory.interrupts, [0, 0]);
+}
+
+#[test]
+fn a_masked_interrupt_comes_later() {
+    let mut machine = machine(Page::Present);
+    machine.write(regs::EQ_INT_MASK, 1);
+    machine.submit(1, &job());
+    machine.settle();
+    assert!(machine.memory.interrupts.is_empty());
+    machine.write(regs::EQ_INT_MASK, 0);
+    machine.step();
+    assert_eq!(machine.memory.interrupts, [0]);
+}
+
+#[test]
+fn no_event_is_lost_when_the_queue_is_full() {
+    let mut machine = machine(Page::Present);
+    for queue in 2..42 {
+        machine.start(queue, COMPRESS);
+        machine.submit(queue, &job());
+        machine.settle();
+    }
+    let mut seen = Vec::new();
+    while let Some(queue) = machine.event() {
+        seen.push(queue);
+        machine.report_events();
+        machine.step();
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (2..42).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_completion_queue_stops_its_queue() {
+    let mut machine = machine(Page::Present);
+    for _ in 0..DEPTH {
+        machine.submit(1, &job());
+        machine.settle();
+    }
+    assert_eq!(machine.abnormal_event(), 1 << 16 | 1);
+    assert_eq!(machine.memory.interrupts, [0, 1]);
+    assert_eq!(machine.device.stats().jobs, u64::from(DEPTH));
+    machine.start(2, COMPRESS);
+    assert_eq!(machine.run(2, &job()).status(), 0);
+    assert!(machine.violations().is_empty());
+}
+
+#[test]
+fn stop_finishes_what_was_begun_and_no_more() {
+    let mut machine = machine(Page::Cold);
+    machine.submit(1, &job());
+    machine.submit(1, &job());
+    machine.step();
+    assert_eq!(machine.memory.requests.len(), 1);
+
+    machine.mailbox(8, 1, 0);
+    machine.step();
+    assert!(machine.mailbox_busy(), "a page request is unanswered");
+    machine.answer_pages();
+    machine.step();
+    assert!(machine.mailbox_busy(), "the job is being computed");
+    machine.settle();
+    assert_eq!(machine.mailbox_status(), 0);
+    assert_eq!(
+        machine.completion(1),
+        Some(Completion { index: 0, queue: 1 })
+    );
+    assert_eq!(machine.completion(1), None);
+
+    machine.memory.own_forbidden = true;
+    machine.memory.spaces.clear();
+    machine.doorbell(1, 0, 2, 0);
+    machine.doorbell(1, 1, 0, 1);
+    machine.device.tick(5000);
+    machine.settle();
+    assert_eq!(machine.device.stats().doorbells_dropped, 2);
+    assert!(machine.violations().is_empty());
+}
+
+#[test]
+fn stop_waits_for_answers_though_the_job_is_over() {
+    let mut machine = machine(Page::Cold);
+    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, 1 << 20), (OUTPUT, SIZE)));
+    machine.step();
+    let mut requests = std::mem::take(&mut machine.memory.requests);
+    assert_eq!(requests.len(), 16);
+    let (group, _, _) = requests.remove(3);
+    machine.device.page_answer(group, false);
+    machine.step();
+    assert!(machine.completion(1).is_some());
+
+    machine.mailbox(8, 1, 0);
+    machine.step();
+    assert!(machine.mailbox_busy());
+    for (group, _, _) in requests {
+        machine.device.page_answer(group, true);
+    }
+    machine.step();
+    assert_eq!(machine.mailbox_status(), 0);
+}
+
+#[test]
+fn flush_stops_all_and_they_can_start_anew() {
+    let mut machine = machine(Page::Cold);
+    machine.start(2, COMPRESS);
+    for queue in [1, 2] {
+        machine.submit(queue, &job());
+    }
+    machine.step();
+    machine.mailbox(9, 0, 0);
+    machine.settle();
+    assert_eq!(machine.mailbox_status(), 0);
+    assert_eq!(machine.device.stats().queue_stops, 2);
+    machine.start(1, COMPRESS);
+    assert_eq!(machine.run(1, &job()).status(), 0);
+}
+
+#[test]
+fn abnormal_interrupt() {
+    let mut machine = Machine::new();
+    machine.write(regs::QM_ABNORMAL + 4, 0);
+    machine.write(regs::QM_ABNORMAL + 0xc, 1 << 13);
+    machine.step();
+    assert_eq!(machine.memory.interrupts, [3]);
+    assert_eq!(machine.read(regs::QM_ABNORMAL + 8), 1 << 13);
+}

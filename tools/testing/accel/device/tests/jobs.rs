@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Jobs: what they give, what faults do to them, and what cold pages cost.
+
+mod common;
+
+use common::*;
+use hisi_zip_model::bus::PAGE_SIZE;
+
+const INPUT: u64 = 0x7f00_0000_0123;
+const OUTPUT: u64 = 0x7f10_0000_0fff;
+const BACK: u64 = 0x7f20_0000_0000;
+const CONTEXT: u64 = 0x7f30_0000_0040;
+
+/// A machine with a compressing queue 1, a decompressing queue 2 and text at [`INPUT`].
+fn machine(length: usize, page: Page) -> Machine {
+    let mut machine = Machine::new();
+    machine.start(1, COMPRESS);
+    machine.start(2, DECOMPRESS);
+    for at in [INPUT, OUTPUT, BACK] {
+        machine.memory.map(at, length + 0x2000, page);
+    }
+    machine.memory.set_data(INPUT, &text(length));
+    machine
+}
+
+#[test]
+fn round_trips() {
+    for algorithm in [DEFLATE, ZLIB, GZIP] {
+        for page in [Page::Present, Page::Cold, Page::Fickle(3)] {
+            let size = 300_000;
+            let mut machine = machine(size, page);
+            let job = sqe(algorithm, STATELESS, (INPUT, size), (OUTPUT, size));
+            let packed = machine.run(1, &job);
+            assert_eq!((packed.status(), packed.consumed()), (0, size as u32));
+            assert_eq!(packed.word(26), 0xc0ffee);
+
+            let length = packed.produced() as usize;
+            let job = sqe(algorithm, STATELESS, (OUTPUT, length), (BACK, size));
+            let back = machine.run(2, &job);
+            assert_eq!((back.status(), back.produced()), (0, size as u32));
+            assert_eq!(back.word(31), packed.word(31));
+            assert_eq!(machine.memory.data(BACK, size), text(size));
+            assert!(machine.violations().is_empty());
+        }
+    }
+}
+
+#[test]
+fn faults_hurt_one_job_only() {
+    const SIZE: usize = 10_000;
+    const NOWHERE: u64 = 0x1000;
+    let good = || sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE));
+    let table = [
+        (
+            "algorithm",
+            0x20,
+            sqe(4, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)),
+        ),
+        (
+            "no input",
+            0x21,
+            sqe(GZIP, STATELESS, (INPUT, 0), (OUTPUT, SIZE)),
+        ),
+        (
+            "no room",
+            0x21,
+            sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, 0)),
+        ),
+        (
+            "too much",
+            0x21,
+            sqe(GZIP, STATELESS, (INPUT, (8 << 20) + 1), (OUTPUT, SIZE)),
+        ),
+        (
+            "scatter list",
+            0x22,
+            sqe(GZIP | 1 << 8, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)),
+        ),
+        (
+            "input",
+            0x23,
+            sqe(GZIP, STATELESS, (NOWHERE, SIZE), (OUTPUT, SIZE)),
+        ),
+        (
+            "input wraps",
+            0x23,
+            sqe(GZIP, STATELESS, (u64::MAX - 5, SIZE), (OUTPUT, SIZE)),
+        ),
+        (
+            "output",
+            0x24,
+            sqe(GZIP, STATELESS, (INPUT, SIZE), (NOWHERE, SIZE)),
+        ),
+        (
+            "output wraps",
+            0x24,
+            sqe(GZIP, STATELESS, (INPUT, SIZE), (u64::MAX, SIZE)),
+        ),
+        (
+            "context",
+            0x25,
+            sqe(GZIP, STREAM | NEW_STREAM, (INPUT, SIZE), (OUTPUT, SIZE)),
+        ),
+        (
+            "short",
+            0x0e,
+            sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, 20)),
+        ),
+    ];
+    for (name, status, bad) in table {
+        let mut machine = machine(SIZE, Page::Cold);
+        let done = machine.run(1, &bad);
+        assert_eq!(done.status(), status, "{name}");
+        assert_eq!((done.consumed(), done.produced()), (0, 0), "{name}");
+        assert_eq!(
+            machine.memory.data(OUTPUT, SIZE),
+            vec![0; SIZE],
+            "{name}: output touched"
+        );
+        assert_eq!(machine.run(1, &good()).status(), 0, "after {name}");
+        assert_eq!(machine.device.stats().job_errors, 1);
+        assert!(machine.violations().is_empty());
+    }
+}
+
+#[test]
+fn an_unbound_address_space_faults() {
+    let mut machine = machine(1000, Page::Present);
+    let space = machine.memory.spaces.remove(&PASID).unwrap();
+    let job = sqe(GZIP, STATELESS, (INPUT, 1000), (OUTPUT, 2000));
+    assert_eq!(machine.run(1, &job).status(), 0x23);
+    machine.memory.spaces.insert(PASID, space);
+    assert_eq!(machine.run(1, &job).status(), 0);
+}
+
+#[test]
+fn a_cold_buffer_costs_what_its_pages_cost() {
+    let size = 4 << 20;
+    let mut machine = machine(size, Page::Cold);
+    let job = sqe(GZIP, STATELESS, (INPUT, size), (OUTPUT, size));
+    let done = machine.run(1, &job);
+    assert_eq!(done.status(), 0);
+    let input = (INPUT % PAGE_SIZE + size as u64).div_ceil(PAGE_SIZE);
+    let output = (OUTPUT % PAGE_SIZE + u64::from(done.produced())).div_ceil(PAGE_SIZE);
+    let requests = machine.device.stats().page_requests;
+    assert_eq!(requests, input + output);
+    // One access that misses and one that does not, and one in vain whenever the way is full.
+    assert!(machine.memory.accesses as u64 <= 2 * requests + requests / 16 + 2);
+    assert_eq!(machine.memory.most_requests, 16);
+}
+
+#[test]
+fn a_page_that_never_stays_ends_the_job() {
+    let mut machine = machine(100, Page::Fickle(1000));
+    let job = sqe(GZIP, STATELESS, (INPUT, 100), (OUTPUT, 1000));
+    assert_eq!(machine.run(1, &job).status(), 0x23);
+}
+
+#[test]
+fn a_full_way_for_page_requests_is_tried_again() {
+    let mut machine = machine(10_000, Page::Cold);
+    machine.memory.requests_busy = true;
+    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, 10_000), (OUTPUT, 10_000)));
+    machine.settle();
+    assert_eq!(machine.completion(1), None);
+    machine.memory.requests_busy = false;
+    machine.device.tick(1000);
+    machine.settle();
+    assert!(machine.completion(1).is_some());
+}
+
+#[test]
+fn a_page_request_without_answer_ends_the_job() {
+    let mut machine = machine(100, Page::Cold);
+    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, 100), (OUTPUT, 1000)));
+    machine.step();
+    assert_eq!(machine.memory.requests.len(), 1);
+    machine.device.tick(29_999);
+    machine.step();
+    assert_eq!(machine.completion(1), None);
+    machine.device.tick(30_000);
+    machine.step();
+    assert!(machine.completion(1).is_some());
+    assert_eq!(machine.done(1, 0).status(), 0x23);
+}
+
+#[test]
+fn a_queue_that_waits_does_not_hold_up_another() {
+    let mut machine = machine(8 << 20, Page::Cold);
+    machine.submit(
+        1,
+        &sqe(GZIP, STATELESS, (INPUT, 8 << 20), (OUTPUT, 8 << 20)),
+    );
+    machine.step();
+    assert!(!machine.memory.requests.is_empty());
+
+    let waiting = std::mem::take(&mut machine.memory.requests);
+    for queue in 3..20 {
+        machine.start(queue, COMPRESS);
+        let job = sqe(GZIP, STATELESS, (OUTPUT, 100), (BACK, 1000));
+        assert_eq!(machine.run(queue, &job).status(), 0);
+    }
+    machine.memory.requests = waiting;
+    machine.settle();
+    assert!(machine.completion(1).is_some());
+}
+
+#[test]
+fn a_big_job_does_not_hold_up_a_small_one() {
+    let mut machine = machine(8 << 20, Page::Present);
+    machine.start(3, COMPRESS);
+    machine.submit(
+        1,
+        &sqe(GZIP, STATELESS, (INPUT, 8 << 20), (OUTPUT, 8 << 20)),
+    );
+    machine.submit(3, &sqe(GZIP, STATELESS, (INPUT, 10), (BACK, 100)));
+    for _ in 0..3 {
+        machine.device.step(&mut machine.memory);
+        machine.compute();
+    }
+    assert!(machine.completion(3).is_some());
+    assert_eq!(machine.completion(1), None);
+}
+
+fn stream_job(flags: u32, input: (u64, usize), output: (u64, usize)) -> hisi_zip_model::sqe::Sqe {
+    let mut job = sqe(GZIP, STREAM | flags, input, output);
+    set_word(&mut job, 22, CONTEXT as u32);
+    set_word(&mut job, 23, (CONTEXT >> 32) as u32);
+    job
+}
+
+#[test]
+fn streams_go_on_from_job_to_job() {
+    let size = 100_000;
+    let mut machine = machine(size, Page::Cold);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Cold);
+    let mut produced = 0;
+    let parts = [
+        (NEW_STREAM, 0, 40_000),
+        (0, 40_000, 40_000),
+        (LAST, 80_000, 20_000),
+    ];
+    for (flags, at, length) in parts {
+        let output = (OUTPUT + produced, size - produced as usize);
+        let done = machine.run(1, &stream_job(flags, (INPUT + at, length), output));
+        assert_eq!(
+            (done.status(), done.consumed(), done.word(15)),
+            (0, length as u32, 0)
+        );
+        assert_eq!(done.word(30), at as u32 + length as u32);
+        produced += u64::from(done.produced());
+    }
+    // It is one gzip body, trailer included.
+    let job = sqe(GZIP, STATELESS, (OUTPUT, produced as usize), (BACK, size));
+    assert_eq!(machine.run(2, &job).consumed() as u64, produced);
+    assert_eq!(machine.memory.data(BACK, size), text(size));
+
+    let job = stream_job(NEW_STREAM, (OUTPUT, produced as usize), (BACK, 60_000));
+    let first = machine.run(2, &job);
+    assert_eq!(
+        (first.status(), first.produced(), first.word(15)),
+        (0, 60_000, 1)
+    );
+    let taken = u64::from(first.consumed());
+    let job = stream_job(
+        0,
+        (OUTPUT + taken, (produced - taken) as usize),
+        (BACK, 60_000),
+    );
+    let second = machine.run(2, &job);
+    assert_eq!((second.word(3), second.produced()), (0x113, 40_000));
+    assert_eq!(machine.memory.data(BACK, 40_000), text(size)[60_000..]);
+}
+
+#[test]
+fn streams_that_are_none() {
+    let mut machine = machine(1000, Page::Present);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+    let go_on = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
+    assert_eq!(
+        machine.run(1, &go_on).status(),
+        0x28,
+        "context never written"
+    );
+
+    let begin = stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000));
+    assert_eq!(machine.run(1, &begin).status(), 0);
+    let mut other = go_on.clone();
+    set_word(&mut other, 9, ZLIB);
+    assert_eq!(machine.run(1, &other).status(), 0x28, "other algorithm");
+    assert_eq!(machine.run(2, &go_on).status(), 0x28, "other queue");
+    assert_eq!(machine.run(1, &go_on).status(), 0);
+
+    let kept = machine.memory.data(CONTEXT, 16);
+    for _ in 0..16 {
+        assert_eq!(machine.run(1, &begin).status(), 0);
+    }
+    assert_eq!(machine.run(1, &go_on).status(), 0);
+    machine.memory.set_data(CONTEXT, &kept);
+    assert_eq!(machine.run(1, &go_on).status(), 0x28, "the oldest of 17");
+}
+
+#[test]
+fn a_queue_of_unknown_type_says_so() {
+    let mut machine = machine(1000, Page::Present);
+    machine.start(5, 2);
+    let job = sqe(GZIP, STATELESS, (INPUT, 1000), (OUTPUT, 1000));
+    assert_eq!(machine.run(5, &job).status(), 0x20);
+}
+
+#[test]
+fn rings_wrap() {
+    let mut machine = machine(1000, Page::Present);
+    let job = sqe(DEFLATE, STATELESS, (INPUT, 1000), (OUTPUT, 2000));
+    for number in 0..5 * DEPTH {
+        machine.submit(1, &job);
+        machine.settle();
+        let expected = Completion {
+            index: number % DEPTH,
+            queue: 1,
+        };
+        assert_eq!(machine.completion(1), Some(expected));
+        assert_eq!(machine.completion(1), None);
+        machine.report_head(1, false);
+    }
+    assert_eq!(machine.device.stats().jobs, 5 * u64::from(DEPTH));
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the guest must never do is caught, and the access is not performed.
+
+mod common;
+
+use common::*;
+use hisi_zip_model::regs;
+use hisi_zip_model::ResetKind;
+
+const INPUT: u64 = 0x5000_0000;
+const OUTPUT: u64 = 0x6000_0000;
+const SIZE: usize = 2000;
+
+/// A machine whose queue 1 waits for a page.
+fn waiting() -> Machine {
+    let mut machine = Machine::new();
+    machine.memory.map(INPUT, SIZE, Page::Cold);
+    machine.memory.map(OUTPUT, SIZE, Page::Cold);
+    machine.start(1, COMPRESS);
+    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)));
+    machine.step();
+    machine
+}
+
+type Deed = fn(&mut Machine);
+
+const TABLE: [(&str, Deed); 6] = [
+    ("queue 1: bus mastering was switched off", |machine| {
+        machine.device.set_bus_master(false)
+    }),
+    ("queue 1: a function-level reset came", |machine| {
+        machine.device.reset(ResetKind::Function)
+    }),
+    ("queue 1: taken from the function", |machine| {
+        machine.set_range(0, 0)
+    }),
+    ("queue 1: taken from the function", |machine| {
+        machine.write(regs::MEM_INIT, 1)
+    }),
+    ("queue 1: SQ context replaced", |machine| {
+        machine.context(0, 1, Machine::sqc(1, COMPRESS));
+    }),
+    ("queue 1: the IOMMU does not map its SQ", |machine| {
+        machine.memory.own_forbidden = true
+    }),
+];
+
+#[test]
+fn caught() {
+    for (text, deed) in TABLE {
+        let mut machine = waiting();
+        deed(&mut machine);
+        let ring = machine
+            .memory
+            .peek(Machine::cq_base(1), 16 * DEPTH as usize);
+        machine.settle();
+        assert_eq!(machine.violations().len(), 1, "{text}");
+        assert!(
+            machine.violations()[0].starts_with(text),
+            "{}",
+            machine.violations()[0]
+        );
+        assert_eq!(
+            machine
+                .memory
+                .peek(Machine::cq_base(1), 16 * DEPTH as usize),
+            ring
+        );
+        assert_eq!(machine.memory.data(OUTPUT, SIZE), vec![0; SIZE]);
+    }
+}
+
+#[test]
+fn none_when_nothing_is_under_way() {
+    for (text, deed) in &TABLE[..5] {
+        let mut machine = waiting();
+        machine.settle();
+        deed(&mut machine);
+        machine.settle();
+        assert!(machine.violations().is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn none_when_the_queue_was_stopped() {
+    for (text, deed) in &TABLE[..5] {
+        let mut machine = waiting();
+        machine.mailbox(8, 1, 0);
+        machine.settle();
+        deed(&mut machine);
+        machine.settle();
+        assert!(machine.violations().is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_machine_that_starts_anew_is_forgiven() {
+    let mut machine = waiting();
+    machine.device.reset(ResetKind::Machine);
+    machine.settle();
+    assert!(machine.violations().is_empty());
+}
+
+#[test]
+fn a_completion_queue_never_configured() {
+    let mut machine = Machine::new();
+    machine.memory.map(INPUT, SIZE, Page::Present);
+    machine.memory.map(OUTPUT, SIZE, Page::Present);
+    machine.start(1, COMPRESS);
+    let mut sqc = Machine::sqc(1, COMPRESS);
+    sqc[6] = 9;
+    machine.context(0, 1, sqc);
+    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)));
+    machine.settle();
+    assert_eq!(
+        machine.violations(),
+        ["queue 1: completion for a CQ never configured"]
+    );
+}
+
+#[test]
+fn violations_outlive_a_reset() {
+    let mut machine = waiting();
+    machine.device.set_bus_master(false);
+    machine.device.reset(ResetKind::Machine);
+    assert_eq!(machine.violations().len(), 1);
+    assert_eq!(machine.device.stats().resets, 1);
+}
+
+/// The result of a computation that began before a reset meets a device that knows nothing of it.
+#[test]
+fn late_results_are_dropped() {
+    let mut machine = waiting();
+    machine.answer_pages();
+    machine.step();
+    assert_eq!(machine.memory.tasks.len(), 1);
+    machine.device.reset(ResetKind::Machine);
+    machine.device.set_bus_master(true);
+    machine.settle();
+    assert_eq!(machine.device.stats().jobs, 0);
+    assert_eq!(machine.memory.data(OUTPUT, SIZE), vec![0; SIZE]);
+}
