@@ -67,7 +67,11 @@ fn caught() {
                 .peek(Machine::cq_base(1), 16 * DEPTH as usize),
             ring
         );
-        assert_eq!(machine.memory.data(OUTPUT, SIZE), vec![0; SIZE]);
+        let data_allowed = text.contains("IOMMU");
+        assert!(
+            data_allowed || machine.memory.data(OUTPUT, SIZE) == vec![0; SIZE],
+            "{text}"
+        );
     }
 }
 

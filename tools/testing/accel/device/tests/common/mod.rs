@@ -65,7 +65,7 @@ pub struct Memory {
     /// Page requests on their way: group, address space, page.
     pub requests: Vec<(u16, u32, u64)>,
     pub interrupts: Vec<u8>,
-    pub tasks: Vec<Box<Task>>,
+    pub tasks: Vec<Task>,
     /// Pages of data that were accessed, successfully or not.
     pub accesses: usize,
     pub most_requests: usize,
@@ -193,7 +193,7 @@ impl Bus for Memory {
     }
 
     fn compute(&mut self, task: Box<Task>) {
-        self.tasks.push(task);
+        self.tasks.push(*task);
     }
 }
 
@@ -443,7 +443,7 @@ impl Machine {
     pub fn compute(&mut self) {
         for mut task in std::mem::take(&mut self.memory.tasks) {
             task.run();
-            self.device.computed(*task);
+            self.device.computed(task);
         }
     }
 
