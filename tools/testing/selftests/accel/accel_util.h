@@ -314,6 +314,32 @@ static inline short poll_now(int fd, short events)
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
 
+/* --- The driver --- */
+
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	ret = n == (ssize_t)strlen(text) ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+static inline int device_unbind(const char *address)
+{
+	return write_file(ACCEL_PCI_DRIVER "/unbind", address);
+}
+
+static inline int device_bind(const char *address)
+{
+	return write_file(ACCEL_PCI_DRIVER "/bind", address);
+}
+
 /* --- Children --- */
 
 /* Waits for @pid; its exit code as a negative errno, or CHILD_KILLED - signal. */

@@ -19,30 +19,6 @@ FIXTURE(unbind) {
 	struct shared *shared;
 };
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	ret = n == (ssize_t)strlen(text) ? 0 : -errno;
-	close(fd);
-	return ret;
-}
-
-static int device_unbind(const char *address)
-{
-	return write_file(ACCEL_PCI_DRIVER "/unbind", address);
-}
-
-static int device_bind(const char *address)
-{
-	return write_file(ACCEL_PCI_DRIVER "/bind", address);
-}
-
 FIXTURE_SETUP(unbind)
 {
 	struct accel_info_device device = {};
