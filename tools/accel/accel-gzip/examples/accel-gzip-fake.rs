@@ -11,10 +11,8 @@ use std::sync::Arc;
 use accel::hisi_zip::{Direction, ZipQueue};
 use accel::uapi;
 use accel_fake::{Fate, Plan, Watcher};
-use accel_gzip::cli::Args;
 use accel_gzip::queues::Engine;
 use accel_gzip::{app, signals};
-use clap::Parser;
 
 struct FakeEngine {
     watcher: Arc<Watcher>,
@@ -48,7 +46,7 @@ fn plan() -> Plan {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = accel_gzip::cli::parse();
     signals::watch().expect("signals");
     let left = std::env::var("FAKE_QUEUES")
         .ok()

@@ -2,7 +2,7 @@
 //! From a command line to an exit status.
 
 use std::fs::{File, Metadata};
-use std::io::{IoSlice, IsTerminal, stderr, stdin, stdout};
+use std::io::{IoSlice, IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -365,6 +365,9 @@ impl App<'_> {
     }
 
     fn bench(&mut self, path: &Path, name: &str) -> Result<()> {
+        if path == Path::new("-") {
+            return Err(Error::Usage("--bench needs a regular file".into()));
+        }
         let (file, _) = self.open(path)?;
         let mut input = Input::new(file)?;
         let block = self.compresses().then_some(self.args.block_size);
@@ -389,7 +392,8 @@ fn print_measure(name: &str, measure: &Measure, queues: usize) {
     } = *measure;
     let seconds = time.as_secs_f64().max(1e-9);
     let rate = |bytes: u64| bytes as f64 / 1e6 / seconds;
-    println!(
+    let _ = writeln!(
+        stdout(),
         "{name}: {jobs} jobs, {queues} queues, {seconds:.3} s, in {:.1} MB/s, out {:.1} MB/s, \
          {:.1} us/job",
         rate(bytes_in),

@@ -113,6 +113,16 @@ impl Args {
     }
 }
 
+/// The arguments of this process. Ends it after help, and after a mistake with status 1: 2 is a
+/// warning of gzip's.
+pub fn parse() -> Args {
+    Args::try_parse().unwrap_or_else(|error| {
+        // Nothing to be done where not even this can be printed.
+        let _ = error.print();
+        std::process::exit(i32::from(error.use_stderr()))
+    })
+}
+
 /// The level, which has no effect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Level;
@@ -169,7 +179,7 @@ fn block_size(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+    fn parsed(arguments: &[&str]) -> Result<Args, clap::Error> {
         Args::try_parse_from([&["accel-gzip"], arguments].concat())
     }
 
@@ -180,12 +190,12 @@ mod tests {
 
     #[test]
     fn options_are_as_gzip_users_expect() {
-        let args = parse(&["-dkfv", "-9", "a.gz", "-1"]).unwrap();
+        let args = parsed(&["-dkfv", "-9", "a.gz", "-1"]).unwrap();
         assert!(args.decompress && args.keep && args.force && args.verbose);
         assert_eq!(args.files, [PathBuf::from("a.gz")]);
-        assert!(parse(&["--best", "-9", "-9"]).is_ok());
-        assert!(parse(&["-0"]).is_err());
-        assert!(parse(&["--uncompress", "--to-stdout"]).unwrap().stdout);
+        assert!(parsed(&["--best", "-9", "-9"]).is_ok());
+        assert!(parsed(&["-0"]).is_err());
+        assert!(parsed(&["--uncompress", "--to-stdout"]).unwrap().stdout);
     }
 
     #[test]
@@ -198,7 +208,11 @@ mod tests {
             (&["-d"], false),
             (&["-d", "-N"], true),
         ] {
-            assert_eq!(parse(arguments).unwrap().with_name(), with, "{arguments:?}");
+            assert_eq!(
+                parsed(arguments).unwrap().with_name(),
+                with,
+                "{arguments:?}"
+            );
         }
     }
 

@@ -3,13 +3,11 @@
 
 use std::process::ExitCode;
 
-use accel_gzip::cli::Args;
 use accel_gzip::engine::DeviceEngine;
-use accel_gzip::{app, signals};
-use clap::Parser;
+use accel_gzip::{app, cli, signals};
 
 fn main() -> ExitCode {
-    let args = Args::try_parse().unwrap_or_else(|error| leave(&error));
+    let args = cli::parse();
     let ready = signals::watch()
         .and_then(|()| accel::survive_removal())
         .map_err(|error| format!("signals cannot be handled: {error}"))
@@ -21,10 +19,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Prints help or a mistake in the command line. That is status 1 here: 2 is a warning of gzip's.
-fn leave(error: &clap::Error) -> ! {
-    let _ = error.print();
-    std::process::exit(i32::from(error.use_stderr()));
 }

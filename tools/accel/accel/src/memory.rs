@@ -185,7 +185,9 @@ impl Source {
     /// If there are not so many.
     pub fn advance(mut self, count: usize) -> Self {
         let (Self::Buffer { start, len, .. } | Self::File { start, len, .. }) = &mut self;
-        *len = len.checked_sub(count).expect("as many bytes as are skipped");
+        *len = len
+            .checked_sub(count)
+            .expect("as many bytes as are skipped");
         *start += count;
         self
     }

@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The program as a person uses it, with an engine in memory.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use flate2::read::MultiGzDecoder;
+use tempfile::TempDir;
+
+/// The example that has the engine in memory; `cargo test` builds it beside the program.
+fn program() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_accel-gzip")).with_file_name("examples");
+    let program = beside.join("accel-gzip-fake");
+    assert!(
+        program.exists(),
+        "missing {}: run `cargo build --examples`",
+        program.display()
+    );
+    program
+}
+
+struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = entries.map(|e| name(e).into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn run_with(&self, arguments: &[&str], fate: &str) -> Output {
+        self.command(arguments)
+            .env("FAKE_FATE", fate)
+            .output()
+            .unwrap()
+    }
+
+    /// Runs it as a filter.
+    fn filter(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut command = self.command(arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A child that has enough closes the pipe.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap()
+        })
+    }
+}
+
+#[track_caller]
+fn check(output: &Output, status: i32, words: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+    assert!(stderr.contains(words), "`{words}` is not in: {stderr}");
+    if words.is_empty() {
+        assert_eq!(stderr, "");
+    }
+}
+
+/// Text that compresses, and differs everywhere.
+fn text(len: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(len + 32);
+    let mut n = 0u64;
+    while text.len() < len {
+        writeln!(
+            text,
+            "line {n} {:x}",
+            n.wrapping_mul(n).wrapping_mul(2_654_435_761) % 65_537
+        )
+        .unwrap();
+        n += 1;
+    }
+    text.truncate(len);
+    text
+}
+
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 88_172_645_463_325_252u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let level = flate2::Compression::default();
+    flate2::read::GzEncoder::new(plain, level)
+        .read_to_end(&mut bytes)
+        .unwrap();
+    bytes
+}
+
+#[test]
+fn files_go_there_and_back() {
+    for (plain, block) in [
+        (text(0), "1M"),
+        (text(1), "1M"),
+        (text(3_000_000), "1M"),
+        (text(100_000), "512"),
+        (noise(300_000), "64K"),
+        (noise(9 << 20), "8M"),
+    ] {
+        for queues in ["-j1", "-j4"] {
+            let bench = Bench::new();
+            bench.file("data", &plain);
+            check(&bench.run(&["-b", block, queues, "data"]), 0, "");
+            assert_eq!(bench.names(), ["data.gz"]);
+            let packed = fs::read(bench.path("data.gz")).unwrap();
+            assert!(gunzip(&packed) == plain);
+            check(&bench.run(&["-t", queues, "data.gz"]), 0, "");
+            check(&bench.run(&["-d", queues, "data.gz"]), 0, "");
+            assert_eq!(bench.names(), ["data"]);
+            assert!(fs::read(bench.path("data")).unwrap() == plain);
+        }
+    }
+}
+
+#[test]
+fn pipes_go_there_and_back() {
+    let bench = Bench::new();
+    for plain in [text(0), text(10), text(5_000_000), noise(2_500_000)] {
+        for how in ["poll", "spin", "auto"] {
+            let packed = bench.filter(&["--wait", how, "-j3"], &plain);
+            check(&packed, 0, "");
+            assert!(gunzip(&packed.stdout) == plain);
+            let back = bench.filter(&["-d", "--wait", how], &packed.stdout);
+            check(&back, 0, "");
+            assert!(back.stdout == plain);
+        }
+    }
+}
+
+#[test]
+fn a_slow_pipe_gets_its_output_when_it_pauses() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["-b", "1K"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    stdin.write_all(&text(1024)).unwrap();
+    let mut first = [0; 2];
+    stdout.read_exact(&mut first).unwrap();
+    assert_eq!(first, [0x1f, 0x8b]);
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_others_compressed_is_a_stream() {
+    let bench = Bench::new();
+    let (one, two) = (text(12_000_000), noise(3_000_000));
+    let packed = [gzip(&one), gzip(b""), gzip(&two)].concat();
+    let plain = [one, two].concat();
+    bench.file("data.gz", &packed);
+    let from_file = bench.run(&["-dc", "data.gz"]);
+    check(&from_file, 0, "");
+    assert!(from_file.stdout == plain);
+    let from_pipe = bench.filter(&["-d"], &packed);
+    check(&from_pipe, 0, "");
+    assert!(from_pipe.stdout == plain);
+}
+
+#[test]
+fn members_of_all_kinds_may_follow_each_other() {
+    let bench = Bench::new();
+    let (a, b, c) = (text(2_500_000), text(700_000), noise(1_200_000));
+    let ours = |plain: &[u8]| bench.filter(&["-b", "300K"], plain).stdout;
+    let packed = [gzip(&b), ours(&a), gzip(&c), ours(b""), ours(&c)].concat();
+    let plain = [&b[..], &a, &c, &c].concat();
+    for zeroes in [0, 1, 7, 10_000] {
+        let padded = [packed.clone(), vec![0; zeroes]].concat();
+        bench.file("data.gz", &padded);
+        for output in [
+            bench.run(&["-dc", "data.gz"]),
+            bench.filter(&["-d"], &padded),
+        ] {
+            check(&output, 0, "");
+            assert!(output.stdout == plain, "{zeroes}");
+        }
+    }
+}
+
+#[test]
+fn garbage_behind_is_a_warning() {
+    let bench = Bench::new();
+    for packed in [gzip(b"content"), bench.filter(&[], b"content").stdout] {
+        for garbage in [&b"garbage"[..], b"\0\0x", b"\x1f"] {
+            bench.file("data.gz", &[&packed, garbage].concat());
+            let output = bench.run(&["-dc", "data.gz"]);
+            check(&output, 2, "trailing garbage ignored");
+            assert_eq!(output.stdout, b"content");
+        }
+    }
+}
+
+#[test]
+fn damage_is_found_wherever_it_is() {
+    let bench = Bench::new();
+    let plain = text(400_000);
+    for packed in [gzip(&plain), bench.filter(&["-b", "100K"], &plain).stdout] {
+        let len = packed.len();
+        for at in [len / 3, len / 2, len - 7, len - 2] {
+            let mut damaged = packed.clone();
+            damaged[at] ^= 0x10;
+            bench.file("data.gz", &damaged);
+            let output = bench.run(&["-t", "data.gz"]);
+            assert_eq!(output.status.code(), Some(1), "byte {at} of {len}");
+            check(&bench.filter(&["-t"], &damaged), 1, "accel-gzip: ");
+        }
+        for cut in [3, 12, len / 2, len - 9, len - 1] {
+            bench.file("data.gz", &packed[..cut]);
+            check(&bench.run(&["-d", "data.gz"]), 1, "accel-gzip: data.gz: ");
+            assert_eq!(
+                bench.names(),
+                ["data.gz"],
+                "no partial output of {cut} bytes"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_gzip_is_refused_or_copied() {
+    let bench = Bench::new();
+    bench.file("data.gz", b"plain words");
+    check(&bench.run(&["-d", "data.gz"]), 1, "not in gzip format");
+    let copied = bench.run(&["-dcf", "data.gz"]);
+    check(&copied, 0, "");
+    assert_eq!(copied.stdout, b"plain words");
+    check(&bench.filter(&["-d"], b""), 1, "unexpected end");
+}
+
+#[test]
+fn nothing_is_overwritten_unless_forced() {
+    let bench = Bench::new();
+    bench.file("data", b"new");
+    bench.file("data.gz", b"old");
+    check(&bench.run(&["data"]), 2, "already exists");
+    assert_eq!(fs::read(bench.path("data.gz")).unwrap(), b"old");
+    check(&bench.run(&["-f", "data"]), 0, "");
+    assert_eq!(gunzip(&fs::read(bench.path("data.gz")).unwrap()), b"new");
+    assert_eq!(bench.names(), ["data.gz"]);
+}
+
+#[test]
+fn mode_and_time_are_copied() {
+    let bench = Bench::new();
+    let path = bench.file("data", b"content");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let past = std::time::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(past)
+        .unwrap();
+    let facts = |name: &str| {
+        let metadata = bench.path(name).metadata().unwrap();
+        (metadata.mode() & 0o7777, metadata.modified().unwrap())
+    };
+    check(&bench.run(&["data"]), 0, "");
+    assert_eq!(facts("data.gz"), (0o640, past));
+    check(&bench.run(&["-d", "data.gz"]), 0, "");
+    assert_eq!(facts("data"), (0o640, past));
+}
+
+#[test]
+fn name_and_time_are_stored_and_restored_on_demand() {
+    let bench = Bench::new();
+    let path = bench.file("data", b"content");
+    let past = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(past)
+        .unwrap();
+    check(&bench.run(&["-k", "data"]), 0, "");
+    let now = fs::File::options()
+        .write(true)
+        .open(bench.path("data.gz"))
+        .unwrap();
+    now.set_modified(std::time::SystemTime::now()).unwrap();
+    fs::rename(bench.path("data.gz"), bench.path("other.gz")).unwrap();
+    fs::remove_file(&path).unwrap();
+    check(&bench.run(&["-dkN", "other.gz"]), 0, "");
+    assert_eq!(path.metadata().unwrap().modified().unwrap(), past);
+    check(&bench.run(&["-d", "other.gz"]), 0, "");
+    assert_eq!(bench.names(), ["data", "other"]);
+
+    check(&bench.run(&["-n", "data"]), 0, "");
+    let packed = fs::read(bench.path("data.gz")).unwrap();
+    assert_eq!(packed[3..8], [4, 0, 0, 0, 0]);
+}
+
+#[test]
+fn odd_files_are_left_alone() {
+    let bench = Bench::new();
+    bench.file("data", b"content");
+    fs::create_dir(bench.path("directory")).unwrap();
+    check(&bench.run(&["-d", "data"]), 2, "unknown suffix");
+    check(&bench.run(&["directory"]), 2, "is a directory");
+    check(&bench.run(&["missing"]), 1, "accel-gzip: missing: ");
+    symlink("data", bench.path("link")).unwrap();
+    check(&bench.run(&["link"]), 1, "symbolic link");
+    fs::hard_link(bench.path("data"), bench.path("second")).unwrap();
+    check(&bench.run(&["data"]), 2, "1 other links");
+    check(&bench.run(&["-k", "data"]), 0, "");
+    check(&bench.run(&["data.gz"]), 2, "already has .gz suffix");
+    check(&bench.run(&["-q", "directory"]), 2, "");
+    // One that is left alone does not hide that another failed.
+    check(&bench.run(&["missing", "directory"]), 1, "is a directory");
+}
+
+#[test]
+fn a_link_is_followed_when_forced() {
+    let bench = Bench::new();
+    bench.file("data", b"content");
+    symlink("data", bench.path("link")).unwrap();
+    assert_eq!(gunzip(&bench.run(&["-c", "link"]).stdout), b"content");
+    check(&bench.run(&["-f", "link"]), 0, "");
+    assert_eq!(bench.names(), ["data", "link.gz"]);
+}
+
+#[test]
+fn a_plain_name_finds_the_compressed_file() {
+    let bench = Bench::new();
+    bench.file("data.gz", &gzip(b"content"));
+    check(&bench.run(&["-d", "data"]), 0, "");
+    assert_eq!(fs::read(bench.path("data")).unwrap(), b"content");
+}
+
+#[test]
+fn many_files_are_done_one_after_the_other() {
+    let bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        bench.file(name, name.as_bytes());
+    }
+    check(&bench.run(&["-j4", "a", "missing", "b", "c"]), 1, "missing");
+    assert_eq!(bench.names(), ["a.gz", "b.gz", "c.gz"]);
+}
+
+#[test]
+fn a_failed_job_leaves_the_file_as_it_was() {
+    let bench = Bench::new();
+    bench.file("data", &text(3_000_000));
+    bench.file("second", b"content");
+    let output = bench.run_with(&["-b", "100K", "data", "second"], "17:35");
+    check(
+        &output,
+        1,
+        "data: at byte 1740800: the engine can't read the input",
+    );
+    assert_eq!(bench.names(), ["data", "second.gz"]);
+}
+
+#[test]
+fn incompressible_data_that_does_not_fit_is_stored() {
+    let bench = Bench::new();
+    bench.file("data", &noise(200_000));
+    check(
+        &bench.run_with(&["-k", "-b", "100K", "data"], "1:14"),
+        0,
+        "",
+    );
+    assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == noise(200_000));
+    check(&bench.run(&["-t", "data.gz"]), 0, "");
+}
+
+#[test]
+fn a_device_that_goes_away_is_an_error_and_no_partial_file_stays() {
+    for how in ["poll", "spin", "auto"] {
+        let bench = Bench::new();
+        bench.file("data", &text(3_000_000));
+        bench.file("second", b"content");
+        let arguments = ["-b", "100K", "--wait", how, "data", "second"];
+        let output = bench.run_with(&arguments, "5:die");
+        check(
+            &output,
+            1,
+            "data: fake0: queue 5 is dead: the device is gone",
+        );
+        assert_eq!(bench.names(), ["data", "second"]);
+    }
+}
+
+#[test]
+fn fewer_queues_than_wanted_will_do() {
+    let bench = Bench::new();
+    bench.file("data", &text(3_000_000));
+    let mut command = bench.command(&["-v", "-j8", "-b", "10K", "data"]);
+    let output = command.env("FAKE_QUEUES", "2").output().unwrap();
+    check(&output, 0, "2 queues");
+    bench.file("data", &text(10));
+    let output = bench
+        .command(&["data"])
+        .env("FAKE_QUEUES", "0")
+        .output()
+        .unwrap();
+    check(&output, 1, "all its queues are in use");
+}
+
+#[test]
+fn a_signal_leaves_no_partial_file() {
+    let bench = Bench::new();
+    bench.file("data", &text(3_000_000));
+    let mut command = bench.command(&["-b", "100K", "--wait", "poll", "data"]);
+    let mut child = command.env("FAKE_FATE", "9:hang").spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while bench.names().len() < 2 {
+        assert!(Instant::now() < deadline, "no output begun");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    assert_eq!(bench.names(), ["data"]);
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_it_silently() {
+    let bench = Bench::new();
+    bench.file("data.gz", &gzip(&text(20_000_000)));
+    let mut command = bench.command(&["-dc", "data.gz"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(13));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn verbose_tells_ratio_jobs_and_speed() {
+    let bench = Bench::new();
+    bench.file("data", &text(1_000_000));
+    let output = bench.run(&["-v", "-b", "100K", "data"]);
+    check(
+        &output,
+        0,
+        "% -- replaced with data.gz (10 jobs, 1 queues, ",
+    );
+    check(&bench.run(&["-tv", "data.gz"]), 0, "% -- OK (10 jobs, ");
+}
+
+#[test]
+fn the_bench_counts_its_jobs() {
+    let bench = Bench::new();
+    bench.file("data", &text(1_000_000));
+    let output = bench.run(&["--bench", "3", "-b", "100K", "--wait", "spin", "data"]);
+    check(&output, 0, "bench: begin\nbench: end\n");
+    assert!(output.stdout.starts_with(b"data: 30 jobs, "));
+    check(&bench.run(&["data"]), 0, "");
+    let output = bench.run(&["-d", "--bench", "2", "data.gz"]);
+    check(&output, 0, "bench: begin");
+    assert_eq!(bench.names(), ["data.gz"]);
+    check(
+        &bench.filter(&["--bench", "2", "-"], b"x"),
+        1,
+        "regular file",
+    );
+    check(&bench.run(&["--bench", "0", "data.gz"]), 1, "invalid value");
+}
+
+#[test]
+fn usage_errors_have_status_one() {
+    let program = env!("CARGO_BIN_EXE_accel-gzip");
+    for arguments in [
+        &["--no-such"][..],
+        &["-b", "9M"],
+        &["-j0"],
+        &["--wait", "x"],
+    ] {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
+    let help = Command::new(program).arg("--help").output().unwrap();
+    assert!(help.status.success());
+    assert!(
+        String::from_utf8(help.stdout)
+            .unwrap()
+            .contains("Exit status")
+    );
+    let output = Command::new(program)
+        .args(["--device", "zip"])
+        .output()
+        .unwrap();
+    check(&output, 1, "not an accelerator's name");
+}
