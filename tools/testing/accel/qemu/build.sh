@@ -50,9 +50,12 @@ step() {
 	shift 2
 	step_nr=$((step_nr + 1))
 	say "step $step_nr/$steps $name, log: $log"
-	# In the background, because bash ignores `set -e` inside a condition.
-	(set -e; "$@") >"$log" 2>&1 &
-	if ! wait $!; then
+	# Not as a condition: there bash ignores `set -e`, however often it is set.
+	set +e
+	(set -e; "$@") >"$log" 2>&1
+	local result=$?
+	set -e
+	if [ $result != 0 ]; then
 		tail -n 20 "$log" >&2
 		die "step $step_nr/$steps ($name) failed, the whole log: $log"
 	fi
@@ -302,6 +305,8 @@ main() {
 	check_tools
 	mkdir -p "$cache/dl" "$log_dir"
 	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
+	# Another base lies in another directory, but most of its files are the same.
+	export CCACHE_BASEDIR=$cache/qemu CCACHE_NOHASHDIR=1
 	exec 9>"$cache/qemu/lock"
 	flock -n 9 || { say "waiting for another build to finish"; flock 9; }
 

@@ -20,6 +20,7 @@
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pcie.h"
 #include "hw/core/qdev-properties.h"
+#include "migration/vmstate.h"
 #include "system/address-spaces.h"
 #include "system/memory.h"
 #include "system/system.h"
@@ -382,10 +383,17 @@ static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
     qemu_add_exit_notifier(&s->exit_notifier);
 }
 
+static void hisi_zip_expect_no_answers(gpointer pasid, gpointer value,
+                                       gpointer opaque)
+{
+    pci_pri_unregister_notifier(opaque, GPOINTER_TO_UINT(pasid));
+}
+
 static void hisi_zip_exit(PCIDevice *pdev)
 {
     HisiZip *s = HISI_ZIP(pdev);
 
+    g_hash_table_foreach(s->pri_pasids, hisi_zip_expect_no_answers, pdev);
     qemu_remove_exit_notifier(&s->exit_notifier);
     timer_free(s->timer);
     qemu_bh_delete(s->bh);
@@ -401,6 +409,12 @@ static const Property hisi_zip_properties[] = {
     DEFINE_PROP_STRING("stats", HisiZip, stats),
 };
 
+/* Neither streams nor tasks under way can be taken elsewhere. */
+static const VMStateDescription hisi_zip_vmstate = {
+    .name = TYPE_HISI_ZIP,
+    .unmigratable = 1,
+};
+
 static void hisi_zip_class_init(ObjectClass *klass, const void *data)
 {
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
@@ -414,6 +428,7 @@ static void hisi_zip_class_init(ObjectClass *klass, const void *data)
     pc->device_id = HISI_ZIP_DEVICE_ID;
     pc->class_id = PCI_CLASS_PROCESSOR_CO;
     rc->phases.hold = hisi_zip_reset_hold;
+    dc->vmsd = &hisi_zip_vmstate;
     dc->desc = "HiSilicon ZIP engine";
     device_class_set_props(dc, hisi_zip_properties);
 }

@@ -35,6 +35,8 @@ pub struct Config {
     pub revision: u8,
     /// Number of queues, one of [`QUEUES`].
     pub queues: u16,
+    /// Jobs that are computed at a time, over all queues.
+    pub engines: usize,
 }
 
 impl Config {
@@ -78,6 +80,8 @@ pub struct Device {
     /// Queues that may be able to go on.
     pub(crate) line: VecDeque<u16>,
     pub(crate) next_job: u64,
+    /// Tasks that wait for an engine.
+    pub(crate) ready: VecDeque<Box<Task>>,
     pub(crate) computing: usize,
     pub(crate) bus_master: bool,
     abnormal: bool,
@@ -99,6 +103,7 @@ impl Device {
             stats: Stats::default(),
             line: VecDeque::new(),
             next_job: 0,
+            ready: VecDeque::new(),
             computing: 0,
             bus_master: false,
             abnormal: false,
@@ -147,11 +152,7 @@ impl Device {
         for late in self.requests.expired() {
             self.page_answered(late, false);
         }
-        for number in 0..self.config.queues {
-            if self.queues[usize::from(number)].has_work() {
-                self.stand_in_line(number);
-            }
-        }
+        self.wake_all();
     }
 
     /// Takes the answer to the page request of `group`.
@@ -167,17 +168,8 @@ impl Device {
         if let Some(job) = queue.job.as_mut().filter(|job| job.id == asked.job) {
             job.page_answer(asked.page, granted);
         }
-        self.stand_in_line(asked.queue);
-        self.wake_waiting();
-    }
-
-    /// There is room for page requests again: whoever waited for that goes on.
-    fn wake_waiting(&mut self) {
-        for number in 0..self.config.queues {
-            if self.queues[usize::from(number)].job.is_some() {
-                self.stand_in_line(number);
-            }
-        }
+        // There is room for page requests again: others may have waited for that.
+        self.wake_all();
     }
 
     /// Takes back a task that was given to [`Bus::compute`].
@@ -189,18 +181,17 @@ impl Device {
         let Some(job) = queue.job.as_mut().filter(|job| job.id == task.job) else {
             return;
         };
-        if let Some(part) = task.part {
+        if let Some(part) = task.part.filter(|part| !part.stream.is_over()) {
             queue.streams.put(part.id, part.stream);
         }
         if let Some(outcome) = task.outcome {
             job.computed(outcome);
         }
         self.stand_in_line(task.queue);
-        self.wake_entries();
     }
 
-    /// An engine is free again: whoever has entries goes on.
-    fn wake_entries(&mut self) {
+    /// Whoever has something to do tries to go on.
+    fn wake_all(&mut self) {
         for number in 0..self.config.queues {
             if self.queues[usize::from(number)].has_work() {
                 self.stand_in_line(number);
@@ -212,6 +203,7 @@ impl Device {
     pub fn step(&mut self, bus: &mut dyn Bus) -> bool {
         self.run_mailbox(bus);
         self.take_turns(bus);
+        self.feed_engines(bus);
         self.finish_stops();
         self.flush_events(bus);
         self.may_access() && !self.line.is_empty()
@@ -303,7 +295,7 @@ impl Device {
             regs::AEQ_INT_MASK => self.aeq.set_masked(value & 1 != 0),
             regs::MEM_INIT if value & 1 != 0 => self.forget_contexts(),
             regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
-            regs::MASTER_CTRL => self.wake_entries(),
+            regs::MASTER_CTRL => self.wake_all(),
             _ => {}
         }
     }

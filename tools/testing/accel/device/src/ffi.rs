@@ -157,7 +157,12 @@ pub unsafe extern "C" fn hisi_zip_model_new(
                 .into_owned(),
         )
     });
-    let device = Device::new(Config { revision, queues });
+    let engines = std::thread::available_parallelism().map_or(1, usize::from);
+    let device = Device::new(Config {
+        revision,
+        queues,
+        engines,
+    });
     let mut model = Box::new(Model {
         device,
         path,

@@ -20,9 +20,6 @@ use crate::transfer::Turn;
 const TURNS: usize = 16;
 /// Pages that may be touched in one turn.
 const PAGES: usize = 64;
-/// Jobs that are computed at a time, over all queues.
-const ENGINES: usize = 4;
-
 /// A CQ has no room.
 const AEQ_CQ_OVERFLOW: u32 = 0 << 17;
 
@@ -70,8 +67,7 @@ impl Device {
             Next::Turn => After::Again,
             Next::Wait => After::Rest,
             Next::Compute(task) => {
-                self.computing += 1;
-                bus.compute(task);
+                self.ready.push_back(task);
                 After::Rest
             }
             Next::Done(report) => {
@@ -81,16 +77,24 @@ impl Device {
         }
     }
 
-    /// Begins the next job of queue `number`. False if there is none, or no engine for it.
+    /// Gives the engines that are free something to do.
+    pub(crate) fn feed_engines(&mut self, bus: &mut dyn Bus) {
+        while self.computing < self.config.engines {
+            let Some(task) = self.ready.pop_front() else {
+                return;
+            };
+            self.computing += 1;
+            bus.compute(task);
+        }
+    }
+
+    /// Begins the next job of queue `number`. False if there is none.
     fn begin_job(&mut self, bus: &mut dyn Bus, number: u16) -> bool {
         let fast = self.regs.get(regs::HIGH_PERF) & 1 != 0;
         let queue = &mut self.queues[usize::from(number)];
         let Some(sq) = queue.sq.as_mut().filter(|sq| sq.has_entries()) else {
             return false;
         };
-        if self.computing >= ENGINES {
-            return false;
-        }
         let (address, index) = sq.take();
         let mut sqe = Sqe([0; SQE_SIZE]);
         if bus.read(address, &mut sqe.0).is_err() {

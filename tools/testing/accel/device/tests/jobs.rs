@@ -326,3 +326,16 @@ fn rings_wrap() {
     }
     assert_eq!(machine.device.stats().jobs, 5 * u64::from(DEPTH));
 }
+
+#[test]
+fn no_more_tasks_than_engines() {
+    let mut machine = machine(1000, Page::Present);
+    for queue in 10..20 {
+        machine.start(queue, COMPRESS);
+        machine.submit(queue, &sqe(GZIP, STATELESS, (INPUT, 1000), (OUTPUT, 2000)));
+    }
+    machine.step();
+    assert_eq!(machine.memory.tasks.len(), 2);
+    machine.settle();
+    assert_eq!(machine.device.stats().jobs, 10);
+}

@@ -77,6 +77,11 @@ impl Stream {
         self.algorithm
     }
 
+    /// Whether nothing can come any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::End)
+    }
+
     /// Feeds `input`, the last of the stream if `last`, and gives up to `room` bytes of output.
     pub fn advance(&mut self, input: &[u8], room: usize, last: bool) -> Outcome {
         let mut advance = Advance::default();

@@ -223,6 +223,7 @@ impl Machine {
         let device = Device::new(Config {
             revision,
             queues: 64,
+            engines: 2,
         });
         let mut machine = Self {
             device,
