@@ -34,8 +34,8 @@ def kernel_format():
     """rustfmt with the kernel's settings, on our kernel code."""
     config = str(paths.TREE / ".rustfmt.toml")
     files = _ours(".rs", under=KERNEL_CODE)
-    _run("rustfmt", ["rustfmt", "--check", "--color", "never", "--edition", "2021", "--config-path", config, *files],
-         cwd=paths.REPO)
+    _run("rustfmt", ["rustfmt", "--check", "--color", "never", "--edition", "2021",
+                     "--config-path", config, *files], cwd=paths.REPO)
 
 
 def _cargo(name, *arguments):

@@ -41,8 +41,9 @@ def _library(group, name, purpose, package):
 
 
 def _file(group, patterns, name, purpose, package):
-    return Need(group, name, purpose, lambda: next((path for pattern in patterns
-                                                    for path in glob.glob(pattern)), ""), (package,))
+    def found():
+        return next((path for pattern in patterns for path in glob.glob(pattern)), "")
+    return Need(group, name, purpose, found, (package,))
 
 
 def _version(numbers):
@@ -129,6 +130,7 @@ def busybox():
         return None if b"ld-linux" in program.read(4096) else path
 
 
+@functools.cache
 def missing():
     """All needs that this machine doesn't meet."""
     return [need for need in NEEDS if not need.found()]
@@ -224,5 +226,5 @@ def _forget_and_check(name):
 def _forget():
     """Looks again at what may have been installed meanwhile."""
     for cached in (tools.llvm_suffix, tools.rustc_version, tools.rust_library, tools.toolchain,
-                   busybox):
+                   busybox, missing):
         cached.cache_clear()

@@ -83,7 +83,7 @@ def guest_tests_only(flavours, only):
 
 def everything(only="", lint=False):
     """`make test`, and with lint all of CI: returns the exit code."""
-    suite = Suite(only, parts=13 + len(unit.PARTS) + (len(checks.PARTS) if lint else 0))
+    suite = Suite(only, parts=11 + len(unit.PARTS) + (len(checks.PARTS) if lint else 0))
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
@@ -96,7 +96,7 @@ def everything(only="", lint=False):
 
 def lint_only(only=""):
     """`make lint`: returns the exit code."""
-    suite = Suite(only, parts=3 + len(checks.PARTS))
+    suite = Suite(only, parts=2 + len(checks.PARTS))
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
