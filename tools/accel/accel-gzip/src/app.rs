@@ -80,8 +80,7 @@ impl App<'_> {
         };
         for path in files {
             let name = match path == Path::new("-") {
-                true if self.direction == Direction::Compress => "stdin".into(),
-                true => "stdout".into(),
+                true => "stdin".into(),
                 false => path.display().to_string(),
             };
             let result = self.deal_with(path, &name);

@@ -28,6 +28,13 @@ impl Buffers {
         }
     }
 
+    /// Sees to it that `count` buffers are there, so that getting one is no system call.
+    pub fn fill(&mut self, count: usize) -> Result<()> {
+        let made = (0..count).map(|_| self.get()).collect::<Result<Vec<_>>>()?;
+        self.spare.extend(made);
+        Ok(())
+    }
+
     /// Takes a buffer back.
     pub fn put(&mut self, buffer: Buffer) {
         self.spare.push(buffer);

@@ -117,7 +117,11 @@ pub fn exists(path: &Path) -> Error {
 
 fn sync_directory(path: &Path) -> std::io::Result<()> {
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    match File::open(parent.unwrap_or(Path::new(".")))?.sync_all() {
+        // Some file systems have nothing to sync in a directory.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+        other => other,
+    }
 }
 
 fn copy_attributes(file: &File, like: &Metadata, modified: Option<u32>) -> std::io::Result<()> {

@@ -47,6 +47,11 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Chunks written at once at most; as many may wait besides what is in flight.
 const BATCH_CHUNKS: usize = 16;
 
+/// Jobs of a pipeline that may be in flight or wait to be written, and so outputs in use at once.
+pub fn window(queues: &Queues<'_>) -> usize {
+    queues.capacity() + BATCH_CHUNKS
+}
+
 /// Runs `stage` to its end; returns the number of jobs.
 pub fn run(
     stage: &mut dyn Stage,
@@ -55,7 +60,7 @@ pub fn run(
     progress: &mut Progress,
 ) -> Result<u64> {
     let mut pipeline = Pipeline {
-        window: queues.capacity() + BATCH_CHUNKS,
+        window: window(queues),
         stage,
         queues,
         sink,

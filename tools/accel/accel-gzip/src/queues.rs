@@ -94,7 +94,7 @@ impl<'a> Queues<'a> {
     pub fn has_room(&self) -> bool {
         self.queues
             .iter()
-            .any(|queue| queue.in_flight() < self.share(queue))
+            .any(|queue| queue.has_vacancy() && queue.in_flight() < self.how.in_flight)
     }
 
     /// Hands `job` to the queue that has least to do; gives it back if none has room.
@@ -103,7 +103,7 @@ impl<'a> Queues<'a> {
         let vacancy = self
             .queues
             .iter_mut()
-            .filter(|queue| queue.in_flight() < limit)
+            .filter(|queue| queue.has_vacancy() && queue.in_flight() < limit)
             .min_by_key(|queue| queue.in_flight())
             .and_then(ZipQueue::vacancy);
         match vacancy {

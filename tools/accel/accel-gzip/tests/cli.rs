@@ -448,9 +448,9 @@ fn fewer_queues_than_wanted_will_do() {
     let mut command = bench.command(&["-v", "-j8", "-b", "10K", "data"]);
     let output = command.env("FAKE_QUEUES", "2").output().unwrap();
     check(&output, 0, "2 queues");
-    bench.file("data", &text(10));
+    bench.file("other", &text(10));
     let output = bench
-        .command(&["data"])
+        .command(&["other"])
         .env("FAKE_QUEUES", "0")
         .output()
         .unwrap();

@@ -29,7 +29,7 @@ impl Watch {
 }
 
 /// As many regions as are watched at once; further ones are mapped, but not watched.
-const WATCHES: usize = 1024;
+const WATCHES: usize = 4096;
 static TABLE: [Watch; WATCHES] = [const { Watch::new() }; WATCHES];
 /// Which entries of the table are taken; the handler does not need it.
 static TAKEN: Mutex<[bool; WATCHES]> = Mutex::new([false; WATCHES]);

@@ -12,7 +12,7 @@ use crate::barrier;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::queue::{QueueOptions, QueueState, RegionKind, STATE};
+use crate::queue::{Queue, QueueOptions, QueueState, RegionKind, STATE};
 use crate::region::Region;
 use crate::uapi;
 
@@ -47,6 +47,18 @@ pub trait DoorbellPort: Send {
 
 /// The doorbell region of a queue.
 struct DoorbellRegion(Region);
+
+impl DoorbellRegion {
+    fn new(region: Region, queue: &Queue) -> Result<Self> {
+        if region.len() >= uapi::HISI_ZIP_DOORBELL_OFFSET + size_of::<u64>() {
+            return Ok(Self(region));
+        }
+        Err(Error::Mismatch {
+            device: queue.device_name().into(),
+            what: format!("the doorbell of queue {} is too short", queue.facts().id),
+        })
+    }
+}
 
 impl DoorbellPort for DoorbellRegion {
     fn ring(&self, value: u64) {
@@ -114,7 +126,7 @@ impl ZipQueue {
             driver_data: &direction.driver_data(),
         })?;
         let ring = queue.map(RegionKind::Ring)?;
-        let doorbell = DoorbellRegion(queue.map(RegionKind::Doorbell)?);
+        let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?, &queue)?;
         let (id, depth) = (queue.facts().id, queue.facts().depth);
         let (events, status, node) = queue.into_parts();
         Self::assemble(
@@ -197,12 +209,17 @@ impl ZipQueue {
         }
     }
 
-    /// Room for one more job, if there is any.
-    pub fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+    /// Whether there is room for one more job.
+    pub fn has_vacancy(&self) -> bool {
         let full = self.in_flight == self.depth - 1;
         // The engine may finish jobs out of order.
         let taken = self.slots[usize::from(self.tail)].is_some();
-        (!full && !taken).then_some(Vacancy { queue: self })
+        !full && !taken
+    }
+
+    /// Room for one more job, if there is any.
+    pub fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+        self.has_vacancy().then_some(Vacancy { queue: self })
     }
 
     /// Takes the oldest unread completion, if there is one. No system call.
@@ -313,13 +330,17 @@ impl ZipQueue {
     }
 }
 
+/// The engine has 12 bits for a depth less one.
+const DEPTH_MAX: u16 = 1 << 12;
+
 /// Checks what the rings' arithmetic and accesses rely on.
 fn checked_depth(parts: &ZipQueueParts) -> Result<u16> {
     let mismatch = |what: String| Error::Mismatch {
         device: parts.device.clone(),
         what,
     };
-    let depth = u16::try_from(parts.depth).ok().filter(|&depth| depth >= 2);
+    let fits = |depth: &u16| (2..=DEPTH_MAX).contains(depth);
+    let depth = u16::try_from(parts.depth).ok().filter(fits);
     let depth =
         depth.ok_or_else(|| mismatch(format!("queue {} has {} entries", parts.id, parts.depth)))?;
     let entries = usize::from(depth);

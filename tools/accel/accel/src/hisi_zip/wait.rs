@@ -49,7 +49,7 @@ pub enum Woken {
 const LOOKS: u32 = 10_000;
 
 /// Looks between two glances at the clock while spinning. Reading the clock can be a system call.
-const LOOKS_PER_GLANCE: u32 = 1 << 24;
+const LOOKS_PER_GLANCE: u32 = 1 << 26;
 
 /// A device that finishes nothing for so long is taken for hung.
 const HUNG: Duration = Duration::from_secs(60);
