@@ -7,23 +7,22 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use accel::hisi_zip::Direction;
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
-use crate::bench::{self, Measure};
+use crate::bench;
 use crate::cli::Args;
 use crate::compress::{Origin, compress};
 use crate::decompress::{Rest, decompress, next_header};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::input::{Input, Next};
 use crate::names;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::queues::{Engine, Queues, Use};
+use crate::report::{Done, describe_measure};
 use crate::sink::Sink;
+use accel::hisi_zip::Direction;
 
 /// All is well.
 const OK: u8 = 0;
@@ -39,13 +38,12 @@ pub fn run(args: &Args, engine: &dyn Engine) -> u8 {
         in_flight: args.in_flight.into(),
         wait: args.wait,
     };
-    let direction = match args.decompress || args.test {
-        true => Direction::Decompress,
-        false => Direction::Compress,
+    let direction = match args.compresses() {
+        true => Direction::Compress,
+        false => Direction::Decompress,
     };
     let mut app = App {
         args,
-        direction,
         queues: Queues::new(engine, direction, how),
         status: OK,
     };
@@ -55,18 +53,8 @@ pub fn run(args: &Args, engine: &dyn Engine) -> u8 {
 
 struct App<'a> {
     args: &'a Args,
-    direction: Direction,
     queues: Queues<'a>,
     status: u8,
-}
-
-/// What became of one input, for -v.
-struct Done {
-    jobs: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    time: Duration,
-    rest: Rest,
 }
 
 impl App<'_> {
@@ -96,7 +84,7 @@ impl App<'_> {
     }
 
     fn compresses(&self) -> bool {
-        self.direction == Direction::Compress
+        self.args.compresses()
     }
 
     fn deal_with(&mut self, path: &Path, name: &str) -> Result<()> {
@@ -172,9 +160,9 @@ impl App<'_> {
     }
 
     fn file(&mut self, path: &Path, name: &str) -> Result<()> {
-        let (file, path) = self.open(path)?;
+        let (file, path) = files::open(path, self.args)?;
         let metadata = file.metadata().map_err(Error::Read)?;
-        self.check_kind(&metadata)?;
+        files::check_kind(&metadata, self.args)?;
         let mut input = Input::new(file)?;
         let origin = self.origin(&path, &metadata);
         if self.args.test || self.args.stdout {
@@ -200,9 +188,7 @@ impl App<'_> {
         name: &str,
     ) -> Result<()> {
         let (target, modified) = self.target(path, input)?;
-        if !self.args.force && target.symlink_metadata().is_ok() {
-            return Err(output::exists(&target));
-        }
+        self.check_target(&target, metadata)?;
         let output = Output::create(target.clone())?;
         let mut sink = output.sink()?;
         let done = self.transform(input, origin, &mut sink, name)?;
@@ -217,52 +203,15 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Opens `path`, or, decompressing, the compressed file that belongs to it.
-    fn open(&self, path: &Path) -> Result<(File, PathBuf)> {
-        let direct = self.open_one(path);
-        let missing = matches!(&direct, Err(e) if *e == Errno::NOENT);
-        if missing && !self.compresses() {
-            let mut other = path.as_os_str().to_owned();
-            other.push(&self.args.suffix);
-            if let Ok(file) = self.open_one(Path::new(&other)) {
-                return Ok((file, other.into()));
-            }
+    fn check_target(&self, target: &Path, input: &Metadata) -> Result<()> {
+        // A name that a header tells can be anything.
+        let same = |other: Metadata| (other.dev(), other.ino()) == (input.dev(), input.ino());
+        if target.metadata().is_ok_and(same) {
+            let why = format!("{} is the input itself", target.display());
+            return Err(Error::Usage(why));
         }
-        match direct {
-            Ok(file) => Ok((file, path.into())),
-            Err(Errno::LOOP) => Err(Error::Usage(
-                "is a symbolic link (-f, -c and -t follow it)".into(),
-            )),
-            Err(errno) => Err(Error::Read(errno.into())),
-        }
-    }
-
-    fn open_one(&self, path: &Path) -> std::result::Result<File, Errno> {
-        let follow = self.args.force || self.args.stdout || self.args.test;
-        // Without NONBLOCK, the open of a FIFO would wait for a writer.
-        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        flags.set(OFlags::NOFOLLOW, !follow);
-        let fd = rustix::fs::open(path, flags, Mode::empty())?;
-        rustix::fs::fcntl_setfl(&fd, OFlags::empty())?;
-        Ok(File::from(fd))
-    }
-
-    fn check_kind(&self, metadata: &Metadata) -> Result<()> {
-        let skip = |why: String| Err(Error::Skipped(why));
-        if metadata.is_dir() {
-            return skip("is a directory -- ignored".into());
-        }
-        if self.args.stdout || self.args.test {
-            return Ok(());
-        }
-        if !metadata.is_file() {
-            return skip("is not a regular file -- ignored".into());
-        }
-        let others = metadata.nlink() - 1;
-        if others > 0 && !self.args.force && !self.args.keep {
-            return skip(format!(
-                "has {others} other links -- unchanged (-f replaces it)"
-            ));
+        if !self.args.force && target.symlink_metadata().is_ok() {
+            return Err(output::exists(target));
         }
         Ok(())
     }
@@ -314,6 +263,7 @@ impl App<'_> {
             self.decompress(input, sink, &mut progress)?
         };
         Ok(Done {
+            compressed: self.compresses(),
             jobs,
             bytes_in: input.position() - start,
             bytes_out: sink.written(),
@@ -346,28 +296,16 @@ impl App<'_> {
     }
 
     fn tell(&self, name: &str, done: &Done, what: &str) {
-        if !self.args.verbose {
-            return;
+        if self.args.verbose {
+            eprintln!("{}", done.describe(name, what, self.queues.count()));
         }
-        let (plain, packed) = match self.compresses() {
-            true => (done.bytes_in, done.bytes_out),
-            false => (done.bytes_out, done.bytes_in),
-        };
-        let saved = 100.0 - packed as f64 * 100.0 / plain.max(1) as f64;
-        let saved = if plain == 0 { 0.0 } else { saved };
-        let rate = plain as f64 / 1e6 / done.time.as_secs_f64().max(1e-9);
-        let (jobs, queues) = (done.jobs, self.queues.count());
-        let dash = if what.is_empty() { "" } else { " -- " };
-        eprintln!(
-            "{name}:\t{saved:5.1}%{dash}{what} ({jobs} jobs, {queues} queues, {rate:.1} MB/s)"
-        );
     }
 
     fn bench(&mut self, path: &Path, name: &str) -> Result<()> {
         if path == Path::new("-") {
             return Err(Error::Usage("--bench needs a regular file".into()));
         }
-        let (file, _) = self.open(path)?;
+        let (file, _) = files::open(path, self.args)?;
         let mut input = Input::new(file)?;
         let block = self.compresses().then_some(self.args.block_size);
         let rounds = self.args.bench.unwrap_or(1);
@@ -377,28 +315,14 @@ impl App<'_> {
             let _ = rustix::io::write(stderr(), line.as_bytes());
         };
         let measure = bench::bench(&mut input, block, rounds, &mut self.queues, &mark)?;
-        print_measure(name, &measure, self.queues.count());
+        // A reader that does not want the result has it all the same.
+        let _ = writeln!(
+            stdout(),
+            "{}",
+            describe_measure(name, &measure, self.queues.count())
+        );
         Ok(())
     }
-}
-
-fn print_measure(name: &str, measure: &Measure, queues: usize) {
-    let Measure {
-        jobs,
-        bytes_in,
-        bytes_out,
-        time,
-    } = *measure;
-    let seconds = time.as_secs_f64().max(1e-9);
-    let rate = |bytes: u64| bytes as f64 / 1e6 / seconds;
-    let _ = writeln!(
-        stdout(),
-        "{name}: {jobs} jobs, {queues} queues, {seconds:.3} s, in {:.1} MB/s, out {:.1} MB/s, \
-         {:.1} us/job",
-        rate(bytes_in),
-        rate(bytes_out),
-        seconds * 1e6 / jobs.max(1) as f64
-    );
 }
 
 fn cannot_remove(path: &Path, error: std::io::Error) -> Error {

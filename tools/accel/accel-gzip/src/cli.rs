@@ -106,10 +106,14 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether files are compressed.
+    pub fn compresses(&self) -> bool {
+        !self.decompress && !self.test
+    }
+
     /// Whether name and time are stored, or restored.
     pub fn with_name(&self) -> bool {
-        let compress = !self.decompress;
-        self.name || (compress && !self.no_name)
+        self.name || (self.compresses() && !self.no_name)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use accel::hisi_zip::{Algorithm, Completion, Job, JobError, REQUEST_MAX};
+use accel::hisi_zip::{Algorithm, Completion, Job, JobError, REQUEST_MAX, Report};
 use accel::memory::{Buffer, Source};
 
 use crate::buffers::{Buffers, LEAD};
@@ -123,25 +123,10 @@ impl Members {
         input: &Input,
         offset: u64,
     ) -> Result<(Chunk, Source)> {
-        let Job {
-            tag,
-            source,
-            output: mut buffer,
-            ..
-        } = completion.job;
-        let len = match completion.result {
-            Ok(report) => {
-                let trailer = Trailer {
-                    crc: report.checksum,
-                    len: source.len() as u32,
-                };
-                let payload = &buffer.bytes()[LEAD..LEAD + report.produced];
-                if report.consumed != source.len() || !payload.ends_with(&trailer.bytes()) {
-                    let what = "the engine's output does not end as it should";
-                    return Err(Error::Data { offset, what });
-                }
-                report.produced
-            }
+        let Completion { job, result } = completion;
+        let (tag, source, mut buffer) = (job.tag, job.source, job.output);
+        let len = match result {
+            Ok(report) => checked(&report, &source, &buffer, offset)?,
             // Data that can't be compressed need not fit.
             Err(JobError::NoRoom) => {
                 let plain = input.read(&source, &mut self.room)?;
@@ -169,6 +154,20 @@ impl Members {
             source,
         ))
     }
+}
+
+/// Length of the engine's output, if it ends as the rest of its report says.
+fn checked(report: &Report, source: &Source, output: &Buffer, offset: u64) -> Result<usize> {
+    let trailer = Trailer {
+        crc: report.checksum,
+        len: source.len() as u32,
+    };
+    let payload = &output.bytes()[LEAD..LEAD + report.produced];
+    if report.consumed == source.len() && payload.ends_with(&trailer.bytes()) {
+        return Ok(report.produced);
+    }
+    let what = "the engine's output does not end as it should";
+    Err(Error::Data { offset, what })
 }
 
 /// Deflate data and trailer of `plain` without compression.

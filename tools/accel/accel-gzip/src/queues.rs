@@ -66,9 +66,9 @@ impl<'a> Queues<'a> {
         Ok(())
     }
 
-    /// Drops all queues and what is in flight in them.
+    /// Ends what is in flight, by dropping its queues.
     pub fn abandon(&mut self) {
-        self.queues.clear();
+        self.queues.retain(|queue| queue.in_flight() == 0);
     }
 
     /// Jobs that the queues made so far can have in flight.

@@ -351,6 +351,16 @@ fn name_and_time_are_stored_and_restored_on_demand() {
 }
 
 #[test]
+fn a_header_cannot_make_a_file_replace_itself() {
+    let bench = Bench::new();
+    bench.file("x.gz", b"content");
+    let packed = bench.run(&["-c", "-S", ".none", "x.gz"]).stdout;
+    bench.file("x.gz", &packed);
+    check(&bench.run(&["-dfN", "x.gz"]), 1, "is the input itself");
+    assert_eq!(fs::read(bench.path("x.gz")).unwrap(), packed);
+}
+
+#[test]
 fn odd_files_are_left_alone() {
     let bench = Bench::new();
     bench.file("data", b"content");

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is told of a file that is done.
+
+use std::time::Duration;
+
+use crate::bench::Measure;
+use crate::decompress::Rest;
+
+/// What became of one input.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// Whether it was compressed.
+    pub compressed: bool,
+    /// Jobs that it took.
+    pub jobs: u64,
+    /// Bytes of input.
+    pub bytes_in: u64,
+    /// Bytes of output.
+    pub bytes_out: u64,
+    /// Time that it took.
+    pub time: Duration,
+    /// What was behind it.
+    pub rest: Rest,
+}
+
+impl Done {
+    /// The line of -v: how much smaller than plain, `what` was done, and how fast.
+    pub fn describe(&self, name: &str, what: &str, queues: usize) -> String {
+        let (plain, packed) = match self.compressed {
+            true => (self.bytes_in, self.bytes_out),
+            false => (self.bytes_out, self.bytes_in),
+        };
+        let saved = match plain {
+            0 => 0.0,
+            plain => 100.0 - packed as f64 * 100.0 / plain as f64,
+        };
+        let rate = rate(plain, self.time);
+        let dash = if what.is_empty() { "" } else { " -- " };
+        let jobs = self.jobs;
+        format!("{name}:\t{saved:5.1}%{dash}{what} ({jobs} jobs, {queues} queues, {rate:.1} MB/s)")
+    }
+}
+
+/// The result of a bench.
+pub fn describe_measure(name: &str, measure: &Measure, queues: usize) -> String {
+    let &Measure {
+        jobs,
+        bytes_in,
+        bytes_out,
+        time,
+    } = measure;
+    format!(
+        "{name}: {jobs} jobs, {queues} queues, {:.3} s, in {:.1} MB/s, out {:.1} MB/s, \
+         {:.1} us/job",
+        time.as_secs_f64(),
+        rate(bytes_in, time),
+        rate(bytes_out, time),
+        time.as_secs_f64() * 1e6 / jobs.max(1) as f64
+    )
+}
+
+/// Megabytes in a second.
+fn rate(bytes: u64, time: Duration) -> f64 {
+    bytes as f64 / 1e6 / time.as_secs_f64().max(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_that_of_the_plain_data_both_ways() {
+        let mut done = Done {
+            compressed: true,
+            jobs: 4,
+            bytes_in: 4_000_000,
+            bytes_out: 1_000_000,
+            time: Duration::from_secs(2),
+            rest: Rest::Nothing,
+        };
+        let line = "x:\t 75.0% -- OK (4 jobs, 1 queues, 2.0 MB/s)";
+        assert_eq!(done.describe("x", "OK", 1), line);
+        (done.compressed, done.bytes_in, done.bytes_out) = (false, 1_000_000, 4_000_000);
+        assert_eq!(done.describe("x", "OK", 1), line);
+        (done.bytes_in, done.bytes_out) = (30, 0);
+        assert!(done.describe("x", "", 1).starts_with("x:\t  0.0% ("));
+    }
+}
