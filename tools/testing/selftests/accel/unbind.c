@@ -9,6 +9,7 @@
 /* What parent and children say to each other. */
 struct shared {
 	int stop;
+	int unbound;
 	int jobs[CHILDREN];
 };
 
@@ -240,10 +241,12 @@ static bool compress_until_dead(struct zip_queue *q, int *jobs)
 	return right;
 }
 
-static void be_a_compressor(struct __test_metadata *_metadata, int *jobs)
+static void be_a_compressor(struct __test_metadata *_metadata, struct shared *shared,
+			    int *jobs)
 {
 	int ctx = accel_open_shared();
 	struct zip_queue q;
+	double end;
 
 	EXPECT_LE(0, ctx) {
 		TH_LOG(ACCEL_MISSING, ret_name(ctx));
@@ -252,6 +255,10 @@ static void be_a_compressor(struct __test_metadata *_metadata, int *jobs)
 	if (_metadata->exit_code)
 		return;
 	EXPECT_THAT(compress_until_dead(&q, jobs), "each result before the end is right");
+	/* A queue says that it is dead a moment before its mappings go. */
+	end = seconds() + ZIP_WAIT_SECONDS;
+	while (!LOAD(shared->unbound) && seconds() < end)
+		usleep(1000);
 	expect_queue_dead(_metadata, &q);
 	expect_node_dead(_metadata, ctx);
 	EXPECT_EQ(0, close(q.fd)) {
@@ -273,7 +280,7 @@ TEST_F(unbind, four_processes_compress)
 	for (i = 0; i < CHILDREN; i++) {
 		pid[i] = fork();
 		if (!pid[i]) {
-			be_a_compressor(_metadata, &self->shared->jobs[i]);
+			be_a_compressor(_metadata, self->shared, &self->shared->jobs[i]);
 			_exit(0);
 		}
 	}
@@ -285,6 +292,7 @@ TEST_F(unbind, four_processes_compress)
 		}
 	}
 	EXPECT_RET(0, device_unbind(self->address), "unbind while four processes compress");
+	STORE(self->shared->unbound, 1);
 	ASSERT_WORKS(accel_info_status(self->monitor, &status), "INFO_STATUS");
 	EXPECT_EQ(ACCEL_STATUS_REMOVED, status.status) {
 		TH_LOG("expected: the old monitor descriptor says 'removed'");
