@@ -11,8 +11,9 @@
 //! # Lock order
 //!
 //! From the outside in: the SRCU read side of [`Device`], `Device::contexts`, `Context::space`,
-//! the mmap lock of a process, `Queue::live`, `Slot`, `Queue::events`. No user memory is touched
-//! under the last three, since a page fault on a queue's own mapping takes `Queue::live`.
+//! the mmap lock of a process, `Queue::inode`, `Queue::live`, `Slot`, `Queue::events`. No user
+//! memory is touched under the last four, since a page fault on a queue's own mapping takes them.
+//! Nor is it touched in the SRCU section: its owner could keep a removal waiting for ever.
 
 mod class;
 mod context;

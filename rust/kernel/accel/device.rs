@@ -217,10 +217,17 @@ impl Device {
         };
         self.srcu.synchronize();
 
+        // All processes learn it at once, before the first queue is waited for.
+        let removed = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED;
+        for id in 0..self.slots.len() {
+            if let Some(queue) = self.slots.get(id) {
+                queue.revoke(removed);
+            }
+        }
         for id in 0..self.slots.len() {
             if let Some(queue) = self.slots.take(id) {
                 // SAFETY: `data` lives until this function returns, by the contract of `publish`.
-                unsafe { queue.destroy(data, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) };
+                unsafe { queue.destroy(data, removed) };
             }
         }
         for context in self.contexts.lock().iter() {

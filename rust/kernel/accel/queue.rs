@@ -69,12 +69,14 @@ use crate::{
     ustruct, //
 };
 
-/// What a queue has for as long as it takes jobs. Dropped from the top: the driver's part, the
-/// rings, and then the address space.
+/// What a queue has for as long as the hardware knows it. Dropped from the top: the driver's part,
+/// the rings, and then the address space.
 struct Live {
     driver: DriverQueue,
     regions: Regions,
     _bond: Arc<Bond>,
+    /// No page is given out any more.
+    revoked: bool,
 }
 
 /// What the process waits for.
@@ -92,10 +94,11 @@ pub(super) struct Queue {
     id: u32,
     depth: u32,
     context: Arc<Context>,
-    /// Pages are given out under this lock only, and only while it is `Some`: whoever takes it out
+    /// Pages are given out under this lock only, and only until it is revoked: whoever does that
     /// can zap the mappings and knows that none comes back.
     #[pin]
     live: Mutex<Option<Live>>,
+    /// Held while the queue is being revoked.
     #[pin]
     inode: Mutex<Option<Inode>>,
     #[pin]
@@ -197,6 +200,7 @@ impl Queue {
             driver,
             regions,
             _bond: bond,
+            revoked: false,
         });
         Ok(queue)
     }
@@ -257,6 +261,26 @@ impl Queue {
         unsafe { self.destroy(access.data(), uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) };
     }
 
+    /// Takes the doorbell and the rings from the process, and then tells it why. Does nothing the
+    /// second time.
+    pub(super) fn revoke(&self, state: uapi::accel_queue_state) {
+        let inode = self.inode.lock();
+        match &mut *self.live.lock() {
+            Some(live) if !live.revoked => live.revoked = true,
+            _ => return,
+        }
+        if let Some(inode) = &*inode {
+            inode.zap_mappings();
+        }
+
+        // Whoever learns that the queue is dead must find that its pages are gone; and whoever
+        // misses a page must find that it is dead, so a fault waits for `inode`.
+        let mut events = self.events.lock();
+        events.status = state;
+        self.status.set_state(state);
+        self.wait.notify_all();
+    }
+
     /// Takes the queue out of service, for good. Does nothing if it is already.
     ///
     /// The order matters: nobody is given a page any more, nobody has one, the device has stopped,
@@ -266,19 +290,10 @@ impl Queue {
     ///
     /// `data` must be that of the queue's device, and live. The queue must not be in its slot.
     pub(super) unsafe fn destroy(&self, data: Data, state: uapi::accel_queue_state) {
+        self.revoke(state);
         let Some(live) = self.live.lock().take() else {
             return;
         };
-
-        let mut events = self.events.lock();
-        events.status = state;
-        self.status.set_state(state);
-        self.wait.notify_all();
-        drop(events);
-
-        if let Some(inode) = &*self.inode.lock() {
-            inode.zap_mappings();
-        }
         // SAFETY: `data` is the caller's promise; `take` above makes sure that this runs once.
         unsafe { live.driver.destroy(data) };
         drop(live);
@@ -297,8 +312,8 @@ impl Queue {
         }
 
         let regions = match &*self.live.lock() {
-            Some(live) => live.regions.describe()?,
-            None => return Err(ENODEV),
+            Some(live) if !live.revoked => live.regions.describe()?,
+            _ => return Err(ENODEV),
         };
         let room = regions.len().min(info.region_count as usize);
         let mut to = UserSlice::new(
@@ -383,8 +398,8 @@ impl Operations for Descriptor {
     fn mmap(queue: Borrowed<'_, Self>, _file: &File, mapping: &NewMapping<'_>) -> Result<Kind> {
         queue.context.check_mm()?;
         match &*queue.live.lock() {
-            Some(live) => live.regions.map(mapping),
-            None => Err(ENODEV),
+            Some(live) if !live.revoked => live.regions.map(mapping),
+            _ => Err(ENODEV),
         }
     }
 
@@ -392,9 +407,12 @@ impl Operations for Descriptor {
         if let Some(result) = Regions::fault_status(fault, queue.status.page()) {
             return result;
         }
-        match &*queue.live.lock() {
-            Some(live) => live.regions.fault(fault),
-            None => Err(Sigbus),
+        if let Some(live) = &*queue.live.lock() {
+            if !live.revoked {
+                return live.regions.fault(fault);
+            }
         }
+        drop(queue.inode.lock());
+        Err(Sigbus)
     }
 }

@@ -23,7 +23,6 @@ use crate::{
         Bound,
         Core, //
     },
-    devres,
     dma,
     prelude::*,
     str::CString,
@@ -52,11 +51,7 @@ where
     unsafe { dma::Device::dma_set_mask_and_coherent(parent, T::DMA_MASK)? };
 
     let bound: &T::Parent<Bound> = parent;
-    devres::register(
-        bound.as_ref(),
-        Registration::<T>::new(bound)?,
-        GFP_KERNEL,
-    )
+    device::keep_until_unbind(bound.as_ref(), Registration::<T>::new(bound)?)
 }
 
 /// All that exists for as long as the parent is bound.

@@ -73,6 +73,11 @@ impl Slots {
         }
     }
 
+    /// The queue with this number, if it is there.
+    pub(super) fn get(&self, id: u32) -> Option<Arc<Queue>> {
+        self.slots.get(id as usize)?.queue.lock().clone()
+    }
+
     /// Takes the queue with this number out, if it is there.
     pub(super) fn take(&self, id: u32) -> Option<Arc<Queue>> {
         self.slots.get(id as usize)?.queue.lock().take()
