@@ -75,24 +75,22 @@ def emulator(steps):
 
 
 def guest(steps, built, with_tests=False):
-    """The initramfs, and what in it are tests: {kind: {name: path}}."""
+    """The initramfs, and what in it are tests: {kind: programs}."""
     steps.start(f"building what runs in the {built.flavour} guest", paths.LOGS / "tools.log")
     needs.require("guest")
-    programs = userland.commands()
+    commands = userland.commands()
     tests = {}
     if with_tests:
         tests = {"kselftests": userland.selftests(built), "scripts": userland.scripts(),
                  "judges": userland.judges(built)}
-    return initramfs.build(built, programs, _guest_names(tests)), tests
+    return initramfs.build(built, commands, _by_name(tests)), tests
 
 
-def _guest_names(tests):
-    names = {}
-    prefixes = {"kselftests": "selftest-", "scripts": "", "judges": "mainline-"}
-    for kind, found in tests.items():
-        for name, path in found.items():
-            name = prefixes[kind] + name
-            if name in names:
-                raise Stop(f"two tests have the name {name}; rename one of them.")
-            names[name] = path
-    return names
+def _by_name(tests):
+    found = {}
+    for programs in tests.values():
+        for program in programs:
+            if program.name in found:
+                raise Stop(f"two tests have the name {program.name}; rename one of them.")
+            found[program.name] = program.path
+    return found

@@ -3,12 +3,14 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from . import userland
+from .report import Stop
 
 # A test says in a comment what it needs: `accel-bench: limit=600 kernel=plain revision=0x21`
 DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
+WORDS = ("modules", "revision", "queues", "memory", "append")
+DEFAULT_LIMIT = 300  # seconds
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Boot:
 class Test:
     """A program for the guest that speaks TAP."""
     name: str
-    path: Path
-    limit: int = 300
+    limit: int = DEFAULT_LIMIT
     kernels: tuple = ("plain", "check")
     needs: dict = field(default_factory=dict)
 
@@ -39,29 +40,20 @@ class Test:
 
 def kselftests(programs):
     """The project's kselftests; their `settings` file holds the time limit, as in Linux."""
-    settings = _read(userland.SELFTESTS / "settings")
-    limit = re.search(r"^timeout=(\d+)", settings, re.M)
-    found = []
-    for name, path in programs.items():
-        source = _read(userland.SELFTESTS / f"{name}.c") or _read(userland.SELFTESTS / name)
-        test = Test(f"selftest-{name}", path, int(limit[1]) if limit else 300)
-        found.append(_directed(test, source))
-    return found
+    settings = re.search(r"^timeout=(\d+)", (userland.SELFTESTS / "settings").read_text(), re.M)
+    limit = int(settings[1]) if settings else DEFAULT_LIMIT
+    return [_directed(Test(program.name, limit), program) for program in programs]
 
 
 def scripts(programs):
     """The scripts under guest/tests."""
-    return [_directed(Test(name, path), _read(path)) for name, path in programs.items()]
+    return [_directed(Test(program.name), program) for program in programs]
 
 
 def judges(programs):
     """The programs that use Linux's own driver; they get a boot with that driver alone."""
-    found = []
-    for name, path in programs.items():
-        test = Test(f"mainline-{name}", path)
-        test.needs = {"modules": "hisi_zip", "append": "hisi_zip.uacce_mode=1"}
-        found.append(_directed(test, _read(userland.MAINLINE / f"{name}.c")))
-    return found
+    needs = {"modules": "hisi_zip", "append": "hisi_zip.uacce_mode=1"}
+    return [_directed(Test(program.name, needs=dict(needs)), program) for program in programs]
 
 
 def boots(tests, flavours=("plain", "check")):
@@ -75,21 +67,18 @@ def boots(tests, flavours=("plain", "check")):
     return sorted(grouped.items(), key=lambda pair: order[pair[0].flavour])
 
 
-def _directed(test, source):
-    for directive in DIRECTIVE.findall(source):
+def _directed(test, program):
+    """Applies what the comments of the test's source ask for."""
+    for directive in DIRECTIVE.findall(program.source.read_text(errors="replace")):
         for word in directive.split():
             key, _, value = word.partition("=")
             if key == "limit":
                 test.limit = int(value)
             elif key == "kernel":
                 test.kernels = tuple(value.split(","))
-            else:
+            elif key in WORDS:
                 test.needs[key] = int(value) if key in ("queues", "memory") else value
+            else:
+                raise Stop(f"{program.source}: `{key}` is nothing that a test can ask for; "
+                           f"there are limit, kernel, {', '.join(WORDS)}.")
     return test
-
-
-def _read(path):
-    try:
-        return Path(path).read_text(errors="replace")
-    except OSError:
-        return ""

@@ -11,7 +11,7 @@ SUSPECT = re.compile("|".join((
     r"sleeping function called", r"scheduling while atomic", r"bad: scheduling",
     r"INFO: (task|rcu|possible)", r"rcu: INFO", r"self-detected stall", r"detected stalls",
     r"soft lockup", r"hard LOCKUP", r"refcount_t:", r"list_(add|del) corruption",
-    r"DMAR: DRHD: handling fault status", r"DMAR: \[.*(fault|Fault)", r"DMA-API:",
+    r"DMAR: DRHD: handling fault status", r"VT-d detected", r"DMAR: \[.*(fault|Fault)", r"DMA-API:",
     r"Bad page", r"bad page state", r"Unable to handle", r"stack segment", r"double free",
     r"rust_kernel: panicked", r"panicked at", r"Objects remaining", r"still has \d+ (refs|users)",
     r"Memory manager not clean", r"unreferenced object", r"irq \d+: nobody cared",
@@ -49,16 +49,15 @@ def complaints(lines, expected=()):
             continue
         if any(pattern.search(line) for pattern in allowed):
             continue
-        if "Call Trace:" in line and _explained(lines, number, allowed):
+        if "Call Trace:" in line and _explained(lines[max(0, number - 40):number]):
             continue
         found.append(line)
     return found
 
 
-def _explained(lines, number, allowed):
-    """A call trace belongs to an expected message if that stands shortly before it."""
-    before = lines[max(0, number - 30):number]
-    return any(pattern.search(line) for pattern in allowed for line in before)
+def _explained(before):
+    """A call trace is news only if no suspect line, expected or not, stands shortly before it."""
+    return any(SUSPECT.search(line) and "Call Trace:" not in line for line in before)
 
 
 def read(path):

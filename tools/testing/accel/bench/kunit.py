@@ -71,6 +71,8 @@ def _count(name, log, score):
         score.ok()
     elif not other:
         score.fail(name, "KUnit said nothing")
+    if not own and name.startswith("check"):
+        score.fail(name, "none of our documentation examples ran")
 
 
 def _is_ours(suite, location):

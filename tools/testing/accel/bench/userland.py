@@ -2,7 +2,8 @@
 """Programs for the guest: the project's tools, the kselftests, the judge of the device."""
 
 import os
-import stat
+from dataclasses import dataclass
+from pathlib import Path
 
 from . import paths, report, tools
 from .kernel import environment
@@ -14,6 +15,14 @@ COMMANDS = ("accel-gzip", "accelctl")
 SELFTESTS = paths.REPO / "tools/testing/selftests/accel"
 GUEST_TESTS = paths.HERE / "guest/tests"
 MAINLINE = paths.HERE / "mainline"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A test for the guest, and the source whose comments say what it needs."""
+    name: str
+    path: Path
+    source: Path
 
 
 def cargo_environment(name):
@@ -33,7 +42,7 @@ def commands():
 
 
 def selftests(kernel):
-    """{name: path} of the kselftests, built against the kernel's own headers."""
+    """The kselftests, built against the kernel's own headers."""
     log = paths.LOGS / "selftests.log"
     install = paths.BUILD / "selftests"
     report.run_logged("installing the kernel's headers", kernel.make("headers"), log,
@@ -44,12 +53,13 @@ def selftests(kernel):
     report.run_logged("building the kselftests", command, log, append=True, env=environment())
     listed = (install / "kselftest-list.txt").read_text().split()
     names = [line.partition(":")[2] for line in listed if line.startswith("accel:")]
-    return {name: install / "accel" / name for name in names}
+    return [Program(f"selftest-{name}", install / "accel" / name, SELFTESTS / f"{name}.c")
+            for name in names]
 
 
 def judges(kernel):
-    """{name: path} of the programs that drive the device through Linux's own driver."""
-    built = {}
+    """The programs that drive the device through Linux's own driver."""
+    built = []
     for source in sorted(MAINLINE.glob("*.c")):
         target = paths.BUILD / "mainline" / source.stem
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,14 +67,14 @@ def judges(kernel):
                    "-isystem", str(kernel.objects / "usr/include"), "-o", str(target),
                    str(source), "-lz"]
         report.run_logged(f"compiling {source.name}", command, paths.LOGS / "mainline.log")
-        built[source.stem] = target
+        built.append(Program(source.stem.replace("_", "-"), target, source))
     return built
 
 
 def scripts():
-    """{name: path} of the test scripts for the guest."""
-    found = {path.name: path for path in sorted(GUEST_TESTS.iterdir()) if path.is_file()}
-    for name, path in found.items():
-        if not os.stat(path).st_mode & stat.S_IXUSR:
-            raise Stop(f"{paths.short(path)} is not executable: run `chmod +x` on it ({name}).")
-    return found
+    """The test scripts for the guest."""
+    found = [path for path in sorted(GUEST_TESTS.iterdir()) if path.is_file()]
+    for path in found:
+        if not os.access(path, os.X_OK):
+            raise Stop(f"{paths.short(path)} is not executable: run `chmod +x` on it.")
+    return [Program(path.name, path, path) for path in found]
