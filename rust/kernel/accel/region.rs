@@ -149,3 +149,38 @@ impl Regions {
         (fault.offset() < PAGE_SIZE as u64).then(|| fault.insert_page(page))
     }
 }
+
+#[macros::kunit_tests(rust_accel_region)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_queue_has_a_status_page_first() -> Result {
+        let regions = Regions::new(KVec::new())?;
+        let all = regions.describe()?;
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].kind, uapi::accel_region_kind_ACCEL_REGION_STATUS);
+        assert_eq!(all[0].flags, uapi::ACCEL_REGION_READ);
+        assert_eq!((all[0].offset, all[0].size), (0, PAGE_SIZE as u64));
+        Ok(())
+    }
+
+    #[test]
+    fn offsets_are_found_in_their_region_and_nowhere_else() -> Result {
+        let page = PAGE_SIZE as u64;
+        let mut list = KVec::new();
+        list.push(Region::status(), GFP_KERNEL)?;
+        let regions = Regions::new(list)?;
+        for (offset, inside) in [
+            (0, Some(0)),
+            (page - 1, Some(page - 1)),
+            (page, Some(0)),
+            (2 * page - 1, Some(page - 1)),
+            (2 * page, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(regions.find(offset).map(|(_, inside)| inside), inside);
+        }
+        Ok(())
+    }
+}

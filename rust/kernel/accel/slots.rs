@@ -97,3 +97,33 @@ impl Slots {
         self.slots.len() as u32
     }
 }
+
+#[macros::kunit_tests(rust_accel_slots)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_given_once_and_the_lowest_first() -> Result {
+        let slots = KBox::pin_init(Slots::new(3), GFP_KERNEL)?;
+        for id in 0..3 {
+            assert_eq!(slots.claim()?, id);
+        }
+        assert_eq!(slots.claim(), Err(EBUSY));
+
+        slots.release(1);
+        assert_eq!(slots.claim()?, 1);
+        assert_eq!(slots.claim(), Err(EBUSY));
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_that_are_no_queues_lead_nowhere() -> Result {
+        let slots = KBox::pin_init(Slots::new(2), GFP_KERNEL)?;
+        for id in [0, 1, 2, u32::MAX] {
+            slots.with(id, |_| panic!("there is no queue {id}"));
+            assert!(slots.get(id).is_none());
+            assert!(slots.take(id).is_none());
+        }
+        Ok(())
+    }
+}
