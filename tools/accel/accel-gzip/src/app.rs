@@ -2,7 +2,7 @@
 //! From a command line to an exit status.
 
 use std::fs::{File, Metadata};
-use std::io::{IoSlice, IsTerminal, Write, stderr, stdin, stdout};
+use std::io::{IoSlice, IsTerminal, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,7 @@ use crate::names;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::queues::{Engine, Queues, Use};
-use crate::report::{Done, describe_measure};
+use crate::report::{Done, describe_measure, say};
 use crate::sink::Sink;
 use accel::hisi_zip::Direction;
 
@@ -107,14 +107,14 @@ impl App<'_> {
         if matches!(error, Error::Skipped(_)) {
             self.warn(name, error);
         } else {
-            eprintln!("accel-gzip: {name}: {error}");
+            say(&format!("accel-gzip: {name}: {error}"));
             self.status = ERROR;
         }
     }
 
     fn warn(&mut self, name: &str, what: &dyn std::fmt::Display) {
         if !self.args.quiet {
-            eprintln!("accel-gzip: {name}: {what}");
+            say(&format!("accel-gzip: {name}: {what}"));
         }
         if self.status == OK {
             self.status = WARNING;
@@ -297,7 +297,7 @@ impl App<'_> {
 
     fn tell(&self, name: &str, done: &Done, what: &str) {
         if self.args.verbose {
-            eprintln!("{}", done.describe(name, what, self.queues.count()));
+            say(&done.describe(name, what, self.queues.count()));
         }
     }
 
@@ -309,11 +309,7 @@ impl App<'_> {
         let mut input = Input::new(file)?;
         let block = self.compresses().then_some(self.args.block_size);
         let rounds = self.args.bench.unwrap_or(1);
-        let mark = |what: &str| {
-            // One system call, and so a landmark in a trace.
-            let line = format!("bench: {what}\n");
-            let _ = rustix::io::write(stderr(), line.as_bytes());
-        };
+        let mark = |what: &str| say(&format!("bench: {what}"));
         let measure = bench::bench(&mut input, block, rounds, &mut self.queues, &mark)?;
         // A reader that does not want the result has it all the same.
         let _ = writeln!(

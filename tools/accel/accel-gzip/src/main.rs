@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use accel_gzip::engine::DeviceEngine;
+use accel_gzip::report::say;
 use accel_gzip::{app, cli, signals};
 
 fn main() -> ExitCode {
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
     match ready {
         Ok(engine) => ExitCode::from(app::run(&args, &engine)),
         Err(message) => {
-            eprintln!("accel-gzip: {message}");
+            say(&format!("accel-gzip: {message}"));
             ExitCode::FAILURE
         }
     }

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is told of a file that is done.
 
+use std::io::{Write, stderr};
 use std::time::Duration;
 
 use crate::bench::Measure;
 use crate::decompress::Rest;
+
+/// Writes a line to standard error, at once: other processes may write there too.
+///
+/// A line that nobody can be told is lost.
+pub fn say(line: &str) {
+    let _ = stderr().write_all(format!("{line}\n").as_bytes());
+}
 
 /// What became of one input.
 #[derive(Clone, Copy, Debug)]
