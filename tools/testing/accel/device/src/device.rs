@@ -305,6 +305,8 @@ impl Device {
         self.eq.stop();
         self.aeq.stop();
         self.tables = [0; 2];
+        // After a suspension the driver does no more than this to have its DMA back.
+        self.regs.set(regs::MASTER_CTRL, 0);
     }
 
     fn configure_range(&mut self) {

@@ -88,7 +88,8 @@ impl EventQueue {
         if !ring.consume(head) {
             return false;
         }
-        self.read = self.written - u64::from(ring.unread());
+        // A head that lies ahead of the tail would make more unread than was ever written.
+        self.read = self.written.saturating_sub(u64::from(ring.unread()));
         self.armed = true;
         true
     }

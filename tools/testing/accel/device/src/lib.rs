@@ -22,7 +22,7 @@ mod control;
 pub mod device;
 pub mod engine;
 pub mod event;
-#[allow(unsafe_code)]
+#[expect(unsafe_code)]
 pub mod ffi;
 pub mod job;
 pub mod mailbox;

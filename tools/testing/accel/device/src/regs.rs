@@ -18,6 +18,10 @@ pub const DOORBELL_EVENT: u64 = 0x2000;
 pub const AEQ_INT_MASK: u64 = 0x4;
 /// Mask of the EQ interrupt, bit 0.
 pub const EQ_INT_MASK: u64 = 0xc;
+/// Messages of the physical function; 1 clears.
+pub const MESSAGE_SOURCE_V: u64 = 0x20;
+/// Messages of the virtual functions, 64 bits; 1 clears.
+pub const MESSAGE_SOURCE_P: u64 = 0x10_0138;
 /// Whether doorbells are isolated, bit 0.
 pub const ISOLATION: u64 = 0x30;
 /// Starts writing contexts back.
@@ -105,12 +109,16 @@ impl RegisterFile {
 
     /// Sets the 32-bit register at `offset` of BAR2, if it can be written at all.
     pub fn set(&mut self, offset: u64, value: u32) {
-        const READ_ONLY: [u64; 5] = [
+        const READ_ONLY: [u64; 8] = [
             ISOLATION,
             CACHE_WB_DONE,
             MEM_INIT_DONE,
             QUEUE_COUNT,
             MASTER_RETURN,
+            // Nobody sends a message, so nothing is ever left of what 1 clears.
+            MESSAGE_SOURCE_V,
+            MESSAGE_SOURCE_P,
+            MESSAGE_SOURCE_P + 4,
         ];
         if !READ_ONLY.contains(&offset) {
             self.values.insert(offset, value);

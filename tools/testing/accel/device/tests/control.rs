@@ -366,3 +366,27 @@ fn abnormal_interrupt() {
     assert_eq!(machine.memory.interrupts, [3]);
     assert_eq!(machine.read(regs::QM_ABNORMAL + 8), 1 << 13);
 }
+
+#[test]
+fn positions_that_make_no_sense_hurt_nobody_else() {
+    let mut machine = machine(Page::Present);
+    machine.event_doorbell(2, 15);
+    machine.event_doorbell(3, 15);
+    machine.event_doorbell(2, 16);
+    machine.doorbell(1, 1, 1, 1);
+    machine.settle();
+    machine.event_doorbell(2, 0);
+    machine.start(2, COMPRESS);
+    assert_eq!(machine.run(2, &job()).status(), 0);
+}
+
+#[test]
+fn a_suspended_device_wakes_up() {
+    let mut machine = machine(Page::Present);
+    machine.write(regs::MASTER_CTRL, 1);
+    assert_eq!(machine.read(regs::MASTER_RETURN), 3);
+    machine.write(regs::MEM_INIT, 1);
+    machine.set_range(0, 64);
+    machine.start(1, COMPRESS);
+    assert_eq!(machine.run(1, &job()).status(), 0);
+}
