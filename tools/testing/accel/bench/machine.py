@@ -14,8 +14,8 @@ from . import kernel_log, paths
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 IOMMU = ("intel-iommu,intremap=on,scalable-mode=on,fsts=on,pasid-bits=20,device-iotlb=on,"
          "svm=on,aw-bits=48")
-COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on ignore_loglevel "
-                "log_buf_len=4M kunit.enable=0")
+COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on log_buf_len=4M "
+                "kunit.enable=0")
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Machine:
     revision: str = "0x30"
     queues: int = 64
     append: str = ""
+    verbosity: str = "ignore_loglevel"
     disk: Path = None
     devices: list = field(default_factory=list)
 
@@ -63,7 +64,7 @@ class Machine:
             line += ["-drive", f"file={self.disk},format=raw,if=none,id=disk,readonly=on",
                      "-device", "virtio-blk-pci,drive=disk"]
         return line + serial + ["-kernel", str(self.kernel), "-initrd", str(self.initramfs),
-                                "-append", f"{COMMAND_LINE} {self.append}".strip()]
+                                "-append", f"{COMMAND_LINE} {self.verbosity} {self.append}".strip()]
 
     def _accelerator(self):
         return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"

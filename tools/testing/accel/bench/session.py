@@ -66,7 +66,7 @@ class Session:
         size = shutil.get_terminal_size()
         settings = {**self._settings("shell"), "ROWS": size.lines, "COLUMNS": size.columns}
         initramfs.with_job(self.base, settings, "", self.machine.initramfs)
-        self.machine.append = "quiet loglevel=4"
+        self.machine.verbosity = "quiet"
         self.machine.interact()
         report.say(f"\nThe log of this session: {paths.short(self.machine.console)}")
         return 0
