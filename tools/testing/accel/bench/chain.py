@@ -83,6 +83,7 @@ def guest(steps, built, with_tests=False):
     if with_tests:
         tests = {"kselftests": userland.selftests(built), "scripts": userland.scripts(),
                  "judges": userland.judges(built)}
+        commands.update(userland.samples(built))
     return initramfs.build(built, commands, _by_name(tests)), tests
 
 

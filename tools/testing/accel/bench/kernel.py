@@ -88,9 +88,7 @@ def environment():
 
 
 def _fragments(flavour):
-    names = [name for name in FRAGMENTS[flavour]
-             if name != "accel" or (paths.TREE / "drivers/accel/core/Kconfig").exists()]
-    return "".join((CONFIG / f"{name}.config").read_text() for name in names)
+    return "".join((CONFIG / f"{name}.config").read_text() for name in FRAGMENTS[flavour])
 
 
 def _digest(wanted):

@@ -14,8 +14,8 @@ CHECK_MEMORY = 1024  # megabytes more for the checking kernel
 
 
 def default_file(kernel):
-    """Something real of some megabytes that every clone has at hand."""
-    return kernel.objects / "System.map"
+    """Something real of some megabytes that every clone has at hand: the kernel that runs."""
+    return kernel.objects / "vmlinux"
 
 
 class Session:

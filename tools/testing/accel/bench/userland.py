@@ -57,18 +57,30 @@ def selftests(kernel):
             for name in names]
 
 
+def _compile(kernel, source, target, *flags):
+    """A static C program against the kernel's headers, which selftests() has installed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [f"clang{tools.toolchain().llvm}", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
+               "-isystem", str(kernel.objects / "usr/include"), "-o", str(target), str(source),
+               *flags]
+    report.run_logged(f"compiling {source.name}", command,
+                      paths.LOGS / f"compile-{target.name}.log")
+    return target
+
+
+def samples(kernel):
+    """{name: path} of the samples for user space."""
+    sources = sorted((paths.REPO / "samples/accel").glob("*.c"))
+    return {f"sample-{source.stem}": _compile(kernel, source,
+                                              paths.BUILD / f"samples/sample-{source.stem}")
+            for source in sources}
+
+
 def judges(kernel):
     """The programs that drive the device through Linux's own driver."""
-    built = []
-    for source in sorted(MAINLINE.glob("*.c")):
-        target = paths.BUILD / "mainline" / source.stem
-        target.parent.mkdir(parents=True, exist_ok=True)
-        command = [f"clang{tools.toolchain().llvm}", "-static", "-O2", "-Wall", "-Wextra",
-                   "-isystem", str(kernel.objects / "usr/include"), "-o", str(target),
-                   str(source), "-lz"]
-        report.run_logged(f"compiling {source.name}", command, paths.LOGS / "mainline.log")
-        built.append(Program(source.stem.replace("_", "-"), target, source))
-    return built
+    return [Program(source.stem.replace("_", "-"),
+                    _compile(kernel, source, paths.BUILD / "mainline" / source.stem, "-lz"), source)
+            for source in sorted(MAINLINE.glob("*.c"))]
 
 
 def scripts():
