@@ -66,7 +66,8 @@ def _bindgen():
 
 
 def _libclang():
-    return next(iter(glob.glob("/usr/lib/llvm-*/lib/libclang*.so*")
+    return next(iter(glob.glob("/usr/lib/llvm-*/lib/libclang.so*")
+                     or glob.glob("/usr/lib/llvm-*/lib/libclang-[0-9]*.so*")
                      or re.findall(r"=> (\S*libclang\S*)", tools.output("ldconfig", "-p"))), "")
 
 
@@ -113,6 +114,7 @@ NEEDS = (
     _program("lint", "shellcheck", "lints scripts"),
     _program("lint", "pyflakes3", "lints Python"),
 )
+RUST_PARTS = ("rustc", "cargo", "rustfmt", "cargo-clippy")
 # What Debian calls the Rust tools: where the plain names are too old, there is a second set.
 RUST_PACKAGES = (
     ("rustc", "cargo", "rustfmt", "rust-clippy", "rust-src"),
@@ -163,12 +165,15 @@ def advice(lacking):
     """The commands that get what is missing."""
     packages = sorted({package for need in lacking for package in need.packages})
     lines = []
+    if apt.available() and any(need.name in RUST_PARTS for need in lacking):
+        packages += _rust_packages()
     if packages:
         root = "" if apt.is_root() else "sudo "
         lines.append(f"    {root}apt-get install {' '.join(packages)}"
                      + ("" if apt.available() else "    (or what your system calls these)"))
-    if any(need.name in ("rustc", "cargo", "rustfmt", "cargo-clippy") for need in lacking):
-        lines.append("    install Rust 1.85 or newer with rustfmt and clippy: https://rustup.rs")
+    if any(need.name in RUST_PARTS for need in lacking):
+        lines.append("    install Rust 1.85 or newer with rustfmt and clippy, by your system's "
+                     "packages or from https://rustup.rs")
     return lines + [f"    {need.otherwise}" for need in lacking if need.otherwise]
 
 
@@ -184,8 +189,8 @@ def _install(lacking):
 
 def _rust_packages():
     """The set of Debian's Rust packages that is new enough, if there is one."""
-    for refreshed in (False, True):
-        if refreshed:
+    for attempt in ("as known", "refreshed"):
+        if attempt == "refreshed" and apt.is_root():
             apt.refresh()
         for names in RUST_PACKAGES:
             version = tuple(int(part) for part in re.findall(r"\d+", apt.candidate(names[0]))[:3])
