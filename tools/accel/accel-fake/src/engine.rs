@@ -143,7 +143,8 @@ impl Engine {
 
     fn request(&self, entry: usize) -> Request {
         let word = |i: usize| self.parts.ring.read::<u32>(entry * 128 + i * 4);
-        let address = |low: usize| (u64::from(word(low + 1)) << 32 | u64::from(word(low))) as usize;
+        let wide = |low: usize| u64::from(word(low + 1)) << 32 | u64::from(word(low));
+        let address = |low: usize| wide(low) as usize;
         Request {
             flags: word(7),
             algorithm: word(9),

@@ -4,7 +4,8 @@
 //!
 //! [`queue`] gives a [`ZipQueue`] whose doorbell leads to a thread. The thread reads submission
 //! entries, does the jobs with flate2 and writes completion entries with their phase. It is strict:
-//! what would be an error with the device ([`Watcher::violations`]) is recorded. [`Fate`] makes it misbehave.
+//! what would be an error with the device ([`Watcher::violations`]) is recorded. [`Fate`] makes it
+//! misbehave.
 
 mod engine;
 mod streams;

@@ -88,8 +88,8 @@ impl App<'_> {
     }
 
     fn deal_with(&mut self, path: &Path, name: &str) -> Result<()> {
-        if self.args.bench.is_some() {
-            self.bench(path, name)
+        if let Some(rounds) = self.args.bench {
+            self.bench(path, name, rounds.get())
         } else if path == Path::new("-") {
             self.filter(name)
         } else {
@@ -301,14 +301,13 @@ impl App<'_> {
         }
     }
 
-    fn bench(&mut self, path: &Path, name: &str) -> Result<()> {
+    fn bench(&mut self, path: &Path, name: &str, rounds: u32) -> Result<()> {
         if path == Path::new("-") {
             return Err(Error::Usage("--bench needs a regular file".into()));
         }
         let (file, _) = files::open(path, self.args)?;
         let mut input = Input::new(file)?;
         let block = self.compresses().then_some(self.args.block_size);
-        let rounds = self.args.bench.unwrap_or(1);
         let mark = |what: &str| say(&format!("bench: {what}"));
         let measure = bench::bench(&mut input, block, rounds, &mut self.queues, &mark)?;
         // A reader that does not want the result has it all the same.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use accel::hisi_zip::{REQUEST_MAX, Wait};
+use clap::builder::RangedI64ValueParser;
+use clap::value_parser;
 use clap::{Arg, ArgAction, ArgMatches, Args as ClapArgs, Command, FromArgMatches, Parser};
 
 const AFTER_HELP: &str = "\
@@ -11,8 +14,8 @@ Output is in gzip format: a member for each block of input, each with its length
 field \"AZ\". Any gunzip reads it. Files made by accel-gzip are decompressed by many jobs in \
 parallel; of other .gz files each member is decompressed as one stream.
 
-A file is read by the device where it lies: it is mapped, not copied. One thread drives all queues; \
-while completions are looked for in memory, no system call is made for a job.
+A file is read by the device where it lies: it is mapped, not copied. One thread drives all \
+queues; while completions are looked for in memory, no system call is made for a job.
 
 Levels -1 to -9 (also --fast and --best) are accepted, but the engine has one level.
 
@@ -24,8 +27,8 @@ Examples:
   tar c dir | accel-gzip > dir.tgz   works in a pipe
   accel-gzip -t *.gz                 verifies files
   accel-gzip --bench 100 --wait spin FILE
-                                     100 rounds over FILE's blocks, nothing written: between the
-                                     lines \"bench: begin\" and \"bench: end\" there is no system call";
+                                     100 rounds over FILE's blocks, nothing written; no system
+                                     call between the lines \"bench: begin\" and \"bench: end\"";
 
 /// Compresses and decompresses files through an accelerator.
 #[derive(Clone, Debug, Parser)]
@@ -85,11 +88,11 @@ pub struct Args {
     pub device: Option<String>,
 
     /// Queues to use at most, all driven by one thread
-    #[arg(short = 'j', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 1, value_parser = count())]
     pub queues: u16,
 
     /// Jobs in flight in each queue at most
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = count())]
     pub in_flight: u16,
 
     /// Bytes of input in a job and a member, with K or M; at most 8M
@@ -101,8 +104,8 @@ pub struct Args {
     pub wait: Wait,
 
     /// Measure: submit the jobs of one FILE this many times, write nothing
-    #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["stdout", "test"])]
-    pub bench: Option<u32>,
+    #[arg(long, value_name = "ROUNDS", conflicts_with_all = ["stdout", "test"])]
+    pub bench: Option<NonZeroU32>,
 }
 
 impl Args {
@@ -161,6 +164,11 @@ impl FromArgMatches for Level {
     fn update_from_arg_matches(&mut self, _: &ArgMatches) -> Result<(), clap::Error> {
         Ok(())
     }
+}
+
+/// A number of queues or jobs.
+fn count() -> RangedI64ValueParser<u16> {
+    value_parser!(u16).range(1..=1024)
 }
 
 /// A number of bytes with an optional K or M behind it.

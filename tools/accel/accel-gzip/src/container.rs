@@ -2,9 +2,9 @@
 //! The container: RFC 1952 members, each with its length in an extra subfield.
 //!
 //! A file is a sequence of members, one for each block of input, as the format allows and every
-//! gunzip reads. The header of each has the extra subfield "AZ" of four bytes: the length of the whole
-//! member, header and trailer included, little-endian. A reader that knows it finds all members
-//! without decompressing, and decompresses them in parallel.
+//! gunzip reads. The header of each has the extra subfield "AZ" of four bytes: the length of the
+//! whole member, header and trailer included, little-endian. A reader that knows it finds all
+//! members without decompressing, and decompresses them in parallel.
 
 /// Bytes of CRC-32 and length behind the deflate data.
 pub const TRAILER: usize = 8;
@@ -23,7 +23,8 @@ pub fn empty_member(name: Option<&[u8]>, mtime: u32) -> Vec<u8> {
     [header, &[0x03, 0x00], &[0; TRAILER]].concat()
 }
 
-const FIXED: usize = 10;
+/// Bytes that every header has.
+pub const FIXED: usize = 10;
 const SUBFIELD: [u8; 2] = *b"AZ";
 const EXTRA: usize = 2 + 4 + 4;
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -8,7 +8,7 @@ use accel::hisi_zip::{Algorithm, Completion, Job, REQUEST_MAX};
 use accel::memory::{Buffer, Source};
 
 use crate::buffers::Buffers;
-use crate::container::{Header, Parsed, TRAILER, Trailer};
+use crate::container::{FIXED, Header, Parsed, TRAILER, Trailer};
 use crate::error::{Error, Result};
 use crate::input::{Input, Next};
 use crate::pipeline::{Chunk, Stage, run};
@@ -83,7 +83,10 @@ fn behind(input: &mut Input, error: Error) -> Result<Rest> {
 pub fn next_header(input: &mut Input, may_block: bool) -> Result<Next<Result<Header>>> {
     /// No sensible header is longer.
     const MOST: usize = 1 << 20;
-    let mut want = 64;
+    // The shortest member has these bytes. Asking for more than a member has could be to wait for
+    // bytes that a pipe brings much later.
+    const LEAST: usize = FIXED + 2 + TRAILER;
+    let mut want = LEAST;
     loop {
         let bytes = match input.peek(want, may_block)? {
             Next::Item([]) | Next::End => return Ok(Next::End),
@@ -94,7 +97,8 @@ pub fn next_header(input: &mut Input, may_block: bool) -> Result<Next<Result<Hea
         return Ok(Next::Item(match Header::parse(bytes) {
             Parsed::Header(header) => Ok(header),
             Parsed::Short if !at_end && want < MOST => {
-                want *= 4;
+                // Ten bytes or more follow any header; a long one is worth a larger step.
+                want += (LEAST - FIXED).max(want / 8);
                 continue;
             }
             Parsed::Short if at_end => Err(Error::UnexpectedEnd),

@@ -31,10 +31,11 @@ pub fn open(path: &Path, args: &Args) -> Result<(File, PathBuf)> {
 }
 
 fn open_one(path: &Path, args: &Args) -> std::result::Result<File, Errno> {
-    let follow = args.force || args.stdout || args.test;
-    // Without NONBLOCK, the open of a FIFO would wait for a writer.
-    let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    flags.set(OFlags::NOFOLLOW, !follow);
+    let only_reads = args.stdout || args.test || args.bench.is_some();
+    let mut flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    flags.set(OFlags::NOFOLLOW, !args.force && !only_reads);
+    // A FIFO will be left alone, and is not to be waited for.
+    flags.set(OFlags::NONBLOCK, !only_reads);
     let fd = rustix::fs::open(path, flags, Mode::empty())?;
     rustix::fs::fcntl_setfl(&fd, OFlags::empty())?;
     Ok(File::from(fd))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where input comes from: a file that the device reads where it lies, or a pipe that is read into buffers.
+//! Where input comes from: a file that the device reads where it lies, or a pipe that is read into
+//! buffers.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};

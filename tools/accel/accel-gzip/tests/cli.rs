@@ -203,6 +203,50 @@ fn a_slow_pipe_gets_its_output_when_it_pauses() {
 }
 
 #[test]
+fn a_slow_pipe_of_members_too() {
+    let bench = Bench::new();
+    for name in [None, Some("a-name-of-some-length")] {
+        let packed = match name {
+            None => bench.filter(&["-n"], b"x").stdout,
+            Some(name) => {
+                bench.file(name, b"x");
+                bench.run(&["-c", name]).stdout
+            }
+        };
+        let mut command = bench.command(&["-d"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        for _ in 0..3 {
+            stdin.write_all(&packed).unwrap();
+            let mut byte = [0];
+            stdout.read_exact(&mut byte).unwrap();
+            assert_eq!(byte, *b"x");
+        }
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_fifo_is_waited_for_only_when_read() {
+    let bench = Bench::new();
+    let made = Command::new("mkfifo").arg(bench.path("fifo")).status();
+    assert!(made.unwrap().success());
+    check(&bench.run(&["fifo"]), 2, "not a regular file");
+    let path = bench.path("fifo");
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(path, b"content").unwrap();
+    });
+    let output = bench.run(&["-c", "fifo"]);
+    check(&output, 0, "");
+    assert_eq!(gunzip(&output.stdout), b"content");
+    writer.join().unwrap();
+}
+
+#[test]
 fn what_others_compressed_is_a_stream() {
     let bench = Bench::new();
     let (one, two) = (text(12_000_000), noise(3_000_000));

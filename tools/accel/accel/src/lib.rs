@@ -2,8 +2,8 @@
 //! Accelerators of the kernel's `accel` subsystem: `/dev/accelN` and `/dev/accel_monitorN`.
 //!
 //! - [`Device`] finds devices, [`Monitor`] asks one about itself;
-//! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what of a
-//!   queue is mapped;
+//! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what
+//!   of a queue is mapped;
 //! - [`memory`] has the memory that jobs work on;
 //! - [`hisi_zip`] drives the queues of the HiSilicon ZIP engine.
 //!

@@ -89,8 +89,8 @@ impl Region {
 
     /// Whether a touch has found the region revoked.
     ///
-    /// Only ever true after [`survive_removal`](crate::survive_removal). What was read from a revoked region is nothing that
-    /// the device wrote: ask this after the read.
+    /// Only ever true after [`survive_removal`](crate::survive_removal). What was read from a
+    /// revoked region is nothing that the device wrote: ask this after the read.
     pub fn is_revoked(&self) -> bool {
         self.ticket.is_revoked()
     }
@@ -111,7 +111,8 @@ impl Region {
     ///
     /// # Panics
     ///
-    /// If the word is not inside the region or not aligned, or the region is mapped to be read only.
+    /// If the word is not inside the region or not aligned, or the region is mapped to be read
+    /// only.
     pub fn write<T: Word>(&self, offset: usize, value: T) {
         assert_eq!(self.access, Access::ReadWrite, "region is read-only");
         let word = self.word::<T>(offset);

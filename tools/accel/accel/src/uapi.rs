@@ -68,8 +68,7 @@ pub unsafe trait Plain: Copy + Default {}
 
 /// Declares the structs, and the check that nothing in them is padding.
 macro_rules! plain {
-    ($($(#[$meta:meta])* struct $name:ident ($size:literal) { $($field:ident: $type:ty,)* })*) => {$(
-        $(#[$meta])*
+    ($(struct $name:ident ($size:literal) { $($field:ident: $type:ty,)* })*) => {$(
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default)]
         pub struct $name { $(pub $field: $type,)* }

@@ -25,12 +25,19 @@ macro_rules! layouts {
                 value: size_of::<uapi::$rust>() as u64,
             });
             $(facts.push(Fact {
-                expression: format!("offsetof(struct {}, {})", $c, stringify!($field).trim_start_matches("r#")),
+                expression: offset($c, stringify!($field)),
                 value: offset_of!(uapi::$rust, $field) as u64,
             });)*
         )*
         facts
     }};
+}
+
+fn offset(name: &str, field: &str) -> String {
+    format!(
+        "offsetof(struct {name}, {})",
+        field.trim_start_matches("r#")
+    )
 }
 
 fn layouts() -> Vec<Fact> {

@@ -4,8 +4,8 @@
 use clap::{Parser, Subcommand};
 
 const AFTER_HELP: &str = "\
-Only the monitor nodes (/dev/accel_monitorN) are opened: no call waits for hardware, and no access \
-to the compute nodes is needed.
+Only the monitor nodes (/dev/accel_monitorN) are opened: no call waits for hardware, and no \
+access to the compute nodes is needed.
 
 Exit status: 0, or 1 after an error.
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The HiSilicon ZIP engine (driver `accel_hisi_zip`): deflate, zlib and gzip in hardware.
 //!
-//! A [`ZipQueue`] is filled by [`ZipQueue::vacancy`] and emptied by [`ZipQueue::poll`]; neither makes
-//! a system call. [`sleep`] is there for when nothing is left to do.
+//! A [`ZipQueue`] is filled by [`ZipQueue::vacancy`] and emptied by [`ZipQueue::poll`]; neither
+//! makes a system call. [`wait`] is there for when nothing is left to do.
 //!
 //! ```no_run
 //! use accel::hisi_zip::{Algorithm, Direction, Job, Wait, ZipQueue, wait};

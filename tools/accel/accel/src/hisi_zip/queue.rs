@@ -86,8 +86,8 @@ pub struct ZipQueueParts {
 
 /// A queue of the engine.
 ///
-/// Dropping it waits for the jobs in flight; their memory is freed only when the engine is done with
-/// it.
+/// Dropping it waits for the jobs in flight; their memory is freed only when the engine is done
+/// with it.
 pub struct ZipQueue {
     device: String,
     id: u32,
@@ -396,7 +396,8 @@ impl Vacancy<'_> {
     ///
     /// # Panics
     ///
-    /// If the job's input or output is larger than [`REQUEST_MAX`](super::REQUEST_MAX) or outside its memory.
+    /// If the job's input or output is larger than [`REQUEST_MAX`](super::REQUEST_MAX) or outside
+    /// its memory.
     pub fn submit(self, job: Job) -> Result<()> {
         self.queue.submit(job)
     }

@@ -31,61 +31,64 @@ fn halves(address: u64) -> (u32, u32) {
     (address as u32, (address >> 32) as u32)
 }
 
+/// A submission entry by its words.
+pub(super) type Words = [u32; uapi::HISI_ZIP_SQE_SIZE / 4];
+
 /// The entry for `job`.
 ///
 /// # Panics
 ///
 /// If the job's input or output is larger than [`REQUEST_MAX`] or outside its memory.
-pub(super) fn encode(job: &Job, tag: u32) -> HisiZipSqe {
-    let output_end = job.output_start.checked_add(job.output_room);
-    assert!(
-        output_end.is_some_and(|end| end <= job.output.len()),
-        "output outside its memory"
-    );
-    assert!(
-        job.source.len() <= REQUEST_MAX,
-        "input larger than a request may have"
-    );
-    assert!(
-        job.output_room <= REQUEST_MAX,
-        "output larger than a request may have"
-    );
-
+pub(super) fn encode(job: &Job, tag: u32) -> Words {
+    let (input_len, output_len) = lengths(job);
     let (source_l, source_h) = halves(job.source.address());
     let (dest_l, dest_h) = halves(job.output.address() + job.output_start as u64);
-    let context = job
-        .stream
-        .as_ref()
-        .map_or(0, |stream| stream.context.address());
+    let context = job.stream.as_ref().map_or(0, |s| s.context.address());
     let (ctx_l, ctx_h) = halves(context);
-    HisiZipSqe {
-        input_data_length: job.source.len() as u32,
-        r#type: type_word(job),
-        algorithm: job.algorithm as u32,
-        dest_avail_out: job.output_room as u32,
-        source_l,
-        source_h,
-        dest_l,
-        dest_h,
-        ctx_l,
-        ctx_h,
-        tag3: tag,
-        ..Default::default()
+    let mut words = Words::default();
+    for (offset, value) in [
+        (offset_of!(HisiZipSqe, input_data_length), input_len),
+        (offset_of!(HisiZipSqe, r#type), type_word(job)),
+        (offset_of!(HisiZipSqe, algorithm), job.algorithm as u32),
+        (offset_of!(HisiZipSqe, dest_avail_out), output_len),
+        (offset_of!(HisiZipSqe, source_l), source_l),
+        (offset_of!(HisiZipSqe, source_h), source_h),
+        (offset_of!(HisiZipSqe, dest_l), dest_l),
+        (offset_of!(HisiZipSqe, dest_h), dest_h),
+        (offset_of!(HisiZipSqe, ctx_l), ctx_l),
+        (offset_of!(HisiZipSqe, ctx_h), ctx_h),
+        (offset_of!(HisiZipSqe, tag3), tag),
+    ] {
+        words[offset / size_of::<u32>()] = value;
     }
+    words
+}
+
+/// Lengths of input and output, which are as they have to be.
+fn lengths(job: &Job) -> (u32, u32) {
+    let (input, output) = (job.source.len(), job.output_room);
+    let output_end = job.output_start.checked_add(output);
+    let inside = output_end.is_some_and(|end| end <= job.output.len());
+    assert!(inside, "output outside its memory");
+    assert!(input <= REQUEST_MAX, "input larger than a request may have");
+    assert!(
+        output <= REQUEST_MAX,
+        "output larger than a request may have"
+    );
+    (input as u32, output as u32)
 }
 
 /// Writes entry `index` of the submission queue.
-pub(super) fn store(ring: &Region, index: u16, sqe: &HisiZipSqe) {
+pub(super) fn store(ring: &Region, index: u16, words: &Words) {
     let base = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
-    for (i, word) in words(sqe).into_iter().enumerate() {
+    for (i, word) in words.iter().enumerate() {
         ring.write(base + i * 4, word.to_le());
     }
 }
 
-/// The entry by its words.
-fn words(sqe: &HisiZipSqe) -> [u32; 32] {
-    // SAFETY: `HisiZipSqe` is `Plain`: 128 bytes of integers without padding.
-    unsafe { std::mem::transmute(*sqe) }
+/// Whether completion entry `index` is new, that is, has phase `phase`.
+pub(super) fn is_new(ring: &Region, depth: u16, index: u16, phase: bool) -> bool {
+    (cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) & 1 == 1) == phase
 }
 
 /// A completion entry as far as it is used.
@@ -93,11 +96,6 @@ pub(super) struct Cqe {
     pub(super) sq_head: u16,
     /// Status of the hardware, 0 if all is well.
     pub(super) error: u16,
-}
-
-/// Whether completion entry `index` is new, that is, has phase `phase`.
-pub(super) fn is_new(ring: &Region, depth: u16, index: u16, phase: bool) -> bool {
-    (cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) & 1 == 1) == phase
 }
 
 /// Reads completion entry `index`, which [`is_new`].
