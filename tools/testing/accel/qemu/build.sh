@@ -208,10 +208,11 @@ find_source() {
 	say "source: $(basename "$source_file") from $origin"
 }
 
+# Not the patches: they are applied anew each time, and make rebuilds what they change.
 base_key() {
 	{
 		sum_of "$source_file"
-		cat "$here"/patches/*.patch "$here/accel.mak" "$here/requirements.txt"
+		cat "$here/accel.mak" "$here/requirements.txt"
 		echo "${configure_args[*]}"
 	} | sha256sum | cut -c1-16
 }
@@ -224,7 +225,7 @@ model_sources() {
 result_key() {
 	{
 		echo "$base $(rustc --version)"
-		cat "$here/hisi-zip.c"
+		cat "$here"/patches/*.patch "$here/hisi-zip.c"
 		model_sources | while read -r file; do cat "$file"; done
 	} | sha256sum | cut -c1-16
 }
@@ -233,9 +234,7 @@ unpack() {
 	rm -rf "$base_dir"
 	mkdir -p "$base_dir/src"
 	tar -C "$base_dir/src" --strip-components=1 -xf "$source_file"
-	for patch in "$here"/patches/*.patch; do
-		patch -d "$base_dir/src" -p1 <"$patch"
-	done
+	mkdir "$base_dir/pristine"
 	cp "$here/accel.mak" "$base_dir/src/configs/devices/x86_64-softmmu/accel.mak"
 	mkdir "$base_dir/src/accel-model"
 	install_sources
@@ -262,11 +261,30 @@ build_model() {
 		--target-dir "$cache/qemu/target"
 }
 
+# Files that any patch changes, as the tarball has them, and as the patches leave them. A file that
+# is patched no longer goes back to what it was.
+patch_source() {
+	local pristine=$base_dir/pristine patched=$base_dir/patched file
+	sed -n 's,^+++ b/,,p' "$here"/patches/*.patch | sort -u | while read -r file; do
+		[ -f "$pristine/$file" ] ||
+			install -D -m 644 "$base_dir/src/$file" "$pristine/$file"
+	done
+	rm -rf "$patched"
+	cp -r "$pristine" "$patched"
+	for file in "$here"/patches/*.patch; do
+		patch -d "$patched" -p1 <"$file"
+	done
+	(cd "$pristine" && find . -type f) | while read -r file; do
+		put "$patched/$file" "$base_dir/src/$file"
+	done
+}
+
 put() { # put FILE PLACE: only if it differs, so that ninja does no more than it must
 	cmp -s "$1" "$2" || cp "$1" "$2"
 }
 
 install_sources() {
+	patch_source
 	local model=$base_dir/src/accel-model
 	put "$here/hisi-zip.c" "$base_dir/src/hw/misc/hisi-zip.c"
 	put "$device/include/hisi_zip_model.h" "$base_dir/src/hw/misc/hisi_zip_model.h"
@@ -329,10 +347,10 @@ main() {
 	fi
 	step "compile the device model" model.log build_model
 	if [ -f "$base_dir/configured" ]; then
-		skip "unpack and patch"
+		skip "unpack"
 		skip "configure"
 	else
-		step "unpack and patch" unpack.log unpack
+		step "unpack" unpack.log unpack
 		step "configure" configure.log prepare_base
 	fi
 	step "compile QEMU (about 4 minutes the first time)" ninja.log compile
