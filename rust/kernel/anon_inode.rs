@@ -23,8 +23,8 @@ use core::ptr::NonNull;
 /// Creates a file that `T` operates, with an inode, and so an address space, that no other file
 /// has. `flags` are those of `open(2)`: `O_RDWR`, `O_NONBLOCK`.
 ///
-/// The code of `T` must be built in, or `private` must hold its module. On failure `private` is
-/// dropped, without [`Operations::release`].
+/// The file holds the module that `T` is in. On failure `private` is dropped, without
+/// [`Operations::release`].
 pub fn create_file<T: Operations>(
     name: &'static CStr,
     private: T::Private,

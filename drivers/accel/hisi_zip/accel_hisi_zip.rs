@@ -157,22 +157,23 @@ impl Zip<'_> {
         Ok(())
     }
 
-    /// Stops a queue, whatever it takes.
-    fn stop_queue(&self, queue: &Queue) {
-        let Err(e) = queue.stop(&self.bar, &self.mailbox, self.revision) else {
-            return;
-        };
-        dev_err!(self.pdev, "a queue does not stop ({e:?}); halting the device\n");
+    /// Ends all accesses to memory, whatever it takes.
+    fn halt(&self) {
+        dev_err!(self.pdev, "halting the device\n");
         if let Err(e) = hardware::halt(&self.bar) {
-            dev_err!(self.pdev, "the device does not halt ({e:?}); its rings are lost\n");
-            queue.leak_rings();
+            dev_err!(self.pdev, "it does not halt ({e:?}); cutting it off\n");
+            self.pdev.clear_master();
         }
     }
 
     fn abnormal_event(&self, device: &accel::Device, event: events::Event) {
-        device.report_error();
         // The application sees that its queue stands still; it knows no more than the device does.
         device.complete(event.queue());
+        if event.trouble() == events::CQ_OVERFLOW {
+            // Its own doing: it did not say what it has read.
+            return;
+        }
+        device.report_error();
         dev_warn!(
             self.pdev,
             "abnormal event {} of queue {}\n",
@@ -246,13 +247,16 @@ impl accel::Driver for ZipDriver {
     }
 
     fn start(zip: &Zip<'_>) -> Result {
-        zip.start()
-            .inspect_err(|e| dev_err!(zip.pdev, "the device does not start: {e:?}\n"))
+        zip.start().inspect_err(|e| {
+            dev_err!(zip.pdev, "the device does not start: {e:?}\n");
+            zip.halt();
+        })
     }
 
     fn stop(zip: &Zip<'_>) {
         if let Err(e) = hardware::shut_down(&zip.bar, zip.revision) {
             dev_err!(zip.pdev, "the device does not shut down: {e:?}\n");
+            zip.halt();
         }
     }
 
@@ -262,9 +266,7 @@ impl accel::Driver for ZipDriver {
     ) -> Result<NewQueue<Queue>> {
         let queue = Queue::new(zip.pdev.as_ref(), request.id, request.depth, request.args)?;
         let regions = queue.regions(zip.pdev, zip.revision)?;
-        queue
-            .start(&zip.bar, &zip.mailbox, zip.revision, request.pasid)
-            .inspect_err(|_| zip.stop_queue(&queue))?;
+        queue.start(&zip.bar, &zip.mailbox, zip.revision, request.pasid)?;
 
         Ok(NewQueue {
             depth: queue.depth,
@@ -273,8 +275,14 @@ impl accel::Driver for ZipDriver {
         })
     }
 
-    fn queue_destroy(zip: &Zip<'_>, queue: &Queue) {
-        zip.stop_queue(queue);
+    fn queue_destroy(zip: &Zip<'_>, queue: &Queue) -> Result {
+        queue
+            .stop(&zip.bar, &zip.mailbox, zip.revision)
+            .inspect_err(|e| dev_warn!(zip.pdev, "a queue does not stop: {e:?}\n"))
+    }
+
+    fn halt(zip: &Zip<'_>) {
+        zip.halt();
     }
 }
 

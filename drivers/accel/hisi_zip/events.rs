@@ -24,6 +24,9 @@ use kernel::{
     sync::Mutex, //
 };
 
+/// Abnormal event: a completion queue is full.
+pub(crate) const CQ_OVERFLOW: u32 = 0;
+
 /// Which of the two.
 #[derive(Copy, Clone, Eq, PartialEq)]
 pub(crate) enum Kind {

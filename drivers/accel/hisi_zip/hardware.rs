@@ -52,6 +52,7 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     };
     bar.write_reg(regs::DATA_RUSER::zeroed().with_attributes(data_user));
     bar.write_reg(regs::DATA_WUSER::zeroed().with_attributes(data_user));
+    bar.write_reg(regs::SGL_RUSER::zeroed().with_attributes(data_user));
     bar.write_reg(regs::HIGH_PERF::zeroed().with_fast(fast));
     if revision == Revision::V3 {
         bar.write_reg(regs::PAGE_SIZE::zeroed());

@@ -52,9 +52,24 @@ pub(crate) type Context = [u32; 8];
 /// The mailbox. One message at a time.
 #[pin_data]
 pub(crate) struct Mailbox {
-    /// Memory through which contexts are passed.
+    /// Memory through which contexts are passed. While a message that was given up is still under
+    /// way it belongs to the device.
     #[pin]
     buffer: Mutex<CoherentPages>,
+}
+
+/// Fails with [`EBUSY`] while a message that was given up is still under way, [`ENODEV`] if the
+/// device is no longer there.
+fn check_idle(bar: &Bar<'_>) -> Result {
+    let mailbox = bar.try_read(regs::MAILBOX_LOW)?;
+    // What a device reads as that was pulled out.
+    if mailbox.into_raw() == u64::MAX {
+        return Err(ENODEV);
+    }
+    if mailbox.busy() {
+        return Err(EBUSY);
+    }
+    Ok(())
 }
 
 impl Mailbox {
@@ -73,6 +88,7 @@ impl Mailbox {
         context: &Context,
     ) -> Result {
         let buffer = self.buffer.lock();
+        check_idle(bar)?;
         for (i, word) in context.iter().enumerate() {
             buffer.write(i * size_of::<u32>(), word.to_le())?;
         }
@@ -82,6 +98,7 @@ impl Mailbox {
     /// Has the queue manager write a context back.
     pub(crate) fn read(&self, bar: &Bar<'_>, command: Command, queue: u16) -> Result<Context> {
         let buffer = self.buffer.lock();
+        check_idle(bar)?;
         send(bar, command, queue, buffer.dma_address(), true)?;
 
         let mut context = Context::default();
@@ -100,12 +117,13 @@ impl Mailbox {
         address: u64,
     ) -> Result {
         let _guard = self.buffer.lock();
+        check_idle(bar)?;
         send(bar, command, queue, address, false)
     }
 }
 
 /// Sends a message and waits until it is done. Fails with [`ETIMEDOUT`] if it is not, [`EIO`] if
-/// the queue manager refuses it.
+/// the queue manager refuses it, [`ENODEV`] if the device is no longer there.
 fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -> Result {
     let timeout = match command {
         // A job that was begun is finished first.
@@ -124,7 +142,10 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
     bar.try_write_reg(regs::MAILBOX_HIGH::zeroed().with_address_high((address >> 32) as u32))?;
 
     let done = read_poll_timeout(
-        || bar.try_read(regs::MAILBOX_LOW),
+        || match bar.try_read(regs::MAILBOX_LOW)? {
+            gone if gone.into_raw() == u64::MAX => Err(ENODEV),
+            mailbox => Ok(mailbox),
+        },
         |mailbox| !mailbox.busy(),
         Delta::from_micros(10),
         timeout,

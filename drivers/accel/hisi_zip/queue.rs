@@ -20,7 +20,6 @@ use kernel::{
     dma::pages::CoherentPages,
     io::poll::read_poll_timeout,
     mm::fault::Registers,
-    page::page_align,
     pci,
     prelude::*,
     sync::Arc,
@@ -75,7 +74,7 @@ impl Queue {
             _ => return Err(EINVAL),
         }
 
-        let cq_offset = page_align(depth as usize * SQE_SIZE).ok_or(EOVERFLOW)?;
+        let cq_offset = (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
         let size = cq_offset + depth as usize * CQE_SIZE;
         Ok(Self {
             id: u16::try_from(id)?,
@@ -113,7 +112,12 @@ impl Queue {
         // Contexts have 16 bits for the PASID.
         let pasid = u32::from(u16::try_from(pasid)?);
         mailbox.write(bar, Command::Cqc, self.id, &self.cqc(revision, pasid))?;
-        mailbox.write(bar, Command::Sqc, self.id, &self.sqc(revision, pasid))
+        let started = mailbox.write(bar, Command::Sqc, self.id, &self.sqc(revision, pasid));
+        if started.is_err() && self.stop(bar, mailbox, revision).is_err() {
+            // The device may have it, so what it may write is not given to others.
+            core::mem::forget(self.ring.clone());
+        }
+        started
     }
 
     /// The context of the submission queue. Its data is accessed under `pasid`.
@@ -164,11 +168,6 @@ impl Queue {
             Delta::from_secs(5),
         )?;
         Ok(())
-    }
-
-    /// Keeps the rings for ever. For when the device may still write them.
-    pub(crate) fn leak_rings(&self) {
-        core::mem::forget(self.ring.clone());
     }
 }
 

@@ -148,6 +148,11 @@ register! {
         31:0 errors => u32;
     }
 
+    /// Attributes of accesses to scatter lists.
+    pub(crate) SGL_RUSER(u32) @ 0x30_111c {
+        31:0 attributes => u32;
+    }
+
     /// Attributes of accesses to data.
     pub(crate) DATA_RUSER(u32) @ 0x30_1128 {
         31:0 attributes => u32;
@@ -194,10 +199,9 @@ pub(crate) const INIT: &[(usize, u32)] = &[
     (0x30_1044, 0xffff_ffff),
     (0x30_1060, 0xffff_ffff),
     (0x30_1064, 0xffff_ffff),
-    // Engine: attributes of accesses to entries, and to scatter lists.
+    // Engine: attributes of accesses to entries.
     (0x30_1110, AXI_USER),
     (0x30_1140, AXI_USER),
-    (0x30_111c, AXI_USER),
     // All cores on, and results checked by decompressing them.
     (0x30_1004, 1 << 16 | 0x3ff),
     // Contexts are cached, and written back at once.

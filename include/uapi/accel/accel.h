@@ -215,7 +215,8 @@ enum accel_status {
  * @errors: hardware errors reported by the driver since then
  * @timestamp_ns: CLOCK_MONOTONIC when these values were collected
  *
- * The one query that is answered on a descriptor of a removed device too.
+ * Answered on a descriptor of a removed device too, where ACCEL_INFO_DEVICE is
+ * ENODEV.
  */
 struct accel_info_status {
 	__u32 status;
@@ -325,7 +326,8 @@ struct accel_region {
  * @flags: must be 0
  * @id: out: number of the queue on its device
  * @depth: out: entries
- * @state: out: one of enum accel_queue_state
+ * @state: out: ACCEL_QUEUE_LIVE; a dead queue answers ENODEV, and its status
+ *	page and poll() say why
  * @region_count: in: room at @regions, in elements, may be 0; out: regions
  *	that the queue has
  * @regions: pointer to an array of struct accel_region

@@ -4,8 +4,9 @@
  *
  * A queue has the regions
  *
- *  - doorbell: 64 KiB (revision 0x30); the 64-bit doorbell register lies at
- *    HISI_ZIP_DOORBELL_OFFSET;
+ *  - doorbell: 64 KiB, the 64-bit doorbell register lies at
+ *    HISI_ZIP_DOORBELL_OFFSET; on revision 0x21 one page of 4 KiB, and the
+ *    register lies at 0;
  *  - ring: @depth submission entries of HISI_ZIP_SQE_SIZE bytes, then, at
  *    HISI_ZIP_CQ_OFFSET(depth), @depth completion entries of
  *    HISI_ZIP_CQE_SIZE bytes.
@@ -64,7 +65,7 @@ struct hisi_zip_queue {
  * @rsvd0: reserved
  * @cmd_id: reserved
  * @rsvd1: reserved
- * @sq_head: submission entries consumed
+ * @sq_head: index of the submission entry that is done
  * @sq_num: number of the queue
  * @rsvd2: reserved
  * @w7: bit 0 is the phase: 1 in the first pass over the ring, then inverted in

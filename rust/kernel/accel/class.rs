@@ -5,8 +5,12 @@
 use crate::{
     bitmap::BitmapVec,
     chrdev,
+    new_mutex,
     prelude::*,
-    sync::SetOnce, //
+    sync::{
+        Mutex,
+        SetOnce, //
+    },
 };
 
 /// Devices that can exist at once. Each has two minor numbers.
@@ -21,28 +25,23 @@ pub(super) struct Shared {
     pub(super) numbers: chrdev::Numbers,
     /// Whether the administrator lets processes map doorbells that others share.
     pub(super) allow_shared_doorbells: bool,
+    /// Ids in use.
+    ids: Pin<KBox<Mutex<BitmapVec>>>,
 }
 
 static SHARED: SetOnce<Shared> = SetOnce::new();
 
-kernel::sync::global_lock! {
-    // SAFETY: Initialised in `start`, before any device can be registered.
-    unsafe(uninit) static IDS: Mutex<Option<BitmapVec>> = None;
-}
-
 /// Starts the subsystem: registers the class and the device numbers.
 ///
-/// Called once, by `drivers/accel/core/`, before any driver starts.
+/// Called once, by `drivers/accel/core/`, before any driver starts. Fails with [`EEXIST`] or
+/// [`EBUSY`] the second time.
 pub fn start(allow_shared_doorbells: bool) -> Result {
-    // SAFETY: Called once, as said above; `EBUSY` below catches a second call too late only for the
-    // lock, which nobody holds that early.
-    unsafe { IDS.init() };
-    *IDS.lock() = Some(BitmapVec::new(DEVICES_MAX, GFP_KERNEL)?);
-
+    let ids = BitmapVec::new(DEVICES_MAX, GFP_KERNEL)?;
     let shared = Shared {
         class: chrdev::Class::new(CLASS_NAME)?,
         numbers: chrdev::Numbers::new(CLASS_NAME, 2 * DEVICES_MAX as u32)?,
         allow_shared_doorbells,
+        ids: KBox::pin_init(new_mutex!(ids), GFP_KERNEL)?,
     };
     if SHARED.populate(shared) {
         Ok(())
@@ -62,9 +61,7 @@ pub(super) struct Id(u32);
 impl Id {
     /// Takes the lowest free id. Fails with [`ENOSPC`] if there is none.
     pub(super) fn new() -> Result<Self> {
-        shared()?;
-        let mut ids = IDS.lock();
-        let ids = ids.as_mut().ok_or(EPROBE_DEFER)?;
+        let mut ids = shared()?.ids.lock();
         let id = ids.next_zero_bit(0).ok_or(ENOSPC)?;
         ids.set_bit(id);
         Ok(Self(id as u32))
@@ -77,8 +74,8 @@ impl Id {
 
 impl Drop for Id {
     fn drop(&mut self) {
-        if let Some(ids) = IDS.lock().as_mut() {
-            ids.clear_bit(self.0 as usize);
+        if let Ok(shared) = shared() {
+            shared.ids.lock().clear_bit(self.0 as usize);
         }
     }
 }

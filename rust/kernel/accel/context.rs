@@ -122,7 +122,8 @@ impl Context {
         // SAFETY: `Device::leave` unbinds every context before the parent is unbound; it waits for
         // `access`, so it finds what is stored in `space` here.
         unsafe { Bond::new(access.parent(), mm) }.map_err(|e| {
-            if e == ENODEV {
+            // What IOMMU drivers answer if something is missing that `sva::missing` can't see.
+            if e == ENODEV || e == EINVAL || e == EOPNOTSUPP {
                 self.device.no_sva();
                 return EOPNOTSUPP;
             }

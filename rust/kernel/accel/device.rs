@@ -68,6 +68,8 @@ pub struct Device {
     /// Why `SHARED` is not offered, learnt at registration or from the first bind that failed.
     shared_reason: Atomic<u32>,
     warned_doorbells: Atomic<bool>,
+    /// There are queues that did not stop when they were closed.
+    pub(super) stuck: Atomic<bool>,
     pub(super) counters: Counters,
 
     /// Readers may use `data`.
@@ -99,6 +101,7 @@ impl Device {
                 parent: parent.into(),
                 shared_reason: Atomic::new(reason),
                 warned_doorbells: Atomic::new(false),
+                stuck: Atomic::new(false),
                 counters: Counters {
                     contexts: Atomic::new(0),
                     queues: Atomic::new(0),
@@ -224,14 +227,37 @@ impl Device {
                 queue.revoke(removed);
             }
         }
+        let mut halted = false;
         for id in 0..self.slots.len() {
-            if let Some(queue) = self.slots.take(id) {
-                // SAFETY: `data` lives until this function returns, by the contract of `publish`.
-                unsafe { queue.destroy(data, removed) };
+            let Some(queue) = self.slots.take(id) else {
+                continue;
+            };
+            // SAFETY: `data` lives until this function returns, by the contract of `publish`; the
+            // device is halted before it is relied upon.
+            unsafe {
+                if !halted && queue.destroy(data).is_err() {
+                    (self.ops.halt)(data);
+                    halted = true;
+                }
+                if halted {
+                    queue.destroy_halted();
+                }
             }
         }
         for context in self.contexts.lock().iter() {
             context.unbind();
+        }
+    }
+
+    /// Destroys what did not stop when it was closed, if it does now.
+    pub(super) fn retry_closes(&self, access: &Access<'_>) {
+        if !self.stuck.xchg(false, Relaxed) {
+            return;
+        }
+        for id in 0..self.slots.len() {
+            if let Some(queue) = self.slots.get(id) {
+                queue.retry_close(access);
+            }
         }
     }
 

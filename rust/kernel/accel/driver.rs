@@ -218,7 +218,15 @@ pub trait Driver: Sized + Send + Sync + 'static {
 
     /// Stops a queue and gives back all that it had.
     ///
-    /// Nobody can reach its regions any more. When this returns, the device no longer touches
+    /// Nobody can reach its regions any more. When this succeeds, the device no longer touches
     /// memory on behalf of the queue: the address space is unbound and the rings are freed next.
-    fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue);
+    ///
+    /// If the queue does not stop, say so: the core keeps all that it has, its number too, and
+    /// tries again later.
+    fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
+
+    /// Ends all accesses of the device to memory, for good and by whatever means.
+    ///
+    /// Called before [`stop`](Self::stop) if queues are left that did not stop.
+    fn halt(data: &Self::Data<'_>);
 }

@@ -3,6 +3,7 @@
 //! The device nodes: `/dev/accelN` and `/dev/accel_monitorN`.
 
 use super::{
+    class,
     context::Context,
     device::Device,
     info,
@@ -10,7 +11,14 @@ use super::{
     queue, //
 };
 use crate::{
-    chrdev::Open,
+    chrdev::{
+        self,
+        Open, //
+    },
+    device::{
+        self,
+        Bound, //
+    },
     fs::{
         operations::{
             Borrowed,
@@ -19,13 +27,57 @@ use crate::{
         File, //
     },
     prelude::*,
+    str::CString,
     sync::Arc,
     uaccess::UserPtr,
     uapi, //
 };
 
+/// Both nodes of a device, visible for as long as this lives.
+pub(super) struct Nodes {
+    _compute: chrdev::Registration<'static, Compute>,
+    _monitor: chrdev::Registration<'static, Monitor>,
+}
+
+impl Nodes {
+    /// Makes the nodes visible.
+    ///
+    /// Not generic, so that what a file or a node calls is in the kernel itself: it is called even
+    /// when the driver's module has been let go.
+    #[inline(never)]
+    pub(super) fn new(
+        parent: &'static device::Device<Bound>,
+        device: &Arc<Device>,
+    ) -> Result<Self> {
+        let class::Shared { class, numbers, .. } = class::shared()?;
+        let owner = device.ops().owner;
+        let id = device.id();
+
+        Ok(Self {
+            _monitor: chrdev::Registration::new(
+                parent,
+                class,
+                numbers,
+                2 * id + 1,
+                &*CString::try_from_fmt(fmt!("accel_monitor{id}"))?,
+                owner,
+                Monitor(device.clone()),
+            )?,
+            _compute: chrdev::Registration::new(
+                parent,
+                class,
+                numbers,
+                2 * id,
+                &*CString::try_from_fmt(fmt!("accel{id}"))?,
+                owner,
+                Compute(device.clone()),
+            )?,
+        })
+    }
+}
+
 /// The compute node. An open is a context.
-pub(super) struct Compute(pub(super) Arc<Device>);
+struct Compute(Arc<Device>);
 
 impl Open for Compute {
     const MODE: u16 = 0o660;
@@ -54,7 +106,7 @@ impl Operations for Compute {
 }
 
 /// The monitor node. It tells about the device and can do nothing with it.
-pub(super) struct Monitor(pub(super) Arc<Device>);
+struct Monitor(Arc<Device>);
 
 impl Open for Monitor {
     const MODE: u16 = 0o444;

@@ -159,6 +159,7 @@ impl Queue {
         let device = context.device();
         let bond = context.bond()?;
         let module = ModuleRef::new(device.ops().owner)?;
+        device.retry_closes(access);
         let id = device.slots.claim()?;
 
         let wanted = Wanted {
@@ -191,11 +192,18 @@ impl Queue {
         let made = Regions::new(regions).and_then(|regions| {
             Self::allocate(context, wanted.id, depth, module).map(|queue| (queue, regions))
         });
-        let (queue, regions) = made.inspect_err(|_| {
-            // SAFETY: `access` keeps the data of the driver that made the queue, which nobody else
-            // has seen yet.
-            unsafe { driver.destroy(access.data()) }
-        })?;
+        let (queue, regions) = match made {
+            Ok(made) => made,
+            Err(e) => {
+                // SAFETY: `access` keeps the data of the driver that made the queue, which nobody
+                // else has seen yet.
+                if unsafe { driver.destroy(access.data()) }.is_err() {
+                    // What the device may still write is better lost than given to others.
+                    core::mem::forget((driver, bond));
+                }
+                return Err(e);
+            }
+        };
         *queue.live.lock() = Some(Live {
             driver,
             regions,
@@ -255,10 +263,25 @@ impl Queue {
 
     /// The descriptor is closed: nobody can use the queue any more.
     fn close(&self, access: &Access<'_>) {
+        let device = self.context.device();
         // Before `destroy` gives the number to the next queue, which is then in the slot.
-        drop(self.context.device().slots.take(self.id));
+        let Some(queue) = device.slots.take(self.id) else {
+            return;
+        };
+        self.revoke(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED);
         // SAFETY: `access` keeps the driver's data.
-        unsafe { self.destroy(access.data(), uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) };
+        if unsafe { self.destroy(access.data()) }.is_err() {
+            device.slots.set(queue);
+            device.stuck.store(true, Relaxed);
+        }
+    }
+
+    /// Tries again to destroy a queue that did not stop when its descriptor was closed.
+    pub(super) fn retry_close(&self, access: &Access<'_>) {
+        let orphaned = self.live.lock().as_ref().is_some_and(|live| live.revoked);
+        if orphaned {
+            self.close(access);
+        }
     }
 
     /// Takes the doorbell and the rings from the process, and then tells it why. Does nothing the
@@ -281,23 +304,45 @@ impl Queue {
         self.wait.notify_all();
     }
 
-    /// Takes the queue out of service, for good. Does nothing if it is already.
+    /// Stops a queue that is revoked, and gives back all that it has. Does nothing if that is done.
     ///
     /// The order matters: nobody is given a page any more, nobody has one, the device has stopped,
-    /// and only then the rings are freed and the address space is unbound.
+    /// and only then the rings are freed and the address space is unbound. If the device does not
+    /// stop, the queue keeps them.
     ///
     /// # Safety
     ///
     /// `data` must be that of the queue's device, and live. The queue must not be in its slot.
-    pub(super) unsafe fn destroy(&self, data: Data, state: uapi::accel_queue_state) {
-        self.revoke(state);
+    pub(super) unsafe fn destroy(&self, data: Data) -> Result {
+        // Not under the lock: a fault that waits for it would keep the page requests waiting that
+        // the device waits for.
         let Some(live) = self.live.lock().take() else {
-            return;
+            return Ok(());
         };
-        // SAFETY: `data` is the caller's promise; `take` above makes sure that this runs once.
-        unsafe { live.driver.destroy(data) };
-        drop(live);
+        // SAFETY: `data` is the caller's promise; `live` is gone for good if this succeeds.
+        if let Err(e) = unsafe { live.driver.destroy(data) } {
+            *self.live.lock() = Some(live);
+            return Err(e);
+        }
+        self.forget(Some(live));
+        Ok(())
+    }
 
+    /// Gives back all that a queue has which could not be stopped.
+    ///
+    /// # Safety
+    ///
+    /// The device must not touch memory any more.
+    pub(super) unsafe fn destroy_halted(&self) {
+        let halted = self.live.lock().take();
+        self.forget(halted);
+    }
+
+    fn forget(&self, live: Option<Live>) {
+        if live.is_none() {
+            return;
+        }
+        drop(live);
         let device = self.context.device();
         device.counters.queues.fetch_sub(1, Relaxed);
         device.slots.release(self.id);
@@ -368,7 +413,8 @@ impl Operations for Descriptor {
         let count = core::mem::take(&mut events.unread);
         drop(events);
 
-        to.write(&count)?;
+        to.write(&count)
+            .inspect_err(|_| queue.events.lock().unread += count)?;
         Ok(size_of::<u64>())
     }
 
@@ -409,7 +455,10 @@ impl Operations for Descriptor {
         }
         if let Some(live) = &*queue.live.lock() {
             if !live.revoked {
-                return live.regions.fault(fault);
+                // SAFETY: `live` is locked and not revoked. Before `destroy` drops it, `revoke` has
+                // marked it under this lock and zapped the mappings; `Device::leave` has that done
+                // for every queue before the driver is unbound.
+                return unsafe { live.regions.fault(fault) };
             }
         }
         drop(queue.inode.lock());

@@ -135,12 +135,19 @@ impl Regions {
     }
 
     /// Answers a fault, but for the status page.
-    pub(super) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
+    ///
+    /// # Safety
+    ///
+    /// The regions must be kept until the mapping was zapped and this is not called any more, and
+    /// the driver bound until then.
+    pub(super) unsafe fn fault(&self, fault: &Fault<'_>) -> FaultResult {
         let (region, inside) = self.find(fault.offset()).ok_or(Sigbus)?;
         match &region.0 {
             Backing::Status => Err(Sigbus),
-            Backing::Doorbell(registers) => fault.insert_registers(registers, inside),
-            Backing::Ring(memory) => fault.insert_coherent(memory, inside as usize),
+            // SAFETY: By the requirements of this function.
+            Backing::Doorbell(registers) => unsafe { fault.insert_registers(registers, inside) },
+            // SAFETY: As above; the region holds the memory.
+            Backing::Ring(memory) => unsafe { fault.insert_coherent(memory, inside as usize) },
         }
     }
 

@@ -7,17 +7,13 @@ use super::{
     device::Device,
     driver::Driver,
     irq,
-    node::{
-        Compute,
-        Monitor, //
-    },
+    node::Nodes,
     table::{
         Data,
         Table, //
     }, //
 };
 use crate::{
-    chrdev,
     device::{
         self,
         Bound,
@@ -25,7 +21,6 @@ use crate::{
     },
     dma,
     prelude::*,
-    str::CString,
     sync::Arc, //
 };
 use core::{
@@ -60,8 +55,7 @@ where
 /// after this is dropped, since it is owned by the device core. No driver can make use of that,
 /// because its callbacks are generic over the lifetime.
 struct Registration<T: Driver> {
-    compute: Option<chrdev::Registration<'static, Compute>>,
-    monitor: Option<chrdev::Registration<'static, Monitor>>,
+    nodes: Option<Nodes>,
     device: Arc<Device>,
     started: bool,
     interrupts: KVec<irq::Interrupt<T>>,
@@ -80,8 +74,7 @@ impl<T: Driver> Registration<T> {
         let data = KBox::pin_init(T::probe(parent), GFP_KERNEL)?;
         let device = Device::new(parent.as_ref(), Table::<T>::OPS, T::info(&data))?;
         let mut this = Self {
-            compute: None,
-            monitor: None,
+            nodes: None,
             device,
             started: false,
             interrupts: KVec::new(),
@@ -94,42 +87,14 @@ impl<T: Driver> Registration<T> {
         this.started = true;
         // SAFETY: The data is this driver's, and `drop` calls `leave` before it goes.
         unsafe { this.device.publish(Data::of::<T>(&this.data)) };
-        this.show(parent.as_ref())?;
+        this.nodes = Some(Nodes::new(parent.as_ref(), &this.device)?);
         Ok(this)
-    }
-
-    /// Makes the nodes visible.
-    fn show(&mut self, parent: &'static device::Device<Bound>) -> Result {
-        let class::Shared { class, numbers, .. } = class::shared()?;
-        let owner = self.device.ops().owner;
-        let id = self.device.id();
-
-        self.monitor = Some(chrdev::Registration::new(
-            parent,
-            class,
-            numbers,
-            2 * id + 1,
-            &*CString::try_from_fmt(fmt!("accel_monitor{id}"))?,
-            owner,
-            Monitor(self.device.clone()),
-        )?);
-        self.compute = Some(chrdev::Registration::new(
-            parent,
-            class,
-            numbers,
-            2 * id,
-            &*CString::try_from_fmt(fmt!("accel{id}"))?,
-            owner,
-            Compute(self.device.clone()),
-        )?);
-        Ok(())
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
-        self.compute = None;
-        self.monitor = None;
+        self.nodes = None;
         self.device.leave();
         if self.started {
             T::stop(&self.data);

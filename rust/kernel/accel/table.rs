@@ -67,10 +67,11 @@ impl DriverQueue {
     ///
     /// # Safety
     ///
-    /// `data` must be of the device that made the queue, and live. To be called once.
-    pub(super) unsafe fn destroy(&self, data: Data) {
+    /// `data` must be of the device that made the queue, and live. Not to be called again once it
+    /// has succeeded.
+    pub(super) unsafe fn destroy(&self, data: Data) -> Result {
         // SAFETY: By the requirements of this function and the type invariant.
-        unsafe { (self.ops.queue_destroy)(data, self.queue) };
+        unsafe { (self.ops.queue_destroy)(data, self.queue) }
     }
 }
 
@@ -124,7 +125,7 @@ impl Args {
     }
 
     fn get<T: FromBytes + IntoBytes>(&self) -> T {
-        const { assert!(size_of::<T>() <= ARGS_MAX) };
+        const { assert!(size_of::<T>() >= size_of::<u32>() && size_of::<T>() <= ARGS_MAX) };
         let mut value = T::new_zeroed();
         value
             .as_mut_bytes()
@@ -143,7 +144,11 @@ pub(super) struct Ops {
     ///
     /// `Data` must be of a device of this driver, and live.
     pub(super) queue_create: unsafe fn(Data, &Wanted) -> Result<Created>,
-    queue_destroy: unsafe fn(Data, NonNull<c_void>),
+    queue_destroy: unsafe fn(Data, NonNull<c_void>) -> Result,
+    /// # Safety
+    ///
+    /// `Data` must be of a device of this driver, and live.
+    pub(super) halt: unsafe fn(Data),
     queue_drop: unsafe fn(NonNull<c_void>),
 }
 
@@ -158,6 +163,7 @@ impl<T: Driver> Table<T> {
         args_size: size_of::<T::QueueArgs>(),
         queue_create: Self::queue_create,
         queue_destroy: Self::queue_destroy,
+        halt: Self::halt,
         queue_drop: Self::queue_drop,
     };
 
@@ -189,10 +195,15 @@ impl<T: Driver> Table<T> {
         })
     }
 
-    unsafe fn queue_destroy(data: Data, queue: NonNull<c_void>) {
+    unsafe fn queue_destroy(data: Data, queue: NonNull<c_void>) -> Result {
         // SAFETY: By the requirements of `DriverQueue::destroy` and the invariant of `DriverQueue`.
         let (data, queue) = unsafe { (data.get::<T>(), queue.cast::<T::Queue>().as_ref()) };
-        T::queue_destroy(data, queue);
+        T::queue_destroy(data, queue)
+    }
+
+    unsafe fn halt(data: Data) {
+        // SAFETY: By the requirements of `Ops::halt`.
+        T::halt(unsafe { data.get::<T>() });
     }
 
     unsafe fn queue_drop(queue: NonNull<c_void>) {

@@ -14,8 +14,10 @@ use crate::{
     mm::fault::{
         Fault,
         FaultResult,
+        Kind,
         NewMapping, //
     },
+    module::this_module,
     prelude::*,
     seq_file::SeqFile,
     sync::poll::PollTable,
@@ -60,9 +62,9 @@ pub type Borrowed<'a, T> = <<T as Operations>::Private as ForeignOwnable>::Borro
 /// }
 /// ```
 #[vtable]
-pub trait Operations: Sized {
+pub trait Operations: Sized + 'static {
     /// What the file's `private_data` points to.
-    type Private: ForeignOwnable + Send + Sync;
+    type Private: ForeignOwnable + Send + Sync + 'static;
 
     /// The last reference to the file is gone.
     fn release(private: Self::Private) {
@@ -91,7 +93,7 @@ pub trait Operations: Sized {
         _this: Borrowed<'_, Self>,
         _file: &File,
         _mapping: &NewMapping<'_>,
-    ) -> Result<crate::mm::fault::Kind> {
+    ) -> Result<Kind> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -117,7 +119,7 @@ impl<T: Operations> Table<T> {
         ..pin_init::zeroed()
     };
 
-    /// The table for files whose code is always there: built in, or held by other means.
+    /// The table for files. Each file holds the module that `T` is in.
     ///
     /// A file that carries it must have a `private_data` that came from
     /// [`ForeignOwnable::into_foreign`] of [`Operations::Private`].
@@ -142,6 +144,7 @@ impl<T: Operations> Table<T> {
         } else {
             None
         },
+        owner: this_module::<T::OwnerModule>().as_ptr(),
         ..pin_init::zeroed()
     };
 
@@ -211,6 +214,8 @@ impl<T: Operations> Table<T> {
         let mapping = unsafe { NewMapping::from_raw(vma) };
 
         match T::mmap(this, file, &mapping) {
+            // Frames can't be copied on write.
+            Ok(Kind::Frames) if !mapping.shared() => EINVAL.to_errno(),
             Ok(kind) => {
                 mapping.set_up(kind, const { &Self::VM_OPS });
                 0

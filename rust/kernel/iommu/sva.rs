@@ -84,19 +84,28 @@ pub enum Missing {
 ///
 /// Nothing missing is no promise: only [`Bond::new`] tells whether the IOMMU can really do it.
 pub fn missing(dev: &device::Device<Bound>) -> Option<Missing> {
+    match max_pasids(dev) {
+        None => Some(Missing::Iommu),
+        Some(0) => Some(Missing::Pasid),
+        Some(_) if lacks_page_requests(dev) => Some(Missing::PageRequests),
+        Some(_) => None,
+    }
+}
+
+/// How many PASIDs the device can have, if an IOMMU translates for it.
+fn max_pasids(dev: &device::Device<Bound>) -> Option<u32> {
+    #[cfg(CONFIG_IOMMU_API)]
     // SAFETY: The group and the IOMMU data of a bound device do not change.
-    let (grouped, iommu) = unsafe { ((*dev.as_raw()).iommu_group, (*dev.as_raw()).iommu) };
-    if grouped.is_null() || iommu.is_null() {
-        return Some(Missing::Iommu);
+    unsafe {
+        let (group, iommu) = ((*dev.as_raw()).iommu_group, (*dev.as_raw()).iommu);
+        return (!group.is_null() && !iommu.is_null()).then(|| (*iommu).max_pasids);
     }
-    // SAFETY: As above; `iommu` is not null.
-    if unsafe { (*iommu).max_pasids } == 0 {
-        return Some(Missing::Pasid);
+
+    #[cfg(not(CONFIG_IOMMU_API))]
+    {
+        let _ = dev;
+        None
     }
-    if lacks_page_requests(dev) {
-        return Some(Missing::PageRequests);
-    }
-    None
 }
 
 #[cfg(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI))]

@@ -193,8 +193,11 @@ impl Fault<'_> {
 
     /// Gives out the page at `offset` bytes into `memory`.
     ///
-    /// The caller must zap the mapping before it drops `memory`.
-    pub fn insert_coherent(&self, memory: &CoherentPages, offset: usize) -> FaultResult {
+    /// # Safety
+    ///
+    /// The mapping must be zapped, and no page of `memory` given out again, before `memory` is
+    /// dropped.
+    pub unsafe fn insert_coherent(&self, memory: &CoherentPages, offset: usize) -> FaultResult {
         let pfn = memory.frame(offset).ok_or(Sigbus)?;
         // SAFETY: The VMA is locked against changes while the handler runs.
         let prot = memory.pgprot(unsafe { (*self.vma()).vm_page_prot });
@@ -203,8 +206,11 @@ impl Fault<'_> {
 
     /// Gives out the page at `offset` bytes into `registers`, uncached.
     ///
-    /// The caller must zap the mapping before the device goes away.
-    pub fn insert_registers(&self, registers: &Registers, offset: u64) -> FaultResult {
+    /// # Safety
+    ///
+    /// The mapping must be zapped, and none of `registers` given out again, before the driver of
+    /// their device is unbound.
+    pub unsafe fn insert_registers(&self, registers: &Registers, offset: u64) -> FaultResult {
         if offset >= registers.size {
             return Err(Sigbus);
         }
@@ -255,7 +261,7 @@ impl Registers {
         let end = offset.checked_add(size).ok_or(EINVAL)?;
         let start = pdev.resource_start(bar)? + offset;
         let aligned = (start | size) % PAGE_SIZE as u64 == 0;
-        if size == 0 || !aligned || end > pdev.resource_len(bar)? {
+        if size == 0 || !aligned || end > pdev.resource_len(bar)? || !pdev.is_memory(bar) {
             return Err(EINVAL);
         }
 

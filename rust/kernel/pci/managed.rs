@@ -23,6 +23,24 @@ impl Device<device::Core<'_>> {
     }
 }
 
+impl Device<device::Bound> {
+    /// Whether `bar` is memory, and not I/O ports.
+    pub(crate) fn is_memory(&self, bar: u32) -> bool {
+        // SAFETY: `self` is valid, and resources do not change while it is bound.
+        let resources = unsafe { &(*self.as_raw()).resource };
+        resources
+            .get(bar as usize)
+            .is_some_and(|resource| resource.flags & bindings::IORESOURCE_MEM as usize != 0)
+    }
+
+    /// Switches bus mastering off: the function can't access memory any more. For when nothing
+    /// milder helps. Calls `pci_clear_master()`.
+    pub fn clear_master(&self) {
+        // SAFETY: `self` is a valid device.
+        unsafe { bindings::pci_clear_master(self.as_raw()) };
+    }
+}
+
 #[cfg(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI))]
 impl Device<device::Bound> {
     /// Whether the function can't ask for pages: no ATS or no PRI capability.
