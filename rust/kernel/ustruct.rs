@@ -24,7 +24,9 @@ use crate::{
 
 /// Reads the size that a struct says it has.
 pub fn size(from: UserPtr) -> Result<u32> {
-    UserSlice::new(from, size_of::<u32>()).reader().read::<u32>()
+    UserSlice::new(from, size_of::<u32>())
+        .reader()
+        .read::<u32>()
 }
 
 /// Reads a struct of at least `min` bytes into `to`.
@@ -41,7 +43,9 @@ pub fn read_bytes(from: UserPtr, min: usize, to: &mut [u8]) -> Result {
     }
 
     let known = size.min(to.len());
-    UserSlice::new(from, known).reader().read_slice(&mut to[..known])?;
+    UserSlice::new(from, known)
+        .reader()
+        .read_slice(&mut to[..known])?;
     to[known..].fill(0);
     check_zeroed(from.wrapping_byte_add(known), size - known)?;
 

@@ -115,7 +115,10 @@ impl<'a> Zip<'a> {
             Revision::V2 => None,
             Revision::V3 => Some(pdev.iomap_region(4, c"accel_hisi_zip")?),
         };
-        let queues = match (hardware::queue_count(&bar), module_parameters::pf_q_num.value()) {
+        let queues = match (
+            hardware::queue_count(&bar),
+            module_parameters::pf_q_num.value(),
+        ) {
             (has, 0) => has,
             (has, wanted) => has.min(wanted),
         };
@@ -236,7 +239,9 @@ impl accel::Driver for ZipDriver {
 
     fn interrupt(zip: &Zip<'_>, device: &accel::Device, index: usize) {
         match index {
-            EVENTS => zip.events.drain(&zip.bar, |event| device.complete(event.queue())),
+            EVENTS => zip
+                .events
+                .drain(&zip.bar, |event| device.complete(event.queue())),
             ABNORMAL_EVENTS => zip
                 .abnormal_events
                 .drain(&zip.bar, |event| zip.abnormal_event(device, event)),
@@ -260,10 +265,7 @@ impl accel::Driver for ZipDriver {
         }
     }
 
-    fn queue_create(
-        zip: &Zip<'_>,
-        request: &QueueRequest<'_, Self>,
-    ) -> Result<NewQueue<Queue>> {
+    fn queue_create(zip: &Zip<'_>, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
         let queue = Queue::new(zip.pdev.as_ref(), request.id, request.depth, request.args)?;
         let regions = queue.regions(zip.pdev, zip.revision)?;
         queue.start(&zip.bar, &zip.mailbox, zip.revision, request.pasid)?;

@@ -142,7 +142,10 @@ impl EventQueue {
 impl Cursor {
     /// Takes the next event, if there is one.
     fn next(&mut self, depth: u32) -> Option<Event> {
-        let raw: u32 = self.ring.read(self.head as usize * size_of::<Event>()).ok()?;
+        let raw: u32 = self
+            .ring
+            .read(self.head as usize * size_of::<Event>())
+            .ok()?;
         let event = Event(u32::from_le(raw));
         if event.phase() != self.phase {
             return None;

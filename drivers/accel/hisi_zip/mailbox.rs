@@ -109,13 +109,7 @@ impl Mailbox {
     }
 
     /// Sends a message that carries an address, or nothing.
-    pub(crate) fn send(
-        &self,
-        bar: &Bar<'_>,
-        command: Command,
-        queue: u16,
-        address: u64,
-    ) -> Result {
+    pub(crate) fn send(&self, bar: &Bar<'_>, command: Command, queue: u16, address: u64) -> Result {
         let _guard = self.buffer.lock();
         check_idle(bar)?;
         send(bar, command, queue, address, false)

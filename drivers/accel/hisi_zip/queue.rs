@@ -74,7 +74,8 @@ impl Queue {
             _ => return Err(EINVAL),
         }
 
-        let cq_offset = (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
+        let cq_offset =
+            (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
         let size = cq_offset + depth as usize * CQE_SIZE;
         Ok(Self {
             id: u16::try_from(id)?,

@@ -205,7 +205,10 @@ pub(crate) const INIT: &[(usize, u32)] = &[
     // All cores on, and results checked by decompressing them.
     (0x30_1004, 1 << 16 | 0x3ff),
     // Contexts are cached, and written back at once.
-    (0x10_0050, 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 11 | 1 << 12),
+    (
+        0x10_0050,
+        1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 11 | 1 << 12,
+    ),
     // Errors: each corrected one counts; which are reported as what.
     (0x10_00f8, 1),
     (0x10_00ec, 0),

@@ -4,8 +4,7 @@
 
 use crate::{
     bitmap::BitmapVec,
-    chrdev,
-    new_mutex,
+    chrdev, new_mutex,
     prelude::*,
     sync::{
         Mutex,

@@ -155,7 +155,9 @@ impl Device {
         }
         match mode {
             AddressMode::Shared => self.shared_reason.load(Relaxed),
-            AddressMode::Private | AddressMode::Kernel => uapi::accel_mode_reason_ACCEL_REASON_DRIVER,
+            AddressMode::Private | AddressMode::Kernel => {
+                uapi::accel_mode_reason_ACCEL_REASON_DRIVER
+            }
         }
     }
 

@@ -3,19 +3,19 @@
 //! Queues: descriptors to which jobs are handed without system calls.
 
 use super::{
+    class,
     context::Context,
     device::{
         Access,
         Device, //
     },
     driver::Doorbell,
-    class,
     ioctl,
     region::Regions,
     status_page::StatusPage,
     table::{
-        Created,
         Args,
+        Created,
         Data,
         DriverQueue,
         Wanted, //
@@ -113,7 +113,9 @@ pub(super) struct Queue {
 pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
     let mut args: uapi::accel_queue_create =
         ustruct::read(arg, size_of::<uapi::accel_queue_create>())?;
-    if args.flags != 0 || args.priority != 0 || (args.driver_data == 0) != (args.driver_data_size == 0)
+    if args.flags != 0
+        || args.priority != 0
+        || (args.driver_data == 0) != (args.driver_data_size == 0)
     {
         return Err(EINVAL);
     }

@@ -44,10 +44,8 @@ impl Slots {
     fn make(count: usize) -> Result<KVVec<Pin<KBox<Slot>>>> {
         let mut slots = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            let slot = KBox::pin_init(
-                pin_init!(Slot { queue <- new_spinlock!(None) }),
-                GFP_KERNEL,
-            )?;
+            let slot =
+                KBox::pin_init(pin_init!(Slot { queue <- new_spinlock!(None) }), GFP_KERNEL)?;
             slots.push(slot, GFP_KERNEL)?;
         }
         Ok(slots)

@@ -68,7 +68,11 @@ impl CoherentPages {
         if end > self.size() || offset % align_of::<T>() != 0 {
             return Err(EINVAL);
         }
-        Ok(self.memory.as_mut_ptr().cast::<T>().wrapping_byte_add(offset))
+        Ok(self
+            .memory
+            .as_mut_ptr()
+            .cast::<T>()
+            .wrapping_byte_add(offset))
     }
 
     /// Reads a value once; the device may be writing it.
@@ -97,7 +101,11 @@ impl CoherentPages {
             return None;
         }
 
-        let addr = self.memory.as_ptr().cast::<c_void>().wrapping_byte_add(offset);
+        let addr = self
+            .memory
+            .as_ptr()
+            .cast::<c_void>()
+            .wrapping_byte_add(offset);
         // SAFETY: `addr` lies in an allocation of dma_alloc_attrs(), which is in the linear map
         // unless it is in vmalloc space.
         Some(unsafe {

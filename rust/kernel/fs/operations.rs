@@ -89,11 +89,7 @@ pub trait Operations: Sized + 'static {
     /// `mmap(2)`: checks the request and says what kind of mapping it becomes.
     ///
     /// No page can be inserted here; [`fault`](Self::fault) does that.
-    fn mmap(
-        _this: Borrowed<'_, Self>,
-        _file: &File,
-        _mapping: &NewMapping<'_>,
-    ) -> Result<Kind> {
+    fn mmap(_this: Borrowed<'_, Self>, _file: &File, _mapping: &NewMapping<'_>) -> Result<Kind> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 

@@ -40,9 +40,8 @@ impl Bond {
     /// The bond must be dropped before `dev` is unbound.
     pub unsafe fn new(dev: &device::Device<Bound>, mm: &MmWithUser) -> Result<Self> {
         // SAFETY: `dev` is bound, and an `MmWithUser` has a positive `mm_users`.
-        let handle = from_err_ptr(unsafe {
-            bindings::iommu_sva_bind_device(dev.as_raw(), mm.as_raw())
-        })?;
+        let handle =
+            from_err_ptr(unsafe { bindings::iommu_sva_bind_device(dev.as_raw(), mm.as_raw()) })?;
 
         // INVARIANT: The reference that was returned is kept.
         // CAST: Success is never null.
