@@ -86,7 +86,8 @@ struct hisi_zip_cqe {
  * @consumed: out: input bytes taken
  * @produced: out: output bytes written
  * @comp_data_length: out: compressed length in a stream
- * @status: out: bits 7 to 0, one of enum hisi_zip_status
+ * @status: out: bits 7 to 0, one of enum hisi_zip_status; bit 8, at the end of
+ *	a stream that was decompressed
  * @input_data_length: bytes of input, at most 8 MiB
  * @lba_l: not used
  * @lba_h: not used
@@ -98,6 +99,8 @@ struct hisi_zip_cqe {
  * @rsvd0: reserved
  * @tag0: tag of the caller's own, layout 0
  * @dest_avail_out: bytes of room for output, at most 8 MiB
+ * @stream_state: out, streams: bits 3 to 0 are 1 if the output room was used up
+ *	before the input; send the rest of it again
  * @rsvd1: reserved
  * @source_l: address of the input, low half
  * @source_h: high half
@@ -108,7 +111,11 @@ struct hisi_zip_cqe {
  * @rsvd2: reserved
  * @tag3: tag of the caller's own, layout 3
  * @rsvd3: reserved
- * @checksum: in and out: CRC-32 (gzip) or Adler-32 (zlib) of the plain data
+ * @plain_length: out: length of the plain data modulo 2^32
+ * @checksum: out: CRC-32 (deflate, gzip) or Adler-32 (zlib) of the plain data
+ *
+ * For zlib and gzip the program writes, and skips, the header; the engine
+ * appends, and checks, the trailer, which @produced and @consumed count.
  */
 struct hisi_zip_sqe {
 	__le32 consumed;
@@ -124,7 +131,8 @@ struct hisi_zip_sqe {
 	__le32 rsvd0[3];
 	__le32 tag0;
 	__le32 dest_avail_out;
-	__le32 rsvd1[3];
+	__le32 stream_state;
+	__le32 rsvd1[2];
 	__le32 source_l;
 	__le32 source_h;
 	__le32 dest_l;
@@ -133,7 +141,8 @@ struct hisi_zip_sqe {
 	__le32 ctx_h;
 	__le32 rsvd2[2];
 	__le32 tag3;
-	__le32 rsvd3[4];
+	__le32 rsvd3[3];
+	__le32 plain_length;
 	__le32 checksum;
 };
 
@@ -147,10 +156,13 @@ enum hisi_zip_algorithm {
 /**
  * enum hisi_zip_status - how a job ended
  * @HISI_ZIP_OK: done
- * @HISI_ZIP_NEGATIVE: the output is larger than the input
+ * @HISI_ZIP_NEGATIVE: done, but the output is larger than the input
  * @HISI_ZIP_NO_ROOM: the output did not fit
  * @HISI_ZIP_BAD_CHECKSUM: the checksum does not match
  * @HISI_ZIP_STREAM_END: done, and the stream ends here
+ *
+ * Any other is an error of this job alone: a bad address, bad input, a wrong
+ * algorithm. Which number means which depends on the hardware.
  */
 enum hisi_zip_status {
 	HISI_ZIP_OK = 0x00,

@@ -192,7 +192,8 @@ plain! {
         rsvd0: [u32; 3],
         tag0: u32,
         dest_avail_out: u32,
-        rsvd1: [u32; 3],
+        stream_state: u32,
+        rsvd1: [u32; 2],
         source_l: u32,
         source_h: u32,
         dest_l: u32,
@@ -201,7 +202,8 @@ plain! {
         ctx_h: u32,
         rsvd2: [u32; 2],
         tag3: u32,
-        rsvd3: [u32; 4],
+        rsvd3: [u32; 3],
+        plain_length: u32,
         checksum: u32,
     }
 }

@@ -62,8 +62,8 @@ fn layouts() -> Vec<Fact> {
         HisiZipCqe = "hisi_zip_cqe" { rsvd0 cmd_id rsvd1 sq_head sq_num rsvd2 w7 }
         HisiZipSqe = "hisi_zip_sqe" {
             consumed produced comp_data_length status input_data_length lba_l lba_h r#type
-            dest_offset algorithm rsvd0 tag0 dest_avail_out rsvd1 source_l source_h dest_l
-            dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 checksum
+            dest_offset algorithm rsvd0 tag0 dest_avail_out stream_state rsvd1 source_l source_h
+            dest_l dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 plain_length checksum
         }
     }
 }
