@@ -120,8 +120,8 @@ impl Mailbox {
 /// the queue manager refuses it, [`ENODEV`] if the device is no longer there.
 fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -> Result {
     let timeout = match command {
-        // A job that was begun is finished first.
-        Command::StopQueue => Delta::from_secs(5),
+        // A job that was begun is finished first; it may have to wait for 16 MiB of pages.
+        Command::StopQueue => Delta::from_secs(30),
         _ => Delta::from_secs(1),
     };
 
