@@ -134,17 +134,13 @@ fn text(from: &CStr) -> [c_char; uapi::ACCEL_NAME_MAX as usize] {
 mod tests {
     use super::*;
 
-    fn bytes(name: &CStr) -> [u8; uapi::ACCEL_NAME_MAX as usize] {
-        text(name).map(|c| c as u8)
-    }
-
     #[test]
     fn text_is_cut_to_fit_and_always_ends() {
-        let all = bytes(c"0123456789abcdef0123456789abcdef0123456789");
+        let all = text(c"0123456789abcdef0123456789abcdef0123456789");
         assert_eq!(&all[..31], b"0123456789abcdef0123456789abcde");
         assert_eq!(all[31], 0);
 
-        let short = bytes(c"zip");
+        let short = text(c"zip");
         assert_eq!(&short[..3], b"zip");
         assert!(short[3..].iter().all(|&byte| byte == 0));
     }

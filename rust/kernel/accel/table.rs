@@ -167,6 +167,9 @@ impl<T: Driver> Table<T> {
         queue_drop: Self::queue_drop,
     };
 
+    /// # Safety
+    ///
+    /// See [`Ops::queue_create`].
     unsafe fn queue_create(data: Data, wanted: &Wanted) -> Result<Created> {
         let args = wanted.args.get::<T::QueueArgs>();
         let request = QueueRequest {
@@ -195,17 +198,26 @@ impl<T: Driver> Table<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// See [`DriverQueue::destroy`]; `queue` is that of a [`DriverQueue`].
     unsafe fn queue_destroy(data: Data, queue: NonNull<c_void>) -> Result {
         // SAFETY: By the requirements of `DriverQueue::destroy` and the invariant of `DriverQueue`.
         let (data, queue) = unsafe { (data.get::<T>(), queue.cast::<T::Queue>().as_ref()) };
         T::queue_destroy(data, queue)
     }
 
+    /// # Safety
+    ///
+    /// See [`Ops::halt`].
     unsafe fn halt(data: Data) {
         // SAFETY: By the requirements of `Ops::halt`.
         T::halt(unsafe { data.get::<T>() });
     }
 
+    /// # Safety
+    ///
+    /// `queue` must be that of a [`DriverQueue`] that is being dropped.
     unsafe fn queue_drop(queue: NonNull<c_void>) {
         // SAFETY: By the invariant of `DriverQueue`, which calls this once.
         drop(unsafe { KBox::from_raw(queue.cast::<T::Queue>().as_ptr()) });

@@ -92,19 +92,18 @@ pub fn missing(dev: &device::Device<Bound>) -> Option<Missing> {
 }
 
 /// How many PASIDs the device can have, if an IOMMU translates for it.
+#[cfg(CONFIG_IOMMU_API)]
 fn max_pasids(dev: &device::Device<Bound>) -> Option<u32> {
-    #[cfg(CONFIG_IOMMU_API)]
     // SAFETY: The group and the IOMMU data of a bound device do not change.
     unsafe {
         let (group, iommu) = ((*dev.as_raw()).iommu_group, (*dev.as_raw()).iommu);
-        return (!group.is_null() && !iommu.is_null()).then(|| (*iommu).max_pasids);
+        (!group.is_null() && !iommu.is_null()).then(|| (*iommu).max_pasids)
     }
+}
 
-    #[cfg(not(CONFIG_IOMMU_API))]
-    {
-        let _ = dev;
-        None
-    }
+#[cfg(not(CONFIG_IOMMU_API))]
+fn max_pasids(_dev: &device::Device<Bound>) -> Option<u32> {
+    None
 }
 
 #[cfg(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI))]
