@@ -58,7 +58,7 @@ pub(super) struct Counters {
 /// An accelerator.
 ///
 /// It outlives its registration for as long as descriptors are open; what belongs to the hardware
-/// is reached through [`Device::enter`] only.
+/// is reached through `Device::enter()` only.
 #[pin_data]
 pub struct Device {
     id: Id,
