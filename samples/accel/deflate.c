@@ -2,10 +2,10 @@
 /*
  * The smallest program that uses an accelerator: compresses what it reads
  * from standard input, up to 1 MiB, into a raw deflate stream on standard
- * output, by /dev/accel0 and the accel_hisi_zip driver.
+ * output, by the accel_hisi_zip driver.
  *
  *   cc -O2 -I ../../include/uapi -o deflate deflate.c
- *   ./deflate < file > file.deflate
+ *   ./deflate [/dev/accelN] < file > file.deflate
  *
  * Documentation/accel/user-api.rst explains the steps.
  */
@@ -23,7 +23,7 @@
 
 #define ROOM (1 << 20)
 
-static int open_queue(void)
+static int open_queue(const char *device)
 {
 	struct hisi_zip_queue zip = {
 		.size = sizeof(zip),
@@ -39,10 +39,10 @@ static int open_queue(void)
 		.driver_data = (uintptr_t)&zip,
 		.driver_data_size = sizeof(zip),
 	};
-	int context = open("/dev/accel0", O_RDWR | O_CLOEXEC);
+	int context = open(device, O_RDWR | O_CLOEXEC);
 
 	if (context < 0)
-		err(1, "/dev/accel0");
+		err(1, "%s", device);
 	if (ioctl(context, ACCEL_CONTEXT_BIND, &bind))
 		err(1, "sharing the address space");
 	if (ioctl(context, ACCEL_QUEUE_CREATE, &create))
@@ -109,7 +109,7 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 	errx(1, "the device says 0x%02x", le32toh(job->status) & 0xff);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	/* Plain memory. The output's pages do not even exist yet. */
 	char *from = malloc(ROOM), *to = malloc(ROOM);
@@ -120,7 +120,7 @@ int main(void)
 	size = fread(from, 1, ROOM, stdin);
 	if (!size)
 		errx(1, "there is nothing to compress");
-	made = compress(open_queue(), from, size, to);
+	made = compress(open_queue(argc > 1 ? argv[1] : "/dev/accel0"), from, size, to);
 	if (fwrite(to, 1, made, stdout) != made)
 		err(1, "writing the result");
 	return 0;
