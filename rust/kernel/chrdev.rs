@@ -32,6 +32,7 @@ use crate::{
         ARef,
         AlwaysRefCounted, //
     },
+    sysfs,
     types::{
         ForeignOwnable,
         Opaque, //
@@ -107,13 +108,74 @@ impl Drop for Numbers {
     }
 }
 
-/// What an open of a [`Node`] leads to.
+/// What a [`Node`] leads to.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::chrdev::Open;
+/// use kernel::fs::operations::{Borrowed, Operations};
+/// use kernel::fs::File;
+/// use kernel::prelude::*;
+/// use kernel::sync::atomic::{Atomic, Relaxed};
+/// use kernel::sync::Arc;
+/// use kernel::sysfs::{self, Groups, Output};
+/// use kernel::uaccess::UserSliceWriter;
+///
+/// /// A node whose files read as zeroes, and an attribute that counts how often it was opened.
+/// struct Zero {
+///     opens: Atomic<u32>,
+/// }
+///
+/// impl Open for Zero {
+///     const MODE: u16 = 0o444;
+///
+///     fn open(&self, _file: &File) -> Result<Arc<()>> {
+///         self.opens.fetch_add(1, Relaxed);
+///         Ok(Arc::new((), GFP_KERNEL)?)
+///     }
+///
+///     fn attributes(&self) -> Groups<Self> {
+///         sysfs::groups![sysfs::group![Opens]]
+///     }
+/// }
+///
+/// #[vtable]
+/// impl Operations for Zero {
+///     type Private = Arc<()>;
+///
+///     fn read(_this: Borrowed<'_, Self>, _file: &File, mut to: UserSliceWriter) -> Result<usize> {
+///         to.write(&0u8)?;
+///         Ok(1)
+///     }
+/// }
+///
+/// struct Opens;
+///
+/// #[vtable]
+/// impl sysfs::Attribute<Zero> for Opens {
+///     const NAME: &'static CStr = c"opens";
+///
+///     fn show(zero: &Zero, out: &mut Output<'_>) -> Result {
+///         out.emit(fmt!("{}\n", zero.opens.load(Relaxed)))
+///     }
+/// }
+/// ```
 pub trait Open: Operations + Send + Sync + 'static {
     /// Permissions of the device file, before any rule of user space.
     const MODE: u16;
 
     /// `open(2)`: returns the private data of the new file.
     fn open(&self, file: &File) -> Result<Self::Private>;
+
+    /// The attributes in `/sys/class/CLASS/NAME/`. Asked once, when the node becomes visible.
+    ///
+    /// They are there before user space is told of the node. A callback of theirs is not running
+    /// any more when the [`Registration`] has been dropped, so it must take no lock under which
+    /// that is done. If two have the same name, the registration fails with [`EEXIST`].
+    fn attributes(&self) -> sysfs::Groups<Self> {
+        sysfs::Groups::NONE
+    }
 }
 
 /// A character device.
@@ -174,11 +236,6 @@ impl<T: Open> Node<T> {
         self.dev.get()
     }
 
-    /// The data of the owner.
-    pub fn data(&self) -> &T {
-        &self.data
-    }
-
     extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: chrdev_open() has set `i_cdev` to the cdev of a `Node<T>`, since `FILE_OPS` is
         // used for nothing else, and holds a reference for the file's life. `f_pos` is not used.
@@ -236,6 +293,15 @@ unsafe impl<T: Open> AlwaysRefCounted for Node<T> {
     }
 }
 
+// SAFETY: A `T` is reached in the device of a `Node<T>` only, which has it for all its life.
+unsafe impl<T: Open> sysfs::Owner for T {
+    unsafe fn from_device<'a>(dev: *mut bindings::device) -> &'a Self {
+        // SAFETY: `Registration::new` gives these attributes to devices in a `Node<T>` only, and a
+        // node is not freed before its files are removed.
+        unsafe { &(*container_of!(Opaque::cast_from(dev), Node<T>, dev)).data }
+    }
+}
+
 // SAFETY: The driver core locks its part; `data` is `Send` and `Sync`.
 unsafe impl<T: Open> Send for Node<T> {}
 // SAFETY: As above.
@@ -276,6 +342,7 @@ impl<'a, T: Open> Registration<'a, T> {
             (*dev).parent = parent.as_raw();
             (*dev).class = class.0.as_ptr();
             (*dev).devt = number;
+            (*dev).groups = node.data.attributes().as_ptr();
             (*node.cdev.get()).owner = owner.as_ptr();
             to_result(bindings::dev_set_name(
                 dev,
@@ -291,16 +358,100 @@ impl<'a, T: Open> Registration<'a, T> {
             _parent: PhantomData,
         })
     }
-
-    /// The node.
-    pub fn node(&self) -> &Node<T> {
-        &self.node
-    }
 }
 
 impl<T: Open> Drop for Registration<'_, T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant, and this runs once.
         unsafe { bindings::cdev_device_del(self.node.cdev.get(), self.node.as_raw()) };
+    }
+}
+
+#[macros::kunit_tests(rust_chrdev)]
+mod tests {
+    use super::*;
+    use crate::{
+        faux,
+        module::this_module,
+        sysfs::{
+            self,
+            Attribute,
+            Groups,
+            Output,
+            Owner, //
+        }, //
+    };
+
+    /// Has the attributes that it is made with.
+    struct Number(u32, Groups<Number>);
+
+    impl Open for Number {
+        const MODE: u16 = 0o400;
+
+        fn open(&self, _file: &File) -> Result<KBox<u32>> {
+            Ok(KBox::new(self.0, GFP_KERNEL)?)
+        }
+
+        fn attributes(&self) -> Groups<Self> {
+            self.1
+        }
+    }
+
+    #[vtable]
+    impl Operations for Number {
+        type Private = KBox<u32>;
+    }
+
+    struct Value;
+
+    #[vtable]
+    impl Attribute<Number> for Value {
+        const NAME: &'static CStr = c"value";
+
+        fn show(number: &Number, out: &mut Output<'_>) -> Result {
+            out.emit(fmt!("{}\n", number.0))
+        }
+    }
+
+    const PLAIN: Groups<Number> = sysfs::groups![sysfs::group![Value]];
+
+    /// Registers a node and hands it to a check.
+    fn with_node(data: Number, check: impl FnOnce(&Node<Number>) -> Result) -> Result {
+        let class = Class::new(c"rust_chrdev")?;
+        let numbers = Numbers::new(c"rust_chrdev", 1)?;
+        let faux = faux::Registration::new(c"rust_chrdev", None)?;
+        // SAFETY: The node is dropped below, before its class and its numbers.
+        let (class, numbers) = unsafe {
+            (
+                NonNull::from(&class).as_ref(),
+                NonNull::from(&numbers).as_ref(),
+            )
+        };
+
+        let parent = faux.as_ref().as_ref();
+        let name = c"rust_chrdev0";
+        let owner = this_module::<crate::LocalModule>();
+        let node = Registration::new(parent, class, numbers, 0, name, owner, data)?;
+        check(&node.node)
+    }
+
+    fn has_file(node: &Node<Number>, name: &CStr) -> bool {
+        // SAFETY: The device is valid, since `node` is.
+        sysfs::has_file(unsafe { device::Device::from_raw(node.as_raw()) }, name)
+    }
+
+    #[test]
+    fn attributes_are_those_of_the_data() -> Result {
+        with_node(Number(7, PLAIN), |node| {
+            assert!(has_file(node, c"value"));
+            // SAFETY: The device has these attributes and is registered.
+            assert_eq!(unsafe { Number::from_device(node.as_raw()) }.0, 7);
+            Ok(())
+        })?;
+        with_node(Number(8, Groups::NONE), |node| {
+            assert!(has_file(node, c"dev"));
+            assert!(!has_file(node, c"value"));
+            Ok(())
+        })
     }
 }
