@@ -229,7 +229,7 @@ impl Device {
     }
 
     /// Reads `size` (4 or 8) bytes at `offset` of `bar`.
-    pub fn read(&self, bar: Bar, offset: u64, size: u8) -> u64 {
+    pub fn read(&mut self, bar: Bar, offset: u64, size: u8) -> u64 {
         if bar == Bar::Doorbells || offset % 4 != 0 {
             return 0;
         }
@@ -240,7 +240,7 @@ impl Device {
         }
     }
 
-    fn read_register(&self, offset: u64) -> u32 {
+    fn read_register(&mut self, offset: u64) -> u32 {
         const ALL_RETURNED: u32 = 3;
         match offset {
             regs::MAILBOX..regs::MAILBOX_END => {
@@ -250,6 +250,7 @@ impl Device {
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
             _ => self
                 .read_abnormal(offset)
+                .or_else(|| self.read_counter(offset))
                 .unwrap_or_else(|| self.regs.get(offset)),
         }
     }

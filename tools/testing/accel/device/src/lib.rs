@@ -19,6 +19,7 @@
 pub mod bus;
 pub mod context;
 mod control;
+mod counters;
 pub mod device;
 pub mod engine;
 pub mod event;

@@ -109,6 +109,15 @@ pub struct Cq {
     pub armed: bool,
 }
 
+/// Entries since the last reset, or since the count was cleared; modulo 2^32.
+#[derive(Default)]
+pub struct Counts {
+    /// Taken from the SQ.
+    pub sqes: u32,
+    /// Written to the CQ.
+    pub cqes: u32,
+}
+
 /// A queue.
 #[derive(Default)]
 pub struct Queue {
@@ -124,6 +133,8 @@ pub struct Queue {
     pub streams: Streams,
     /// Whether the queue stands in line for a turn.
     pub in_line: bool,
+    /// What went through it.
+    pub counts: Counts,
 }
 
 impl Queue {

@@ -53,8 +53,18 @@ pub const VFT_DATA_L: u64 = 0x10_0064;
 pub const VFT_DATA_H: u64 = 0x10_0068;
 /// Whether the range has been taken over, bit 0.
 pub const VFT_READY: u64 = 0x10_006c;
+/// Bit 0 makes reading a counter clear it.
+pub const COUNT_CLEAR: u64 = 0x10_0118;
 /// How many queues there are.
 pub const QUEUE_COUNT: u64 = 0x10_0158;
+/// Whose entries [`SQE_COUNT`] counts: function [15:0], queue [31:16].
+pub const SQE_COUNT_SELECT: u64 = 0x10_4030;
+/// Entries taken from the SQ.
+pub const SQE_COUNT: u64 = 0x10_4038;
+/// Whose entries [`CQE_COUNT`] counts: function [15:0], queue [31:16].
+pub const CQE_COUNT_SELECT: u64 = 0x10_4040;
+/// Entries written to the CQ.
+pub const CQE_COUNT: u64 = 0x10_4048;
 /// Bit 0 stops all DMA.
 pub const MASTER_CTRL: u64 = 0x30_0000;
 /// 3 when no DMA is under way.
@@ -65,6 +75,11 @@ pub const ZIP_ABNORMAL: u64 = 0x30_10a0;
 pub const DATA_USER: u64 = 0x30_1128;
 /// Bit 0 prefers speed to size.
 pub const HIGH_PERF: u64 = 0x30_1208;
+
+/// The function and the queue that `value` of a register selects.
+pub fn split_selection(value: u32) -> (u32, usize) {
+    (value & 0xffff, (value >> 16) as usize)
+}
 
 /// Offsets within a group of abnormal interrupt registers.
 pub mod abnormal {

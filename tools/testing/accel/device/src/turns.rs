@@ -107,6 +107,7 @@ impl Device {
             fast,
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
+        queue.counts.sqes = queue.counts.sqes.wrapping_add(1);
         self.next_job += 1;
         true
     }
@@ -127,7 +128,8 @@ impl Device {
     }
 
     fn push_completion(&mut self, bus: &mut dyn Bus, number: u16, cq_number: u16, index: u16) {
-        let Some(cq) = self.queues[usize::from(cq_number)].cq.as_mut() else {
+        let queue = &mut self.queues[usize::from(cq_number)];
+        let Some(cq) = queue.cq.as_mut() else {
             self.stats.violation(format!(
                 "queue {number}: completion for a CQ never configured"
             ));
@@ -141,6 +143,7 @@ impl Device {
         if cq.ring.push(bus, &entry).is_err() {
             return self.dead_ring(number, "CQ");
         }
+        queue.counts.cqes = queue.counts.cqes.wrapping_add(1);
         if std::mem::take(&mut cq.armed) {
             self.eq.post(u32::from(cq_number));
         }

@@ -7,6 +7,7 @@ mod common;
 use common::*;
 use hisi_zip_model::regs;
 use hisi_zip_model::Bar;
+use hisi_zip_model::ResetKind;
 
 const INPUT: u64 = 0x5000_0000;
 const OUTPUT: u64 = 0x6000_0000;
@@ -27,7 +28,7 @@ fn job() -> hisi_zip_model::sqe::Sqe {
 
 #[test]
 fn what_the_driver_looks_at_when_it_probes() {
-    let machine = Machine::new();
+    let mut machine = Machine::new();
     let table = [
         (0x10_0044, 1),
         (0x10_006c, 1),
@@ -389,4 +390,35 @@ fn a_suspended_device_wakes_up() {
     machine.set_range(0, 64);
     machine.start(1, COMPRESS);
     assert_eq!(machine.run(1, &job()).status(), 0);
+}
+
+#[test]
+fn entries_are_counted_for_each_queue() {
+    fn counts(machine: &mut Machine, function: u32, queue: u32) -> (u32, u32) {
+        for select in [regs::SQE_COUNT_SELECT, regs::CQE_COUNT_SELECT] {
+            machine.write(select, queue << 16 | function);
+            assert_eq!(machine.read(select), queue << 16 | function);
+        }
+        (machine.read(regs::SQE_COUNT), machine.read(regs::CQE_COUNT))
+    }
+    let mut machine = machine(Page::Present);
+    machine.start(2, COMPRESS);
+    machine.run(1, &job());
+    machine.run(2, &job());
+    machine.memory.spaces.clear();
+    machine.submit(2, &job());
+    machine.step();
+    assert_eq!(counts(&mut machine, 0, 1), (1, 1));
+    assert_eq!(counts(&mut machine, 0, 2), (2, 1));
+    assert_eq!(counts(&mut machine, 0, 3), (0, 0));
+    assert_eq!(counts(&mut machine, 1, 1), (0, 0), "no such function");
+    assert_eq!(counts(&mut machine, 0, 64), (0, 0), "no such queue");
+
+    machine.write(regs::COUNT_CLEAR, 1);
+    assert_eq!(counts(&mut machine, 0, 2), (2, 1));
+    assert_eq!(counts(&mut machine, 0, 2), (0, 0));
+    machine.write(regs::COUNT_CLEAR, 0);
+    assert_eq!(counts(&mut machine, 0, 1), (1, 1));
+    machine.device.reset(ResetKind::Machine);
+    assert_eq!(counts(&mut machine, 0, 1), (0, 0));
 }

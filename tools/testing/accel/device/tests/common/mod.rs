@@ -244,7 +244,7 @@ impl Machine {
             .write(Bar::Registers, offset, 4, u64::from(value));
     }
 
-    pub fn read(&self, offset: u64) -> u32 {
+    pub fn read(&mut self, offset: u64) -> u32 {
         self.device.read(Bar::Registers, offset, 4) as u32
     }
 
@@ -285,12 +285,12 @@ impl Machine {
             .write(Bar::Registers, regs::MAILBOX + 8, 8, address >> 32);
     }
 
-    pub fn mailbox_busy(&self) -> bool {
+    pub fn mailbox_busy(&mut self) -> bool {
         self.read(regs::MAILBOX) & 1 << 13 != 0
     }
 
     /// Status of the last command, which must be over.
-    pub fn mailbox_status(&self) -> u32 {
+    pub fn mailbox_status(&mut self) -> u32 {
         assert!(!self.mailbox_busy());
         self.read(regs::MAILBOX) >> 9 & 0xf
     }
