@@ -294,12 +294,23 @@ static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
     }
 }
 
+/* What pci_device_reset() leaves alone. */
+static void hisi_zip_reset_capabilities(PCIDevice *pdev)
+{
+    pci_set_word(pdev->config + pdev->exp.ats_cap + PCI_ATS_CTRL, 0);
+    pci_set_word(pdev->config + pdev->exp.pasid_cap + PCI_PASID_CTRL, 0);
+    pci_set_word(pdev->config + pdev->exp.pri_cap + PCI_PRI_CTRL, 0);
+    pci_set_long(pdev->config + pdev->exp.pri_cap + PCI_PRI_ALLOC_REQ, 0);
+}
+
 static void hisi_zip_reset_hold(Object *obj, ResetType type)
 {
     HisiZip *s = HISI_ZIP(obj);
-    uint8_t *devctl = s->pdev.config + s->pdev.exp.exp_cap + PCI_EXP_DEVCTL;
+    PCIDevice *pdev = &s->pdev;
+    uint8_t *devctl = pdev->config + pdev->exp.exp_cap + PCI_EXP_DEVCTL;
 
     s->bus_master = false;
+    hisi_zip_reset_capabilities(pdev);
     hisi_zip_model_reset(s->model,
                          pci_get_word(devctl) & PCI_EXP_DEVCTL_BCR_FLR);
 }

@@ -119,6 +119,7 @@ impl Device {
     pub fn reset(&mut self, kind: ResetKind) {
         if kind == ResetKind::Function {
             self.refuse_work("a function-level reset came");
+            self.stats.flrs += 1;
         }
         let mut stats = std::mem::take(&mut self.stats);
         stats.resets += 1;
@@ -246,7 +247,7 @@ impl Device {
             regs::MAILBOX..regs::MAILBOX_END => {
                 self.mailbox.read((offset - regs::MAILBOX) as usize / 4)
             }
-            regs::MASTER_RETURN if self.is_shut() && self.requests.is_empty() => ALL_RETURNED,
+            regs::MASTER_RETURN if self.has_returned() => ALL_RETURNED,
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
             _ => self
                 .read_abnormal(offset)
@@ -302,6 +303,7 @@ impl Device {
     }
 
     fn forget_contexts(&mut self) {
+        self.mailbox = Mailbox::default();
         self.set_range(None);
         self.eq.stop();
         self.aeq.stop();
@@ -327,7 +329,7 @@ impl Device {
             if self.in_range(number) {
                 continue;
             }
-            if self.queues[usize::from(number)].has_work() {
+            if self.queues[usize::from(number)].has_work() && !self.has_returned() {
                 self.stats.violation(format!(
                     "queue {number}: taken from the function while it had work under way"
                 ));
@@ -349,6 +351,11 @@ impl Device {
         self.regs.get(regs::MASTER_CTRL) & 1 != 0
     }
 
+    /// Whether the driver forbade all DMA, and none is under way any more.
+    fn has_returned(&self) -> bool {
+        self.is_shut() && self.requests.is_empty()
+    }
+
     /// Whether memory may be accessed at all.
     pub(crate) fn may_access(&self) -> bool {
         self.bus_master && !self.is_shut()
@@ -356,6 +363,9 @@ impl Device {
 
     /// Queues that still need memory lose it, and their work with it.
     fn refuse_work(&mut self, why: &str) {
+        if self.has_returned() {
+            return;
+        }
         for (number, queue) in self.queues.iter_mut().enumerate() {
             if queue.has_work() {
                 self.stats

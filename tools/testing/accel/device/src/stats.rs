@@ -35,6 +35,8 @@ pub struct Stats {
     pub queue_stops: u64,
     /// Resets of any kind.
     pub resets: u64,
+    /// Of these, function-level resets.
+    pub flrs: u64,
     /// What the guest must never do and did.
     pub violations: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl Stats {
             ("queue_starts", self.queue_starts),
             ("queue_stops", self.queue_stops),
             ("resets", self.resets),
+            ("flrs", self.flrs),
         ];
         let mut text = String::new();
         for (key, value) in counters {
@@ -95,7 +98,7 @@ mod tests {
         stats.violation("queue 1: caught".into());
         let text = stats.render();
         assert!(text.starts_with("jobs 3\njob_errors 0\n"));
-        assert!(text.ends_with("resets 0\nviolation queue 1: caught\n"));
+        assert!(text.ends_with("flrs 0\nviolation queue 1: caught\n"));
     }
 
     #[test]

@@ -233,10 +233,17 @@ impl Machine {
             eq: (0, true),
             answers: HashSet::new(),
         };
-        machine.device.set_bus_master(true);
-        machine.set_range(0, 64);
-        machine.start_events();
+        machine.start_function();
         machine
+    }
+
+    /// What the driver does first, and after a reset.
+    pub fn start_function(&mut self) {
+        self.eq = (0, true);
+        self.memory.poke(EQ, &[0; EVENT_DEPTH as usize * 4]);
+        self.device.set_bus_master(true);
+        self.set_range(0, 64);
+        self.start_events();
     }
 
     pub fn write(&mut self, offset: u64, value: u32) {
