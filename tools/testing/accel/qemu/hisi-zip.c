@@ -18,7 +18,10 @@
 #include "hw/pci/msi.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
+#include "hw/pci/pci_bridge.h"
 #include "hw/pci/pcie.h"
+#include "hw/pci/pcie_aer.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/core/qdev-properties.h"
 #include "migration/vmstate.h"
 #include "system/address-spaces.h"
@@ -40,6 +43,8 @@ enum {
     PAGE_REQUESTS = 32,
     PAGE_BYTES = 4096,
     TICK_MS = 500,
+    /* A guest that switched a slot off looks away from it for a second. */
+    SHORTEST_ABSENCE_MS = 2000,
 };
 
 /* The model asks for register accesses by BAR number. */
@@ -55,6 +60,7 @@ struct HisiZip {
     /* Properties. */
     uint8_t revision;
     uint16_t queues;
+    bool faults;
     char *stats;
 
     HisiZipModel *model;
@@ -67,6 +73,12 @@ struct HisiZip {
     IOMMUPRINotifier pri_notifier;
     GHashTable *pri_pasids;
     bool bus_master;
+
+    /* Pulled out: nothing of the device answers any more. */
+    bool absent;
+    /* 0: for good. */
+    uint32_t away_ms;
+    QEMUTimer *return_timer;
 };
 
 typedef struct HisiZipJob {
@@ -195,6 +207,71 @@ static void hisi_zip_interrupt(void *opaque, unsigned vector)
     }
 }
 
+static void hisi_zip_report_error(void *opaque, int error)
+{
+    HisiZip *s = opaque;
+    PCIEAERErr err = { .source_id = pci_requester_id(&s->pdev) };
+
+    switch (error) {
+    case HISI_ZIP_CORRECTABLE:
+        err.status = PCI_ERR_COR_BAD_TLP;
+        err.flags = PCIE_AER_ERR_IS_CORRECTABLE;
+        break;
+    case HISI_ZIP_NON_FATAL:
+        err.status = PCI_ERR_UNC_COMP_ABORT;
+        break;
+    default:
+        err.status = PCI_ERR_UNC_MALF_TLP;
+        break;
+    }
+    pcie_aer_inject_error(&s->pdev, &err);
+}
+
+/* What the slot tells of a card that went or came without being asked. */
+static void hisi_zip_tell_slot(HisiZip *s, bool present)
+{
+    PCIDevice *port = pci_bridge_get_device(pci_get_bus(&s->pdev));
+    uint8_t *cap;
+
+    if (!port || !object_dynamic_cast(OBJECT(port), TYPE_PCIE_SLOT)) {
+        return;
+    }
+    cap = port->config + port->exp.exp_cap;
+    if (present) {
+        pci_word_test_and_set_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
+        pci_word_test_and_set_mask(cap + PCI_EXP_LNKSTA, PCI_EXP_LNKSTA_DLLLA);
+    } else {
+        pci_word_test_and_clear_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
+        pci_word_test_and_clear_mask(cap + PCI_EXP_LNKSTA,
+                                     PCI_EXP_LNKSTA_DLLLA);
+    }
+    pci_word_test_and_set_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDC);
+    /*
+     * A port with an attention button, as QEMU's are, has the guest mask all
+     * other causes of its interrupt. The guest reads the rest meanwhile.
+     */
+    pcie_cap_slot_push_attention_button(port);
+}
+
+static void hisi_zip_unplug(void *opaque, uint32_t away_ms)
+{
+    HisiZip *s = opaque;
+
+    s->absent = true;
+    s->away_ms = away_ms;
+    hisi_zip_tell_slot(s, false);
+}
+
+/* The reset gives the model back what hisi_zip_unplug() took. */
+static void hisi_zip_return(void *opaque)
+{
+    HisiZip *s = opaque;
+
+    s->absent = false;
+    pci_device_reset(&s->pdev);
+    hisi_zip_tell_slot(s, true);
+}
+
 static int hisi_zip_run_task(void *opaque)
 {
     HisiZipJob *job = opaque;
@@ -277,13 +354,23 @@ static const MemoryRegionOps hisi_zip_bar_ops = {
     .impl = { .min_access_size = 4, .max_access_size = 8 },
 };
 
+static uint32_t hisi_zip_config_read(PCIDevice *pdev, uint32_t addr, int len)
+{
+    return HISI_ZIP(pdev)->absent ? UINT32_MAX
+                                  : pci_default_read_config(pdev, addr, len);
+}
+
 static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
                                   int len)
 {
     HisiZip *s = HISI_ZIP(pdev);
     bool master;
 
+    if (s->absent) {
+        return;
+    }
     pci_default_write_config(pdev, addr, val, len);
+    pcie_aer_write_config(pdev, addr, val, len);
     pcie_cap_flr_write_config(pdev, addr, val, len);
 
     master = pci_get_word(pdev->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
@@ -297,10 +384,20 @@ static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
 /* What pci_device_reset() leaves alone. */
 static void hisi_zip_reset_capabilities(PCIDevice *pdev)
 {
+    pcie_cap_deverr_reset(pdev);
     pci_set_word(pdev->config + pdev->exp.ats_cap + PCI_ATS_CTRL, 0);
     pci_set_word(pdev->config + pdev->exp.pasid_cap + PCI_PASID_CTRL, 0);
     pci_set_word(pdev->config + pdev->exp.pri_cap + PCI_PRI_CTRL, 0);
     pci_set_long(pdev->config + pdev->exp.pri_cap + PCI_PRI_ALLOC_REQ, 0);
+}
+
+/* QEMU resets what is in a slot when the guest switches the slot off. */
+static void hisi_zip_reset_slot(HisiZip *s)
+{
+    if (s->away_ms && !s->pdev.enabled) {
+        timer_mod(s->return_timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) +
+                                       MAX(s->away_ms, SHORTEST_ABSENCE_MS));
+    }
 }
 
 static void hisi_zip_reset_hold(Object *obj, ResetType type)
@@ -309,6 +406,10 @@ static void hisi_zip_reset_hold(Object *obj, ResetType type)
     PCIDevice *pdev = &s->pdev;
     uint8_t *devctl = pdev->config + pdev->exp.exp_cap + PCI_EXP_DEVCTL;
 
+    if (s->absent) {
+        hisi_zip_reset_slot(s);
+        return;
+    }
     s->bus_master = false;
     hisi_zip_reset_capabilities(pdev);
     hisi_zip_model_reset(s->model,
@@ -338,6 +439,7 @@ static bool hisi_zip_add_capabilities(PCIDevice *pdev, Error **errp)
         return false;
     }
     pcie_cap_flr_init(pdev);
+    pcie_cap_deverr_init(pdev);
     if (msi_init(pdev, 0, VECTORS, true, true, errp)) {
         return false;
     }
@@ -346,7 +448,8 @@ static bool hisi_zip_add_capabilities(PCIDevice *pdev, Error **errp)
     pcie_pasid_init(pdev, offset, PASID_BITS, false, false);
     offset += PCI_EXT_CAP_PASID_SIZEOF;
     pcie_pri_init(pdev, offset, PAGE_REQUESTS, true);
-    return true;
+    offset += PCI_EXT_CAP_PRI_SIZEOF;
+    return !pcie_aer_init(pdev, PCI_ERR_VER, offset, PCI_ERR_SIZEOF, errp);
 }
 
 static void hisi_zip_init_bus(HisiZip *s)
@@ -359,6 +462,8 @@ static void hisi_zip_init_bus(HisiZip *s)
         .write_data = hisi_zip_write_data,
         .request_page = hisi_zip_request_page,
         .interrupt = hisi_zip_interrupt,
+        .report_error = hisi_zip_report_error,
+        .unplug = hisi_zip_unplug,
         .compute = hisi_zip_compute,
     };
     s->pri_notifier.notify = hisi_zip_page_answer;
@@ -370,7 +475,7 @@ static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
     HisiZip *s = HISI_ZIP(pdev);
     uint64_t doorbells = pow2ceil(s->queues) * 64 * KiB;
 
-    s->model = hisi_zip_model_new(s->revision, s->queues, s->stats);
+    s->model = hisi_zip_model_new(s->revision, s->queues, s->faults, s->stats);
     if (!s->model) {
         error_setg(errp, "hisi-zip: revision must be 0x21 or 0x30, "
                          "queues 2 to 1024");
@@ -389,6 +494,7 @@ static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
     s->bh = qemu_bh_new_guarded(hisi_zip_bh, s,
                                 &DEVICE(pdev)->mem_reentrancy_guard);
     s->timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, hisi_zip_tick, s);
+    s->return_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, hisi_zip_return, s);
     timer_mod(s->timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + TICK_MS);
     s->exit_notifier.notify = hisi_zip_at_exit;
     qemu_add_exit_notifier(&s->exit_notifier);
@@ -407,16 +513,19 @@ static void hisi_zip_exit(PCIDevice *pdev)
     g_hash_table_foreach(s->pri_pasids, hisi_zip_expect_no_answers, pdev);
     qemu_remove_exit_notifier(&s->exit_notifier);
     timer_free(s->timer);
+    timer_free(s->return_timer);
     qemu_bh_delete(s->bh);
     /* Tasks under way come back to no model. */
     hisi_zip_model_free(g_steal_pointer(&s->model));
     g_hash_table_destroy(s->pri_pasids);
+    pcie_aer_exit(pdev);
     msi_uninit(pdev);
 }
 
 static const Property hisi_zip_properties[] = {
     DEFINE_PROP_UINT8("revision", HisiZip, revision, REVISION_ISOLATED),
     DEFINE_PROP_UINT16("queues", HisiZip, queues, 64),
+    DEFINE_PROP_BOOL("faults", HisiZip, faults, false),
     DEFINE_PROP_STRING("stats", HisiZip, stats),
 };
 
@@ -434,6 +543,7 @@ static void hisi_zip_class_init(ObjectClass *klass, const void *data)
 
     pc->realize = hisi_zip_realize;
     pc->exit = hisi_zip_exit;
+    pc->config_read = hisi_zip_config_read;
     pc->config_write = hisi_zip_config_write;
     pc->vendor_id = HISI_ZIP_VENDOR_ID;
     pc->device_id = HISI_ZIP_DEVICE_ID;

@@ -23,6 +23,13 @@ enum {
     HISI_ZIP_BUSY = 1,
 };
 
+/* Errors as PCI Express sorts them. */
+enum {
+    HISI_ZIP_CORRECTABLE = 0,
+    HISI_ZIP_NON_FATAL = 1,
+    HISI_ZIP_FATAL = 2,
+};
+
 /* What the model calls during hisi_zip_model_step(). */
 typedef struct HisiZipBus {
     void *opaque;
@@ -38,12 +45,19 @@ typedef struct HisiZipBus {
     int (*request_page)(void *opaque, uint32_t pasid, uint64_t page, bool write,
                         uint16_t group);
     void (*interrupt)(void *opaque, unsigned vector);
+    /* By Advanced Error Reporting: CORRECTABLE, NON_FATAL or FATAL. */
+    void (*report_error)(void *opaque, int error);
+    /*
+     * Pull the device out of its slot. It is back, and reset, away_ms after
+     * the slot was switched off; never if that is 0. Until then no reset.
+     */
+    void (*unplug)(void *opaque, uint32_t away_ms);
     /* Run it somewhere, then give it to hisi_zip_model_computed(). */
     void (*compute)(void *opaque, HisiZipTask *task);
 } HisiZipBus;
 
 /* NULL if the revision or the number of queues is none that there is. */
-HisiZipModel *hisi_zip_model_new(uint8_t revision, uint16_t queues,
+HisiZipModel *hisi_zip_model_new(uint8_t revision, uint16_t queues, bool faults,
                                  const char *stats);
 void hisi_zip_model_free(HisiZipModel *model);
 uint64_t hisi_zip_model_read(HisiZipModel *model, unsigned bar, uint64_t offset,

@@ -33,6 +33,17 @@ pub enum PageRequest {
     Refused,
 }
 
+/// Errors as PCI Express sorts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PciError {
+    /// Hardware has mended it.
+    Correctable,
+    /// The transaction is lost, the link is not.
+    NonFatal,
+    /// The link can't be relied on.
+    Fatal,
+}
+
 /// The device's way to memory, to interrupts and to processor time.
 pub trait Bus {
     /// Reads memory at I/O address `addr` by the function's own id.
@@ -54,6 +65,13 @@ pub trait Bus {
 
     /// Raises MSI `vector` (0 to 3).
     fn interrupt(&mut self, vector: u8);
+
+    /// Reports `error` by Advanced Error Reporting.
+    fn report_error(&mut self, error: PciError);
+
+    /// Pulls the device out of its slot. It is back, and reset, `away_ms` after the slot was
+    /// switched off; never if that is 0.
+    fn unplug(&mut self, away_ms: u32);
 
     /// Lets [`Task::run`] be called, on any thread, and the task be given back to
     /// [`crate::Device::computed`].

@@ -67,7 +67,7 @@ impl Device {
     /// Whether queue `number` is stopped.
     fn finish_stop(&mut self, number: u16) -> bool {
         let queue = &mut self.queues[usize::from(number)];
-        if queue.job.is_some() || self.requests.of_queue(number) != 0 {
+        if queue.holds_up_stop() || self.requests.of_queue(number) != 0 {
             return false;
         }
         if queue.sq.is_some() {

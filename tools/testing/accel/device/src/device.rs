@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use crate::bus::Bus;
 use crate::engine::Task;
 use crate::event::EventQueue;
+use crate::faults::Faults;
 use crate::mailbox::Mailbox;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
@@ -37,6 +38,8 @@ pub struct Config {
     pub queues: u16,
     /// Jobs that are computed at a time, over all queues.
     pub engines: usize,
+    /// Whether there is a test port.
+    pub faults: bool,
 }
 
 impl Config {
@@ -84,6 +87,7 @@ pub struct Device {
     pub(crate) ready: VecDeque<Box<Task>>,
     pub(crate) computing: usize,
     pub(crate) bus_master: bool,
+    pub(crate) faults: Faults,
     abnormal: bool,
 }
 
@@ -106,6 +110,7 @@ impl Device {
             ready: VecDeque::new(),
             computing: 0,
             bus_master: false,
+            faults: Faults::default(),
             abnormal: false,
         }
     }
@@ -192,7 +197,7 @@ impl Device {
     }
 
     /// Whoever has something to do tries to go on.
-    fn wake_all(&mut self) {
+    pub(crate) fn wake_all(&mut self) {
         for number in 0..self.config.queues {
             if self.queues[usize::from(number)].has_work() {
                 self.stand_in_line(number);
@@ -202,12 +207,28 @@ impl Device {
 
     /// Does what can be done. Returns whether more can be done at once.
     pub fn step(&mut self, bus: &mut dyn Bus) -> bool {
+        self.perform_deeds(bus);
+        if self.faults.is_removed() {
+            return false;
+        }
+        self.raise_abnormal(bus);
+        if self.faults.device_hangs() {
+            return false;
+        }
         self.run_mailbox(bus);
         self.take_turns(bus);
         self.feed_engines(bus);
         self.finish_stops();
         self.flush_events(bus);
         self.may_access() && !self.line.is_empty()
+    }
+
+    fn raise_abnormal(&mut self, bus: &mut dyn Bus) {
+        if std::mem::take(&mut self.abnormal) {
+            bus.interrupt(VECTOR_ABNORMAL);
+            self.stats.interrupts += 1;
+            self.stats.abnormal_interrupts += 1;
+        }
     }
 
     fn flush_events(&mut self, bus: &mut dyn Bus) {
@@ -223,14 +244,13 @@ impl Device {
                 }
             }
         }
-        if std::mem::take(&mut self.abnormal) {
-            bus.interrupt(VECTOR_ABNORMAL);
-            self.stats.interrupts += 1;
-        }
     }
 
     /// Reads `size` (4 or 8) bytes at `offset` of `bar`.
     pub fn read(&mut self, bar: Bar, offset: u64, size: u8) -> u64 {
+        if self.faults.is_removed() {
+            return u64::MAX >> (64 - u32::from(size) * 8);
+        }
         if bar == Bar::Doorbells || offset % 4 != 0 {
             return 0;
         }
@@ -247,11 +267,14 @@ impl Device {
             regs::MAILBOX..regs::MAILBOX_END => {
                 self.mailbox.read((offset - regs::MAILBOX) as usize / 4)
             }
-            regs::MASTER_RETURN if self.has_returned() => ALL_RETURNED,
+            regs::MASTER_RETURN if self.has_returned() && !self.faults.device_hangs() => {
+                ALL_RETURNED
+            }
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
             _ => self
                 .read_abnormal(offset)
                 .or_else(|| self.read_counter(offset))
+                .or_else(|| self.read_test_port(offset))
                 .unwrap_or_else(|| self.regs.get(offset)),
         }
     }
@@ -266,7 +289,7 @@ impl Device {
         let halves = [value as u32, (value >> 32) as u32];
         let words = &halves[..if size == 8 { 2 } else { 1 }];
         match (bar, offset) {
-            (_, offset) if offset % 4 != 0 => {}
+            (_, offset) if offset % 4 != 0 || self.faults.is_removed() => {}
             (Bar::Doorbells, _) => self.doorbell_page(offset, size, value),
             (_, regs::DOORBELL_QUEUE) => {
                 let works = size == 8 && !self.config.is_isolated();
@@ -287,6 +310,9 @@ impl Device {
     }
 
     fn write_register(&mut self, offset: u64, value: u32) {
+        if self.write_test_port(offset, value) {
+            return;
+        }
         if let Some(base) = abnormal_group(offset) {
             self.abnormal |= self.regs.set_abnormal(base, offset, value);
             return;
@@ -329,7 +355,7 @@ impl Device {
             if self.in_range(number) {
                 continue;
             }
-            if self.queues[usize::from(number)].has_work() && !self.has_returned() {
+            if self.queues[usize::from(number)].has_work() && !self.is_still() {
                 self.stats.violation(format!(
                     "queue {number}: taken from the function while it had work under way"
                 ));
@@ -356,6 +382,11 @@ impl Device {
         self.is_shut() && self.requests.is_empty()
     }
 
+    /// Whether no access to memory is due, whatever work there is.
+    fn is_still(&self) -> bool {
+        self.has_returned() || self.faults.device_hangs() || self.faults.is_removed()
+    }
+
     /// Whether memory may be accessed at all.
     pub(crate) fn may_access(&self) -> bool {
         self.bus_master && !self.is_shut()
@@ -363,7 +394,7 @@ impl Device {
 
     /// Queues that still need memory lose it, and their work with it.
     fn refuse_work(&mut self, why: &str) {
-        if self.has_returned() {
+        if self.is_still() {
             return;
         }
         for (number, queue) in self.queues.iter_mut().enumerate() {
@@ -422,7 +453,7 @@ impl Device {
             return false;
         }
         cq.armed = arms && cq.ring.is_empty();
-        if arms && !cq.ring.is_empty() {
+        if arms && !cq.ring.is_empty() && !self.faults.drops_event(&mut self.stats) {
             self.eq.post(u32::from(number));
         }
         true

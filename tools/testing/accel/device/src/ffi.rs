@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crate::bus::Bus;
 use crate::bus::DataAccess;
 use crate::bus::PageRequest;
+use crate::bus::PciError;
 use crate::bus::Refused;
 use crate::device::Bar;
 use crate::device::Config;
@@ -35,6 +36,8 @@ pub struct CBus {
     write_data: unsafe extern "C" fn(*mut c_void, u32, u64, *const u8, usize) -> c_int,
     request_page: unsafe extern "C" fn(*mut c_void, u32, u64, bool, u16) -> c_int,
     interrupt: unsafe extern "C" fn(*mut c_void, c_uint),
+    report_error: unsafe extern "C" fn(*mut c_void, c_int),
+    unplug: unsafe extern "C" fn(*mut c_void, u32),
     compute: unsafe extern "C" fn(*mut c_void, *mut Task),
 }
 
@@ -88,6 +91,21 @@ impl Bus for HostBus<'_> {
     fn interrupt(&mut self, vector: u8) {
         // SAFETY: as above.
         unsafe { (self.0.interrupt)(self.0.opaque, c_uint::from(vector)) }
+    }
+
+    fn report_error(&mut self, error: PciError) {
+        let number = match error {
+            PciError::Correctable => 0,
+            PciError::NonFatal => 1,
+            PciError::Fatal => 2,
+        };
+        // SAFETY: as above.
+        unsafe { (self.0.report_error)(self.0.opaque, number) }
+    }
+
+    fn unplug(&mut self, away_ms: u32) {
+        // SAFETY: as above.
+        unsafe { (self.0.unplug)(self.0.opaque, away_ms) }
     }
 
     fn compute(&mut self, task: Box<Task>) {
@@ -144,6 +162,7 @@ impl Model {
 pub unsafe extern "C" fn hisi_zip_model_new(
     revision: u8,
     queues: u16,
+    faults: bool,
     stats: *const c_char,
 ) -> *mut Model {
     if ![REVISION_ISOLATED, REVISION_SHARED].contains(&revision) || !QUEUES.contains(&queues) {
@@ -162,6 +181,7 @@ pub unsafe extern "C" fn hisi_zip_model_new(
         revision,
         queues,
         engines,
+        faults,
     });
     let mut model = Box::new(Model {
         device,

@@ -23,6 +23,7 @@ mod counters;
 pub mod device;
 pub mod engine;
 pub mod event;
+pub mod faults;
 #[expect(unsafe_code)]
 pub mod ffi;
 pub mod job;
@@ -36,6 +37,6 @@ pub mod stats;
 pub mod transfer;
 mod turns;
 
-pub use bus::{Bus, DataAccess, PageRequest, Refused};
+pub use bus::{Bus, DataAccess, PageRequest, PciError, Refused};
 pub use device::{Bar, Config, Device, ResetKind};
 pub use engine::Task;

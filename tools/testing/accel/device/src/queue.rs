@@ -109,6 +109,15 @@ pub struct Cq {
     pub armed: bool,
 }
 
+/// How long a queue hangs that was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hang {
+    /// Until it is stopped, which gives up the job under way.
+    UntilStopped,
+    /// Until its contexts are forgotten: stopping it never ends.
+    UntilReset,
+}
+
 /// Entries since the last reset, or since the count was cleared; modulo 2^32.
 #[derive(Default)]
 pub struct Counts {
@@ -133,6 +142,8 @@ pub struct Queue {
     pub streams: Streams,
     /// Whether the queue stands in line for a turn.
     pub in_line: bool,
+    /// Whether the queue hangs.
+    pub hang: Option<Hang>,
     /// What went through it.
     pub counts: Counts,
 }
@@ -140,12 +151,22 @@ pub struct Queue {
 impl Queue {
     /// Whether DMA is due: a job was begun, or entries wait.
     pub fn has_work(&self) -> bool {
-        self.job.is_some() || self.sq.as_ref().is_some_and(Sq::has_entries)
+        let has = self.job.is_some() || self.sq.as_ref().is_some_and(Sq::has_entries);
+        has && self.hang.is_none()
+    }
+
+    /// Whether the queue can't be stopped now.
+    pub fn holds_up_stop(&self) -> bool {
+        match self.hang {
+            None => self.job.is_some(),
+            Some(hang) => hang == Hang::UntilReset,
+        }
     }
 
     /// Starts the SQ anew.
     pub fn start_sq(&mut self, raw: Raw, sqc: Sqc) {
         self.drop_work();
+        self.hang.take_if(|hang| *hang == Hang::UntilStopped);
         self.sqc = raw;
         self.sq = Some(Sq::new(sqc));
     }
@@ -165,6 +186,7 @@ impl Queue {
         self.sqc = self.read_sqc();
         self.cqc = self.read_cqc();
         self.drop_work();
+        self.hang = None;
         self.cq = None;
     }
 

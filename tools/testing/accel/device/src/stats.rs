@@ -37,6 +37,18 @@ pub struct Stats {
     pub resets: u64,
     /// Of these, function-level resets.
     pub flrs: u64,
+    /// Of the interrupts, those for hardware errors.
+    pub abnormal_interrupts: u64,
+    /// Queues that were told to hang, and how often the whole device was.
+    pub hangs: u64,
+    /// Completions lost on command.
+    pub completions_dropped: u64,
+    /// Events lost on command.
+    pub events_dropped: u64,
+    /// PCI errors reported on command.
+    pub pci_errors: u64,
+    /// How often the device was pulled out on command.
+    pub removals: u64,
     /// What the guest must never do and did.
     pub violations: Vec<String>,
 }
@@ -64,6 +76,12 @@ impl Stats {
             ("queue_stops", self.queue_stops),
             ("resets", self.resets),
             ("flrs", self.flrs),
+            ("abnormal_interrupts", self.abnormal_interrupts),
+            ("hangs", self.hangs),
+            ("completions_dropped", self.completions_dropped),
+            ("events_dropped", self.events_dropped),
+            ("pci_errors", self.pci_errors),
+            ("removals", self.removals),
         ];
         let mut text = String::new();
         for (key, value) in counters {
@@ -98,7 +116,7 @@ mod tests {
         stats.violation("queue 1: caught".into());
         let text = stats.render();
         assert!(text.starts_with("jobs 3\njob_errors 0\n"));
-        assert!(text.ends_with("flrs 0\nviolation queue 1: caught\n"));
+        assert!(text.ends_with("removals 0\nviolation queue 1: caught\n"));
     }
 
     #[test]

@@ -48,6 +48,9 @@ impl Device {
     }
 
     fn turn(&mut self, bus: &mut dyn Bus, number: u16) -> After {
+        if self.queues[usize::from(number)].hang.is_some() {
+            return After::Rest;
+        }
         if self.queues[usize::from(number)].job.is_none() && !self.begin_job(bus, number) {
             return After::Rest;
         }
@@ -128,6 +131,9 @@ impl Device {
     }
 
     fn push_completion(&mut self, bus: &mut dyn Bus, number: u16, cq_number: u16, index: u16) {
+        if self.faults.drops_completion(&mut self.stats) {
+            return;
+        }
         let queue = &mut self.queues[usize::from(cq_number)];
         let Some(cq) = queue.cq.as_mut() else {
             self.stats.violation(format!(
@@ -144,7 +150,7 @@ impl Device {
             return self.dead_ring(number, "CQ");
         }
         queue.counts.cqes = queue.counts.cqes.wrapping_add(1);
-        if std::mem::take(&mut cq.armed) {
+        if std::mem::take(&mut cq.armed) && !self.faults.drops_event(&mut self.stats) {
             self.eq.post(u32::from(cq_number));
         }
     }

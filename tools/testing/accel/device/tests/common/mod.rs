@@ -19,6 +19,7 @@ use hisi_zip_model::Config;
 use hisi_zip_model::DataAccess;
 use hisi_zip_model::Device;
 use hisi_zip_model::PageRequest;
+use hisi_zip_model::PciError;
 use hisi_zip_model::Refused;
 use hisi_zip_model::Task;
 
@@ -73,6 +74,8 @@ pub struct Memory {
     pub own_forbidden: bool,
     /// The page request queue takes nothing.
     pub requests_busy: bool,
+    pub pci_errors: Vec<PciError>,
+    pub unplugged: Vec<u32>,
 }
 
 impl Memory {
@@ -192,6 +195,14 @@ impl Bus for Memory {
         self.interrupts.push(vector);
     }
 
+    fn report_error(&mut self, error: PciError) {
+        self.pci_errors.push(error);
+    }
+
+    fn unplug(&mut self, away_ms: u32) {
+        self.unplugged.push(away_ms);
+    }
+
     fn compute(&mut self, task: Box<Task>) {
         self.tasks.push(*task);
     }
@@ -220,11 +231,26 @@ impl Machine {
     }
 
     pub fn with_revision(revision: u8) -> Self {
-        let device = Device::new(Config {
+        Self::with(Config {
             revision,
             queues: 64,
             engines: 2,
-        });
+            faults: false,
+        })
+    }
+
+    /// A machine whose device has a test port.
+    pub fn with_faults() -> Self {
+        Self::with(Config {
+            revision: 0x30,
+            queues: 64,
+            engines: 2,
+            faults: true,
+        })
+    }
+
+    fn with(config: Config) -> Self {
+        let device = Device::new(config);
         let mut machine = Self {
             device,
             memory: Memory::default(),
