@@ -14,6 +14,8 @@ from . import kernel_log, paths
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 IOMMU = ("intel-iommu,intremap=on,scalable-mode=on,fsts=on,pasid-bits=20,device-iotlb=on,"
          "svm=on,aw-bits=48")
+# Else the firmware keeps the slots to itself, and no device can be pulled out unasked.
+HOTPLUG_BY_GUEST = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
 COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on log_buf_len=4M "
                 "kunit.enable=0")
 
@@ -54,6 +56,7 @@ class Machine:
                 "-no-reboot"]
         for directory in (str(Path(self.qemu).parent), *FIRMWARE):
             line += ["-L", directory]
+        line += ["-global", HOTPLUG_BY_GUEST]
         line += ["-device", IOMMU, "-device", "pcie-root-port,id=rp0,slot=1",
                  "-device", self._accelerator()]
         line += [part for device in self.devices for part in ("-device", device)]
@@ -68,7 +71,7 @@ class Machine:
 
     def _accelerator(self):
         return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"
-                f"stats={self.stats}")
+                f"faults=on,stats={self.stats}")
 
     def start(self):
         """Starts it in the background, the console going to a file."""
