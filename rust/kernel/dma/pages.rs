@@ -16,6 +16,7 @@ use crate::{
     },
     page::{
         page_align,
+        volatile::Volatile,
         PAGE_SIZE, //
     },
     prelude::*,
@@ -63,36 +64,23 @@ impl CoherentPages {
         self.memory.dma_address()
     }
 
-    fn at<T>(&self, offset: usize) -> Result<*mut T> {
-        let end = offset.checked_add(size_of::<T>()).ok_or(EINVAL)?;
-        if end > self.size() || offset % align_of::<T>() != 0 {
-            return Err(EINVAL);
-        }
-        Ok(self
-            .memory
-            .as_mut_ptr()
-            .cast::<T>()
-            .wrapping_byte_add(offset))
+    fn memory(&self) -> Volatile<'_> {
+        // SAFETY: The allocation stays as long as `self`, and no reference to it is ever made.
+        unsafe { Volatile::new(self.memory.as_mut_ptr().cast(), self.size()) }
     }
 
     /// Reads a value once; the device may be writing it.
     ///
     /// Fails with [`EINVAL`] if it does not lie in the memory, aligned.
     pub fn read<T: zerocopy::FromBytes + Copy>(&self, offset: usize) -> Result<T> {
-        let ptr = self.at::<T>(offset)?;
-        // SAFETY: `at` has checked bounds and alignment, any bits are a `T`, and a volatile access
-        // of DMA memory may race with the device.
-        Ok(unsafe { ptr.read_volatile() })
+        self.memory().read(offset)
     }
 
     /// Writes a value once; the device may be reading it.
     ///
     /// Fails with [`EINVAL`] if it does not lie in the memory, aligned.
     pub fn write<T: zerocopy::IntoBytes + Copy>(&self, offset: usize, value: T) -> Result {
-        let ptr = self.at::<T>(offset)?;
-        // SAFETY: As for `read`; a `T` has no padding that would stay unset.
-        unsafe { ptr.write_volatile(value) };
-        Ok(())
+        self.memory().write(offset, value)
     }
 
     /// The page frame that holds the byte at `offset`.
