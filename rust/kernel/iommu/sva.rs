@@ -83,10 +83,14 @@ pub enum Missing {
 ///
 /// Nothing missing is no promise: only [`Bond::new`] tells whether the IOMMU can really do it.
 pub fn missing(dev: &device::Device<Bound>) -> Option<Missing> {
+    lacks_pasids(dev).or_else(|| lacks_page_requests(dev).then_some(Missing::PageRequests))
+}
+
+/// Tells whether the device has no IOMMU, or no PASIDs there.
+pub(super) fn lacks_pasids(dev: &device::Device<Bound>) -> Option<Missing> {
     match max_pasids(dev) {
         None => Some(Missing::Iommu),
         Some(0) => Some(Missing::Pasid),
-        Some(_) if lacks_page_requests(dev) => Some(Missing::PageRequests),
         Some(_) => None,
     }
 }
