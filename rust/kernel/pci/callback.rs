@@ -41,12 +41,15 @@ mod tests {
         device_id::IdArray,
         pci::{
             error::err_handler,
+            pm::driver_pm,
             Device,
             DeviceId,
             Driver,
             ErrorHandler,
             ErrorHandlers,
             IdTable,
+            Sleep,
+            SleepOps,
             Vendor, //
         },
         prelude::*, //
@@ -77,6 +80,7 @@ mod tests {
         type Data<'bound> = ();
         const ID_TABLE: IdTable<()> = &IDS;
         const ERROR_HANDLERS: Option<ErrorHandlers<Self>> = Some(ErrorHandlers::new());
+        const SLEEP_OPS: Option<SleepOps<Self>> = Some(SleepOps::new());
 
         fn probe<'bound>(
             _pdev: &'bound Device<Core<'_>>,
@@ -93,9 +97,20 @@ mod tests {
         fn reset_done<'bound>(_pdev: &'bound Device<Core<'_>>, _data: Pin<&()>) {}
     }
 
+    impl Sleep for WithCallbacks {
+        fn suspend<'bound>(_pdev: &'bound Device<Core<'_>>, _data: Pin<&()>) -> Result {
+            Ok(())
+        }
+
+        fn resume<'bound>(_pdev: &'bound Device<Core<'_>>, _data: Pin<&()>) -> Result {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_plain_driver_has_none() {
         assert!(err_handler::<Plain>().is_null());
+        assert!(driver_pm::<Plain>().is_null());
     }
 
     #[test]
@@ -105,6 +120,16 @@ mod tests {
         assert!(table.reset_prepare.is_some() && table.reset_done.is_some());
         assert!(table.error_detected.is_none() && table.mmio_enabled.is_none());
         assert!(table.slot_reset.is_none() && table.resume.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn all_kinds_of_sleep_are_handled() -> Result {
+        // SAFETY: It is null or static.
+        let ops = unsafe { driver_pm::<WithCallbacks>().as_ref() }.ok_or(EINVAL)?;
+        assert!(ops.suspend.is_some() && ops.freeze.is_some() && ops.poweroff.is_some());
+        assert!(ops.resume.is_some() && ops.thaw.is_some() && ops.restore.is_some());
+        assert!(ops.runtime_suspend.is_none());
         Ok(())
     }
 }
