@@ -15,29 +15,43 @@
 //! memory is touched under the last four, since a page fault on a queue's own mapping takes them.
 //! Nor is it touched in the SRCU section: its owner could keep a removal waiting for ever.
 
+mod attributes;
 mod class;
 mod context;
 mod device;
 mod driver;
+mod events;
+#[cfg(CONFIG_HWMON = "y")]
+mod hwmon;
 mod info;
 mod ioctl;
 mod irq;
 mod node;
 mod plain;
 mod queue;
+mod recovery;
 mod region;
 mod registration;
+mod sensors;
 mod slots;
 mod status_page;
 mod table;
-#[expect(dead_code, reason = "hit once the core has what they tell of")]
 mod trace;
+mod usage;
 
+#[doc(hidden)]
+pub use self::ioctl::{
+    are_distinct,
+    from_bytes,
+    to_bytes,
+    Shape, //
+};
 pub use self::{
     class::start,
     device::Device,
     driver::{
         AddressMode,
+        ContextRequest,
         DeviceInfo,
         Doorbell,
         Driver,
@@ -45,8 +59,17 @@ pub use self::{
         Functions,
         NewQueue,
         NoArgs,
-        QueueRequest, //
+        Progress,
+        QueueRequest,
+        Reach,
+        Sensor,
+        SensorKind, //
+    },
+    ioctl::{
+        ContextIoctl,
+        QueueIoctl, //
     },
     region::Region,
     registration::register,
 };
+pub use crate::__accel_declare_ioctls as declare_ioctls;

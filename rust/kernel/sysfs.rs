@@ -303,6 +303,18 @@ impl<T: Owner> Groups<T> {
         Self(groups)
     }
 
+    /// The same groups, for devices whose owner is a `U`.
+    ///
+    /// # Safety
+    ///
+    /// [`T::from_device`](Owner::from_device) must be right for every device that is given the
+    /// result.
+    pub const unsafe fn given_to<U: Owner>(self) -> Groups<U> {
+        // SAFETY: Groups and entries have the same layout for all owners. Their callbacks expect
+        // the device of a `T`, which is the caller's promise.
+        Groups(unsafe { core::mem::transmute::<&'static [Option<&'static Group<T>>], _>(self.0) })
+    }
+
     /// What the `groups` of a device point to.
     ///
     /// A device that carries them must be one that [`Owner::from_device`] is right for.

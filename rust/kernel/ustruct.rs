@@ -89,7 +89,11 @@ pub fn read<T: FromBytes + AsBytes>(from: UserPtr, min: usize) -> Result<T> {
 
 /// Writes back as much of `value` as fits into the `size` bytes that the caller's struct has.
 pub fn write<T: AsBytes>(to: UserPtr, size: u32, value: &T) -> Result {
-    let bytes = value.as_bytes();
+    write_bytes(to, size, value.as_bytes())
+}
+
+/// The same for a struct whose type is not known.
+pub fn write_bytes(to: UserPtr, size: u32, bytes: &[u8]) -> Result {
     let len = bytes.len().min(size as usize);
     UserSlice::new(to, len).writer().write_slice(&bytes[..len])
 }

@@ -25,11 +25,13 @@ use kernel::{
     accel::{
         self,
         AddressMode,
+        ContextRequest,
         DeviceInfo,
         Doorbell,
         Function,
         Functions,
         NewQueue,
+        Progress,
         QueueRequest, //
     },
     device::{
@@ -42,8 +44,18 @@ use kernel::{
         DmaMask, //
     },
     irq::IrqRequest,
+    new_mutex,
     pci,
-    prelude::*, //
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
+    uapi, //
 };
 
 /// Generation of the hardware, by the PCI revision.
@@ -80,6 +92,9 @@ const ABNORMAL_EVENTS: usize = 1;
 const ERRORS: usize = 3;
 const VECTORS: u32 = 4;
 
+/// What errors of the bus are reported as: neither the queue manager's nor the engine's.
+const PCI_ERROR: u64 = u64::MAX;
+
 /// Bytes of a context in the device's tables.
 const CONTEXT_SIZE: usize = size_of::<mailbox::Context>();
 
@@ -95,6 +110,9 @@ struct Zip<'a> {
     abnormal_events: EventQueue,
     #[pin]
     mailbox: Mailbox,
+    /// Held while the counters of one queue are selected.
+    #[pin]
+    counters: Mutex<()>,
     sqc_table: CoherentPages,
     cqc_table: CoherentPages,
     vectors: pci::IrqVectorRegistration<'a>,
@@ -136,6 +154,7 @@ impl<'a> Zip<'a> {
             events <- EventQueue::new(pdev.as_ref(), events::Kind::Event),
             abnormal_events <- EventQueue::new(pdev.as_ref(), events::Kind::Abnormal),
             mailbox <- Mailbox::new(pdev.as_ref()),
+            counters <- new_mutex!(()),
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
@@ -160,6 +179,26 @@ impl Zip<'_> {
         Ok(())
     }
 
+    /// Entries that the queue has completed, modulo 2^32.
+    fn completed(&self, queue: &Queue) -> u32 {
+        let _guard = self.counters.lock();
+        hardware::completed(&self.bar, queue.id)
+    }
+
+    /// Has the bus reset the function. It is locked while a driver is bound to it or unbound, in
+    /// which case this device is about to go, or somebody looks at it, who will be done soon.
+    fn reset(&self) -> Result {
+        const TRIES: u32 = 500;
+
+        for _ in 0..TRIES {
+            match self.pdev.try_reset_function() {
+                Err(EAGAIN) => fsleep(Delta::from_millis(10)),
+                result => return result,
+            }
+        }
+        Err(EAGAIN)
+    }
+
     /// Ends all accesses to memory, whatever it takes.
     fn halt(&self) {
         dev_err!(self.pdev, "halting the device\n");
@@ -169,14 +208,14 @@ impl Zip<'_> {
         }
     }
 
-    fn abnormal_event(&self, device: &accel::Device, event: events::Event) {
+    fn abnormal_event(&self, device: &Arc<accel::Device>, event: events::Event) {
         // The application sees that its queue stands still; it knows no more than the device does.
         device.complete(event.queue());
         if event.trouble() == events::CQ_OVERFLOW {
             // Its own doing: it did not say what it has read.
             return;
         }
-        device.report_error();
+        device.report_error(u64::from(event.trouble()));
         dev_warn!(
             self.pdev,
             "abnormal event {} of queue {}\n",
@@ -185,10 +224,10 @@ impl Zip<'_> {
         );
     }
 
-    fn errors(&self, device: &accel::Device) {
+    fn errors(&self, device: &Arc<accel::Device>) {
         let (manager, engine) = hardware::take_errors(&self.bar);
         if manager != 0 || engine != 0 {
-            device.report_error();
+            device.report_error(u64::from(engine) << 32 | u64::from(manager));
             dev_err!(
                 self.pdev,
                 "errors: queue manager {manager:#x}, engine {engine:#x}\n"
@@ -204,10 +243,11 @@ struct ZipDriver;
 impl accel::Driver for ZipDriver {
     type Parent<Ctx: DeviceContext> = pci::Device<Ctx>;
     type Data<'a> = Zip<'a>;
+    type Context = ();
     type Queue = Queue;
     type QueueArgs = queue::Args;
 
-    const DMA_MASK: DmaMask = DmaMask::new::<64>();
+    const DMA_MASK: Option<DmaMask> = Some(DmaMask::new::<64>());
 
     fn probe<'a>(pdev: &'a pci::Device<Bound>) -> impl PinInit<Zip<'a>, Error> + 'a {
         pin_init::pin_init_scope(move || Zip::new(pdev))
@@ -218,7 +258,7 @@ impl accel::Driver for ZipDriver {
             name: c"HiSilicon ZIP",
             version: zip.revision.name(),
             functions: Functions::of(&[Function::Deflate, Function::Zlib, Function::Gzip]),
-            modes: &[AddressMode::Shared],
+            modes: &[AddressMode::Shared, AddressMode::Private],
             doorbell: match zip.revision {
                 Revision::V2 => Doorbell::Shared,
                 Revision::V3 => Doorbell::PerQueue,
@@ -226,6 +266,13 @@ impl accel::Driver for ZipDriver {
             queues_max: zip.queues,
             depth_max: queue::DEPTH_MAX,
             request_max: 8 << 20,
+            job_limit: match module_parameters::job_limit_ms.value() {
+                0 => None,
+                limit => Some(Delta::from_millis(i64::from(limit))),
+            },
+            auto_recovery: module_parameters::auto_recovery.value(),
+            counts: uapi::ACCEL_DEVICE_COUNTS_JOBS,
+            ..DeviceInfo::UNKNOWN
         }
     }
 
@@ -237,7 +284,7 @@ impl accel::Driver for ZipDriver {
         Ok(all)
     }
 
-    fn interrupt(zip: &Zip<'_>, device: &accel::Device, index: usize) {
+    fn interrupt(zip: &Zip<'_>, device: &Arc<accel::Device>, index: usize) {
         match index {
             EVENTS => zip
                 .events
@@ -251,7 +298,7 @@ impl accel::Driver for ZipDriver {
         }
     }
 
-    fn start(zip: &Zip<'_>) -> Result {
+    fn start(zip: &Zip<'_>, _device: &Arc<accel::Device>) -> Result {
         zip.start().inspect_err(|e| {
             dev_err!(zip.pdev, "the device does not start: {e:?}\n");
             zip.halt();
@@ -265,10 +312,15 @@ impl accel::Driver for ZipDriver {
         }
     }
 
+    fn context_create(_zip: &Zip<'_>, _request: &ContextRequest<'_>) -> Result {
+        Ok(())
+    }
+
     fn queue_create(zip: &Zip<'_>, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
         let queue = Queue::new(zip.pdev.as_ref(), request.id, request.depth, request.args)?;
         let regions = queue.regions(zip.pdev, zip.revision)?;
         queue.start(&zip.bar, &zip.mailbox, zip.revision, request.pasid)?;
+        queue.count_from(zip.completed(&queue));
 
         Ok(NewQueue {
             depth: queue.depth,
@@ -283,8 +335,22 @@ impl accel::Driver for ZipDriver {
             .inspect_err(|e| dev_warn!(zip.pdev, "a queue does not stop: {e:?}\n"))
     }
 
+    fn queue_progress(zip: &Zip<'_>, queue: &Queue) -> Result<Progress> {
+        // First, since it fails if the device is gone and the counters mean nothing.
+        let pending = queue.is_pending(&zip.bar, &zip.mailbox)?;
+        Ok(Progress {
+            jobs: queue.count(zip.completed(queue)),
+            pending,
+            ..Progress::default()
+        })
+    }
+
     fn halt(zip: &Zip<'_>) {
         zip.halt();
+    }
+
+    fn reset(zip: &Zip<'_>) -> Result {
+        zip.reset()
     }
 }
 
@@ -295,21 +361,72 @@ kernel::pci_device_table!(
 );
 
 /// The driver, to the PCI bus.
-struct PciDriver;
+struct PciDriver {
+    accel: Arc<accel::Device>,
+}
 
 impl pci::Driver for PciDriver {
     type IdInfo = ();
     type Data<'bound> = Self;
 
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+    const ERROR_HANDLERS: Option<pci::ErrorHandlers<Self>> = Some(pci::ErrorHandlers::new());
+    const SLEEP_OPS: Option<pci::SleepOps<Self>> = Some(pci::SleepOps::new());
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'bound {
         pdev.enable_managed()?;
-        accel::register::<ZipDriver>(pdev)?;
-        Ok(Self)
+        Ok(Self {
+            accel: accel::register::<ZipDriver>(pdev)?,
+        })
+    }
+}
+
+#[vtable]
+impl pci::ErrorHandler for PciDriver {
+    fn error_detected<'bound>(
+        _pdev: &'bound pci::Device<Core<'_>>,
+        this: Pin<&Self>,
+        state: pci::ChannelState,
+    ) -> pci::Recovery {
+        this.accel.report_error(PCI_ERROR);
+        this.accel.begin_bus_reset();
+        if state == pci::ChannelState::PermanentFailure {
+            this.accel.fail_bus_reset();
+            return pci::Recovery::Disconnect;
+        }
+        pci::Recovery::NeedReset
+    }
+
+    fn slot_reset<'bound>(pdev: &'bound pci::Device<Core<'_>>, _this: Pin<&Self>) -> pci::Recovery {
+        pdev.restore_state();
+        pci::Recovery::Recovered
+    }
+
+    fn resume<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
+        // What fails has been said, and isolated the device.
+        let _ = this.accel.end_bus_reset();
+    }
+
+    fn reset_prepare<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
+        this.accel.begin_bus_reset();
+    }
+
+    fn reset_done<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
+        let _ = this.accel.end_bus_reset();
+    }
+}
+
+impl pci::Sleep for PciDriver {
+    fn suspend<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
+        this.accel.begin_bus_reset();
+        Ok(())
+    }
+
+    fn resume<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
+        this.accel.end_bus_reset()
     }
 }
 
@@ -323,6 +440,14 @@ kernel::module_pci_driver! {
         pf_q_num: u32 {
             default: 0,
             description: "Queues to use, 0 for all that the device has (default: 0)",
+        },
+        job_limit_ms: u32 {
+            default: 60_000,
+            description: "Milliseconds after which a job that does not end has its queue stopped, 0 for never (default: 60000)",
+        },
+        auto_recovery: bool {
+            default: true,
+            description: "Reset the device if a queue hangs and does not stop (default: yes)",
         },
         perf_mode: bool {
             default: false,

@@ -111,7 +111,10 @@ impl EventQueue {
 
     /// Tells the queue manager where the ring is.
     pub(crate) fn configure(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
-        let address = self.cursor.lock().ring.dma_address();
+        let mut cursor = self.cursor.lock();
+        cursor.rewind(self.kind.depth())?;
+        let address = cursor.ring.dma_address();
+        drop(cursor);
         let mut context = Context::default();
         context[1] = address as u32;
         context[2] = (address >> 32) as u32;
@@ -140,6 +143,16 @@ impl EventQueue {
 }
 
 impl Cursor {
+    /// Begins anew, with what the device wrote before a reset forgotten.
+    fn rewind(&mut self, depth: u32) -> Result {
+        for entry in 0..depth as usize {
+            self.ring.write(entry * size_of::<Event>(), 0u32)?;
+        }
+        self.head = 0;
+        self.phase = true;
+        Ok(())
+    }
+
     /// Takes the next event, if there is one.
     fn next(&mut self, depth: u32) -> Option<Event> {
         let raw: u32 = self

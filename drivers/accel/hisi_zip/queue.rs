@@ -22,7 +22,13 @@ use kernel::{
     mm::fault::Registers,
     pci,
     prelude::*,
-    sync::Arc,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
     time::Delta,
     uapi, //
 };
@@ -52,12 +58,15 @@ const _: () = assert!(size_of::<Args>() == size_of::<uapi::hisi_zip_queue>());
 
 /// A queue.
 pub(crate) struct Queue {
-    id: u16,
+    pub(crate) id: u16,
     direction: u32,
     pub(crate) depth: u32,
     /// The submission ring, and the completion ring behind it.
     ring: Arc<CoherentPages>,
     cq_offset: usize,
+    /// The device's counter of completed entries when it was read last.
+    counter: Atomic<u32>,
+    completed: Atomic<u64>,
 }
 
 impl Queue {
@@ -83,7 +92,33 @@ impl Queue {
             depth,
             ring: Arc::new(CoherentPages::new(dev, size)?, GFP_KERNEL)?,
             cq_offset,
+            counter: Atomic::new(0),
+            completed: Atomic::new(0),
         })
+    }
+
+    /// Takes `counter` as that of a queue that has done nothing yet.
+    pub(crate) fn count_from(&self, counter: u32) {
+        self.counter.store(counter, Relaxed);
+    }
+
+    /// Jobs that have ended. Called at least once within 2^32 of them.
+    pub(crate) fn count(&self, counter: u32) -> u64 {
+        let new = counter.wrapping_sub(self.counter.xchg(counter, Relaxed));
+        self.completed.fetch_add(u64::from(new), Relaxed) + u64::from(new)
+    }
+
+    /// Whether entries were submitted that are not completed.
+    pub(crate) fn is_pending(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result<bool> {
+        let (submitted, completed) = self.tails(bar, mailbox)?;
+        Ok(submitted != completed)
+    }
+
+    /// The tails of the submission queue and of the completion queue, as the device has them.
+    fn tails(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result<(Tail, Tail)> {
+        let sqc = mailbox.read(bar, Command::Sqc, self.id)?;
+        let cqc = mailbox.read(bar, Command::Cqc, self.id)?;
+        Ok((tail(&sqc), tail(&cqc)))
     }
 
     /// What the application can map.
@@ -159,11 +194,7 @@ impl Queue {
     /// Waits until every entry that was submitted is completed: revision 0x21 can't stop a queue.
     fn drain(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
         read_poll_timeout(
-            || {
-                let sqc = mailbox.read(bar, Command::Sqc, self.id)?;
-                let cqc = mailbox.read(bar, Command::Cqc, self.id)?;
-                Ok((tail(&sqc), tail(&cqc)))
-            },
+            || self.tails(bar, mailbox),
             |(submitted, completed)| submitted == completed,
             Delta::from_micros(100),
             Delta::from_secs(5),
@@ -172,8 +203,10 @@ impl Queue {
     }
 }
 
-/// The tail that the queue manager has written back, and whether it has wrapped an odd number of
-/// times.
-fn tail(context: &Context) -> (u32, bool) {
+/// The tail of a ring, and whether it has wrapped an odd number of times.
+type Tail = (u32, bool);
+
+/// The tail that the queue manager has written back.
+fn tail(context: &Context) -> Tail {
     (context[0] >> 16, context[5] & 1 << (16 + 6) != 0)
 }

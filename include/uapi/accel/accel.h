@@ -28,6 +28,8 @@
  *    wrong value.
  *  - EOPNOTSUPP: a value is known, but not offered by this device.
  *  - EFAULT: a pointer is bad.
+ *  - EAGAIN: the device is being reset; try again.
+ *  - EIO: the device is isolated after too many errors.
  *  - ENODEV: the device is gone.
  *
  * Numbers 0x00 to 0x3f belong to the core, 0x40 to 0x9f to the driver, on
@@ -40,7 +42,10 @@ enum accel_ioctl_nr {
 	ACCEL_NR_INFO = 0x00,
 	ACCEL_NR_CONTEXT_BIND = 0x01,
 	ACCEL_NR_QUEUE_CREATE = 0x02,
+	ACCEL_NR_RESET = 0x03,
+	ACCEL_NR_EVENTS = 0x04,
 	ACCEL_NR_QUEUE_INFO = 0x10,
+	ACCEL_NR_QUEUE_EVENTFD = 0x11,
 	ACCEL_NR_DRIVER_BASE = 0x40,
 	ACCEL_NR_DRIVER_END = 0xa0,
 };
@@ -52,12 +57,20 @@ enum accel_ioctl_nr {
  * @ACCEL_INFO_STATUS: struct accel_info_status, the state at this moment
  * @ACCEL_INFO_ADDRESS_MODES: array of struct accel_info_address_mode, one for
  *	each mode that exists, with the reason where it is not offered
+ * @ACCEL_INFO_CONTEXTS: array of struct accel_info_context, the use that each
+ *	open of the compute node makes of the device. A caller without
+ *	CAP_PERFMON is told of those of its own user only
+ * @ACCEL_INFO_SENSORS: array of struct accel_info_sensor, as the device has them
+ * @ACCEL_INFO_ERRORS: struct accel_info_errors, what went wrong so far
  */
 enum accel_info_query {
 	ACCEL_INFO_QUERIES = 0,
 	ACCEL_INFO_DEVICE = 1,
 	ACCEL_INFO_STATUS = 2,
 	ACCEL_INFO_ADDRESS_MODES = 3,
+	ACCEL_INFO_CONTEXTS = 4,
+	ACCEL_INFO_SENSORS = 5,
+	ACCEL_INFO_ERRORS = 6,
 };
 
 /**
@@ -122,6 +135,7 @@ enum accel_address_mode {
  * @ACCEL_REASON_NO_PASID: the device, its bus or its IOMMU has no PASIDs
  * @ACCEL_REASON_NO_PRI: device page requests are missing (PCI ATS or PRI)
  * @ACCEL_REASON_NO_SVA: the kernel or the IOMMU can't share page tables
+ * @ACCEL_REASON_NO_DOMAIN: the IOMMU can't give a PASID page tables of its own
  */
 enum accel_mode_reason {
 	ACCEL_REASON_AVAILABLE = 0,
@@ -130,6 +144,7 @@ enum accel_mode_reason {
 	ACCEL_REASON_NO_PASID = 3,
 	ACCEL_REASON_NO_PRI = 4,
 	ACCEL_REASON_NO_SVA = 5,
+	ACCEL_REASON_NO_DOMAIN = 6,
 };
 
 /**
@@ -156,6 +171,15 @@ enum accel_doorbell {
 
 #define ACCEL_NAME_MAX 32
 
+/* The device can be reset. */
+#define ACCEL_DEVICE_RESET (1 << 0)
+/* The core resets it when a queue hangs and can't be stopped alone. */
+#define ACCEL_DEVICE_AUTO_RECOVERY (1 << 1)
+/* What is known of the jobs of a queue; what is not stays 0. */
+#define ACCEL_DEVICE_COUNTS_JOBS (1 << 2)
+#define ACCEL_DEVICE_COUNTS_BYTES (1 << 3)
+#define ACCEL_DEVICE_COUNTS_BUSY (1 << 4)
+
 /**
  * struct accel_info_device - answer to ACCEL_INFO_DEVICE
  * @functions: bit mask of 1 << enum accel_function
@@ -166,6 +190,12 @@ enum accel_doorbell {
  * @doorbell: one of enum accel_doorbell
  * @id: N in /dev/accelN
  * @request_max: bytes a job reads or writes at most, 0 if there is no limit
+ * @contexts_max: opens of the compute node that can exist at once, 0 if there
+ *	is no limit
+ * @priorities: priorities that queues can have: 0 to @priorities - 1
+ * @job_limit_ms: milliseconds after which a job that does not end has its queue
+ *	stopped, 0 if it may take for ever
+ * @flags: ACCEL_DEVICE_*
  * @name: name of the kind of device
  * @driver: name of the driver
  * @version: version of the hardware as the driver names it
@@ -183,6 +213,10 @@ struct accel_info_device {
 	__u32 doorbell;
 	__u32 id;
 	__aligned_u64 request_max;
+	__u32 contexts_max;
+	__u32 priorities;
+	__u32 job_limit_ms;
+	__u32 flags;
 	char name[ACCEL_NAME_MAX];
 	char driver[ACCEL_NAME_MAX];
 	char version[ACCEL_NAME_MAX];
@@ -194,7 +228,8 @@ struct accel_info_device {
  * enum accel_status - operational state of a device
  * @ACCEL_STATUS_OPERATIONAL: jobs are taken
  * @ACCEL_STATUS_IN_RESET: being reset; new queues are refused with EAGAIN
- * @ACCEL_STATUS_ISOLATED: out of service after too many errors
+ * @ACCEL_STATUS_ISOLATED: out of service after too many errors, or a reset that
+ *	failed; new queues are refused with EIO
  * @ACCEL_STATUS_REMOVED: gone; open descriptors only tell this
  */
 enum accel_status {
@@ -214,6 +249,11 @@ enum accel_status {
  * @completions: completion events signalled since then
  * @errors: hardware errors reported by the driver since then
  * @timestamp_ns: CLOCK_MONOTONIC when these values were collected
+ * @jobs: jobs done since then
+ * @busy_ns: nanoseconds that the device has worked since then, the sum of its
+ *	queues
+ * @usage_ns: CLOCK_MONOTONIC of the sample from which @jobs and @busy_ns are,
+ *	0 if there was none yet
  *
  * Answered on a descriptor of a removed device too, where ACCEL_INFO_DEVICE is
  * ENODEV.
@@ -227,6 +267,88 @@ struct accel_info_status {
 	__aligned_u64 completions;
 	__aligned_u64 errors;
 	__aligned_u64 timestamp_ns;
+	__aligned_u64 jobs;
+	__aligned_u64 busy_ns;
+	__aligned_u64 usage_ns;
+};
+
+/**
+ * struct accel_info_context - element of ACCEL_INFO_CONTEXTS
+ * @id: number of the context on its device, never used again
+ * @pid: process that opened it, as the caller's PID namespace has it; 0 if it
+ *	is not in there
+ * @uid: user that opened it, as the caller's user namespace has it
+ * @mode: one of enum accel_address_mode
+ * @pasid: PASID under which the device works for it, 0 if it needs none
+ * @queues: queues that it has now
+ * @reserved: 0
+ * @completions: completion events signalled on its queues so far
+ * @jobs: jobs done on its queues so far
+ * @bytes: bytes read and written by them
+ * @busy_ns: nanoseconds that its queues were worked on
+ */
+struct accel_info_context {
+	__aligned_u64 id;
+	__s32 pid;
+	__u32 uid;
+	__u32 mode;
+	__u32 pasid;
+	__u32 queues;
+	__u32 reserved;
+	__aligned_u64 completions;
+	__aligned_u64 jobs;
+	__aligned_u64 bytes;
+	__aligned_u64 busy_ns;
+};
+
+/**
+ * enum accel_sensor_kind - what a sensor measures
+ * @ACCEL_SENSOR_TEMPERATURE: thousandths of a degree Celsius
+ * @ACCEL_SENSOR_POWER: microwatts
+ * @ACCEL_SENSOR_FREQUENCY: hertz
+ */
+enum accel_sensor_kind {
+	ACCEL_SENSOR_TEMPERATURE = 0,
+	ACCEL_SENSOR_POWER = 1,
+	ACCEL_SENSOR_FREQUENCY = 2,
+};
+
+/**
+ * struct accel_info_sensor - element of ACCEL_INFO_SENSORS
+ * @kind: one of enum accel_sensor_kind
+ * @reserved: 0
+ * @value: what was measured, in the unit of @kind
+ * @timestamp_ns: CLOCK_MONOTONIC when it was measured. The query itself never
+ *	waits for the device, and may start a measurement for the next one
+ * @label: what of the device it measures
+ */
+struct accel_info_sensor {
+	__u32 kind;
+	__u32 reserved;
+	__s64 value;
+	__aligned_u64 timestamp_ns;
+	char label[ACCEL_NAME_MAX];
+};
+
+/**
+ * struct accel_info_errors - answer to ACCEL_INFO_ERRORS
+ * @hardware: hardware errors reported by the driver
+ * @faults: accesses to memory that a queue was refused
+ * @timeouts: queues stopped because of a job that did not end
+ * @resets: resets that ended well
+ * @resets_failed: resets that did not
+ * @threshold: hardware errors within an hour that isolate the device, 0 if no
+ *	number of them does
+ * @recent: hardware errors within this hour, 0 again after a reset
+ */
+struct accel_info_errors {
+	__aligned_u64 hardware;
+	__aligned_u64 faults;
+	__aligned_u64 timeouts;
+	__aligned_u64 resets;
+	__aligned_u64 resets_failed;
+	__u32 threshold;
+	__u32 recent;
 };
 
 /**
@@ -234,11 +356,14 @@ struct accel_info_status {
  * @size: sizeof(struct accel_context_bind)
  * @flags: must be 0
  * @mode: one of enum accel_address_mode, not ACCEL_MODE_NONE
- * @pasid: out: the PASID under which the device works for this context
+ * @pasid: out: the PASID under which the device works for this context, 0 if
+ *	it needs none
  *
  * Gives the context, that is this open of the compute node, its address space.
  * Once per context. ACCEL_MODE_SHARED takes the address space of the process
- * that opened the node.
+ * that opened the node. ACCEL_MODE_PRIVATE is empty at first: the device
+ * reaches nothing that was not mapped for this context. In ACCEL_MODE_KERNEL
+ * queues have neither doorbell nor ring to map.
  *
  * EBUSY: has one already. EPERM: the caller's address space is not the
  * opener's. EOPNOTSUPP: not offered, ACCEL_INFO_ADDRESS_MODES tells why.
@@ -257,7 +382,8 @@ struct accel_context_bind {
  * @size: sizeof(struct accel_queue_create)
  * @flags: must be 0
  * @depth: in: entries wanted, 0 for the driver's default; out: entries made
- * @priority: 0, the only one yet
+ * @priority: 0, or up to accel_info_device.priorities - 1, more urgent. Needs
+ *	CAP_SYS_NICE above 0
  * @driver_data: pointer to the driver's own struct, or 0
  * @driver_data_size: its size in bytes, the driver's first member says the same
  * @fd: out: the queue's descriptor, close-on-exec
@@ -272,8 +398,9 @@ struct accel_context_bind {
  * device raises an event is the driver's to say.
  *
  * ENOTCONN: the context has no address space. EBUSY: all queues are in use.
- * EPERM: the caller's address space is not the opener's (ACCEL_MODE_SHARED),
- * or doorbells are shared and the administrator has not allowed that.
+ * EPERM: the caller's address space is not the opener's, or doorbells are
+ * shared and the administrator has not allowed that. EACCES: @priority needs
+ * CAP_SYS_NICE.
  */
 struct accel_queue_create {
 	__u32 size;
@@ -285,6 +412,105 @@ struct accel_queue_create {
 	__s32 fd;
 };
 #define ACCEL_QUEUE_CREATE _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_CREATE)
+
+/**
+ * struct accel_reset - ioctl(ACCEL_RESET), on the compute node
+ * @size: sizeof(struct accel_reset)
+ * @flags: must be 0
+ *
+ * Resets the device: all its queues die (ACCEL_QUEUE_DEAD_RESET), contexts
+ * stay and can have new ones. Returns when that is done. An isolated device
+ * is in service again after it.
+ *
+ * EPERM: without CAP_SYS_ADMIN. EOPNOTSUPP: the driver can't. EIO: it failed,
+ * and the device is isolated now.
+ */
+struct accel_reset {
+	__u32 size;
+	__u32 flags;
+};
+#define ACCEL_RESET _IO(ACCEL_IOC_TYPE, ACCEL_NR_RESET)
+
+/**
+ * enum accel_event_type - what an event on the monitor node is about
+ * @ACCEL_EVENT_LOST: accel_event.value events were overwritten unread
+ * @ACCEL_EVENT_RESET_BEGIN: the device is being reset
+ * @ACCEL_EVENT_RESET_END: it was; accel_event.value is 0 or the errno of the
+ *	failure
+ * @ACCEL_EVENT_FAULT: a queue was refused an access to accel_event.address
+ * @ACCEL_EVENT_TIMEOUT: a queue was stopped because of a job that did not end
+ * @ACCEL_EVENT_ERROR: the driver reported a hardware error, accel_event.value
+ *	is the driver's number for it
+ * @ACCEL_EVENT_ISOLATED: the device was taken out of service
+ * @ACCEL_EVENT_CONTEXT_OPEN: context accel_event.value was opened
+ * @ACCEL_EVENT_CONTEXT_CLOSE: context accel_event.value was closed
+ * @ACCEL_EVENT_REMOVED: the device is gone, the last event
+ */
+enum accel_event_type {
+	ACCEL_EVENT_LOST = 0,
+	ACCEL_EVENT_RESET_BEGIN = 1,
+	ACCEL_EVENT_RESET_END = 2,
+	ACCEL_EVENT_FAULT = 3,
+	ACCEL_EVENT_TIMEOUT = 4,
+	ACCEL_EVENT_ERROR = 5,
+	ACCEL_EVENT_ISOLATED = 6,
+	ACCEL_EVENT_CONTEXT_OPEN = 7,
+	ACCEL_EVENT_CONTEXT_CLOSE = 8,
+	ACCEL_EVENT_REMOVED = 9,
+};
+
+#define ACCEL_NO_QUEUE 0xffffffff
+
+/**
+ * struct accel_event - what read() of the monitor node returns
+ * @size: bytes of this record, a multiple of 8; more in later kernels
+ * @type: one of enum accel_event_type
+ * @sequence: number of the event on its device, from 0. Gaps are events that
+ *	the mask leaves out, or that were lost, in which case a record of
+ *	ACCEL_EVENT_LOST stands in their place
+ * @timestamp_ns: CLOCK_MONOTONIC when it happened
+ * @address: address, where @type has one
+ * @value: number, where @type has one
+ * @queue: number of the queue, ACCEL_NO_QUEUE if it is about none
+ * @pasid: PASID of its context, 0 if there is none
+ * @pid: process that opened the context, in the initial PID namespace, 0 if
+ *	there is none
+ * @reserved: 0
+ *
+ * @address, @pasid and @pid are 0 for a reader without CAP_PERFMON.
+ *
+ * A reader is told of what happens after its open. read() takes as many whole
+ * records as fit, waits for one where there is none, or answers EAGAIN under
+ * O_NONBLOCK; EINVAL if not one fits; after ACCEL_EVENT_REMOVED, 0. poll()
+ * reports EPOLLIN while there is one, and EPOLLHUP once the device is gone.
+ * What happens never waits for a reader.
+ */
+struct accel_event {
+	__u32 size;
+	__u32 type;
+	__aligned_u64 sequence;
+	__aligned_u64 timestamp_ns;
+	__aligned_u64 address;
+	__aligned_u64 value;
+	__u32 queue;
+	__u32 pasid;
+	__s32 pid;
+	__u32 reserved;
+};
+
+/**
+ * struct accel_events - ioctl(ACCEL_EVENTS), on the monitor node
+ * @size: sizeof(struct accel_events)
+ * @flags: must be 0
+ * @mask: bit mask of 1 << enum accel_event_type that this descriptor wants; at
+ *	open it is all. ACCEL_EVENT_LOST can't be left out
+ */
+struct accel_events {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 mask;
+};
+#define ACCEL_EVENTS _IO(ACCEL_IOC_TYPE, ACCEL_NR_EVENTS)
 
 /**
  * enum accel_region_kind - what a region of a queue is
@@ -344,28 +570,52 @@ struct accel_queue_info {
 #define ACCEL_QUEUE_INFO _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_INFO)
 
 /**
+ * struct accel_queue_eventfd - ioctl(ACCEL_QUEUE_EVENTFD), on a queue
+ * @size: sizeof(struct accel_queue_eventfd)
+ * @flags: must be 0
+ * @fd: an eventfd that counts up by 1 with each completion event, and when the
+ *	queue dies; -1 for none
+ * @reserved: must be 0
+ *
+ * Takes the place of the one before. Completion events that were unread when
+ * it is set are counted at once. EBADF, EINVAL: @fd is no eventfd. ENODEV: the
+ * queue is dead.
+ */
+struct accel_queue_eventfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
+#define ACCEL_QUEUE_EVENTFD _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_EVENTFD)
+
+/**
  * enum accel_queue_state - state of a queue
  * @ACCEL_QUEUE_LIVE: takes jobs
  * @ACCEL_QUEUE_DEAD_RESET: the device was reset
  * @ACCEL_QUEUE_DEAD_REMOVED: the device is gone
+ * @ACCEL_QUEUE_DEAD_TIMEOUT: a job of it did not end in time
+ * @ACCEL_QUEUE_DEAD_ISOLATED: the device was taken out of service
  */
 enum accel_queue_state {
 	ACCEL_QUEUE_LIVE = 1,
 	ACCEL_QUEUE_DEAD_RESET = 2,
 	ACCEL_QUEUE_DEAD_REMOVED = 3,
+	ACCEL_QUEUE_DEAD_TIMEOUT = 4,
+	ACCEL_QUEUE_DEAD_ISOLATED = 5,
 };
 
 /**
  * struct accel_queue_status - content of the region ACCEL_REGION_STATUS
  * @state: one of enum accel_queue_state
- * @reserved: zero
+ * @generation: resets that its device had gone through when it was made
  * @completions: completion events signalled on this queue so far
  *
  * Written by the kernel alone. The rest of the page is zero.
  */
 struct accel_queue_status {
 	__u32 state;
-	__u32 reserved;
+	__u32 generation;
 	__aligned_u64 completions;
 };
 

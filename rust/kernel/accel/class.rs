@@ -4,7 +4,7 @@
 
 use crate::{
     bitmap::BitmapVec,
-    chrdev, new_mutex,
+    chrdev, debugfs, new_mutex,
     prelude::*,
     sync::{
         Mutex,
@@ -22,6 +22,8 @@ const CLASS_NAME: &CStr = c"accelerator";
 pub(super) struct Shared {
     pub(super) class: chrdev::Class,
     pub(super) numbers: chrdev::Numbers,
+    /// The directory of all devices in debugfs.
+    pub(super) debugfs: debugfs::Dir,
     /// Whether the administrator lets processes map doorbells that others share.
     pub(super) allow_shared_doorbells: bool,
     /// Ids in use.
@@ -39,6 +41,7 @@ pub fn start(allow_shared_doorbells: bool) -> Result {
     let shared = Shared {
         class: chrdev::Class::new(CLASS_NAME)?,
         numbers: chrdev::Numbers::new(CLASS_NAME, 2 * DEVICES_MAX as u32)?,
+        debugfs: debugfs::Dir::new(CLASS_NAME),
         allow_shared_doorbells,
         ids: KBox::pin_init(new_mutex!(ids), GFP_KERNEL)?,
     };

@@ -7,56 +7,169 @@ use super::{
         Access,
         Device, //
     },
-    driver::AddressMode, //
+    driver::{
+        AddressMode,
+        ContextRequest,
+        Progress,
+        Reach, //
+    },
+    events::Event,
+    ioctl::Argument,
+    table::{
+        Data,
+        DriverContext, //
+    },
+    trace, //
 };
 use crate::{
-    iommu::sva::Bond,
+    iommu::{
+        paging::PasidDomain,
+        sva::Bond, //
+    },
     mm::Mm,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         new_mutex,
+        new_spinlock,
         Arc,
-        Mutex, //
+        Mutex,
+        SpinLock,
+        UniqueArc, //
+    },
+    task::{
+        Kuid,
+        Task, //
     },
     uaccess::UserPtr,
     uapi,
     ustruct, //
 };
 
-/// The address space that the device sees for a context.
-enum Space {
-    /// Not chosen yet.
+/// What lets the device reach memory.
+enum Hold {
+    Shared(Bond),
+    Private(PasidDomain),
+    /// Nothing that has to be given back.
+    Nothing,
+}
+
+/// The address space of a context, and what the driver has for it. Kept by the context and by each
+/// of its queues.
+pub(super) struct Space {
+    pub(super) mode: AddressMode,
+    driver: DriverContext,
+    hold: Hold,
+}
+
+impl Space {
+    pub(super) fn driver(&self) -> &DriverContext {
+        &self.driver
+    }
+
+    /// PASID under which the device works, 0 if it needs none.
+    pub(super) fn pasid(&self) -> u32 {
+        self.hold.pasid()
+    }
+
+    /// Gives up one hold on a space; the last one ends it: the driver's part first, so that the
+    /// device knows nothing of the context any more when its address space goes.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of the context's device, and live.
+    pub(super) unsafe fn put(this: Arc<Self>, data: Data) {
+        if let Some(last) = Arc::into_unique_or_drop(this) {
+            // SAFETY: By the requirement of this function; `last` is gone for good after this.
+            unsafe { last.driver.destroy(data) };
+        }
+    }
+}
+
+impl Hold {
+    fn pasid(&self) -> u32 {
+        match self {
+            Self::Shared(bond) => bond.pasid(),
+            Self::Private(domain) => domain.pasid(),
+            Self::Nothing => 0,
+        }
+    }
+}
+
+enum State {
+    /// No address space was chosen yet.
     Unbound,
-    /// The opener's.
-    Shared(Arc<Bond>),
+    Bound(Arc<Space>),
     /// The descriptor was closed or the device is gone.
     Gone,
+}
+
+/// What the queues of a context have done.
+#[derive(Copy, Clone, Default)]
+pub(super) struct Usage {
+    pub(super) jobs: u64,
+    pub(super) bytes: u64,
+    pub(super) busy_ns: u64,
+}
+
+impl Usage {
+    /// Adds what a queue has done between two samples.
+    pub(super) fn add(&mut self, before: &Progress, now: &Progress) {
+        self.jobs += now.jobs.saturating_sub(before.jobs);
+        self.bytes += now.bytes.saturating_sub(before.bytes);
+        self.busy_ns += now.busy_ns.saturating_sub(before.busy_ns);
+    }
 }
 
 /// One open of a compute node.
 #[pin_data]
 pub(super) struct Context {
+    id: u64,
     device: Arc<Device>,
     /// The opener's. Held, so that no other process can come to have the same pointer.
     mm: ARef<Mm>,
+    opener: ARef<Task>,
+    uid: Kuid,
+    pub(super) queues: Atomic<u32>,
+    pub(super) completions: Atomic<u64>,
     #[pin]
-    space: Mutex<Space>,
+    pub(super) usage: SpinLock<Usage>,
+    #[pin]
+    state: Mutex<State>,
 }
 
 impl Context {
-    /// Makes a context for the current process. Fails with [`ENODEV`] if the device is gone.
+    /// Makes a context for the current process. Fails with [`ENODEV`] if the device is gone,
+    /// [`EBUSY`] if it has all the contexts that it can have.
     pub(super) fn new(device: &Arc<Device>) -> Result<Arc<Self>> {
         let _access = device.enter()?;
+        let current = current!();
         let context = Arc::pin_init(
             try_pin_init!(Self {
+                id: device.counters.contexts_created.fetch_add(1, Relaxed),
                 device: device.clone(),
-                mm: current!().mm().map(|mm| (&**mm).into()).ok_or(EINVAL)?,
-                space <- new_mutex!(Space::Unbound),
+                mm: current.mm().map(|mm| (&**mm).into()).ok_or(EINVAL)?,
+                opener: current.group_leader().into(),
+                uid: Kuid::current_euid(),
+                queues: Atomic::new(0),
+                completions: Atomic::new(0),
+                usage <- new_spinlock!(Usage::default()),
+                state <- new_mutex!(State::Unbound),
             }),
             GFP_KERNEL,
         )?;
         device.add_context(context.as_arc_borrow())?;
+        trace::open(device.id(), context.id, context.pid());
+        device.events.tell(Event {
+            pid: context.pid(),
+            ..Event::new(uapi::accel_event_type_ACCEL_EVENT_CONTEXT_OPEN, context.id)
+        });
         Ok(context)
     }
 
@@ -64,12 +177,46 @@ impl Context {
         &self.device
     }
 
-    /// Fails with [`EPERM`] if the current process has not the opener's address space: the device
-    /// would work on memory that is not the caller's.
-    pub(super) fn check_mm(&self) -> Result {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The process that opened it, in the initial PID namespace.
+    pub(super) fn pid(&self) -> i32 {
+        self.opener.pid()
+    }
+
+    /// The process that opened it, as the current process sees it.
+    pub(super) fn pid_for_current(&self) -> i32 {
+        self.opener.tgid_nr_ns(current!().active_pid_ns())
+    }
+
+    pub(super) fn uid(&self) -> Kuid {
+        self.uid
+    }
+
+    /// Mode and PASID, if it has an address space.
+    pub(super) fn mode(&self) -> Option<(AddressMode, u32)> {
+        match &*self.state.lock() {
+            State::Bound(space) => Some((space.mode, space.pasid())),
+            _ => None,
+        }
+    }
+
+    /// Fails with [`EPERM`] if the current process has not the opener's address space.
+    fn check_opener(&self) -> Result {
         match current!().mm() {
             Some(mm) if mm.as_raw() == self.mm.as_raw() => Ok(()),
             _ => Err(EPERM),
+        }
+    }
+
+    /// Fails with [`EPERM`] if the device works on memory of a process, and that is not the
+    /// current one.
+    pub(super) fn check_caller(&self, mode: AddressMode) -> Result {
+        match mode {
+            AddressMode::Shared => self.check_opener(),
+            AddressMode::Private | AddressMode::Kernel => Ok(()),
         }
     }
 
@@ -81,8 +228,8 @@ impl Context {
             return Err(EINVAL);
         }
         let mode = AddressMode::try_from(bind.mode)?;
-        let access = self.device.enter()?;
-        self.check_mm()?;
+        let access = self.device.operate()?;
+        self.check_opener()?;
         bind.pasid = self.bind_mode(&access, mode)?;
         // User memory is not touched with the device entered: it could keep a removal waiting.
         drop(access);
@@ -92,57 +239,152 @@ impl Context {
             .map(|()| 0)
     }
 
-    /// The caller could not be told what it was bound to.
+    /// The caller could not be told what it was bound to. If the device has gone meanwhile, the
+    /// context was unbound with it.
     fn undo_bind(&self) {
-        let mut space = self.space.lock();
-        if let Space::Shared(_) = *space {
-            *space = Space::Unbound;
+        if let Ok(access) = self.device.enter() {
+            // SAFETY: `access` keeps the data of the device.
+            unsafe { self.leave(State::Unbound, access.data()) };
         }
     }
 
     fn bind_mode(&self, access: &Access<'_>, mode: AddressMode) -> Result<u32> {
-        let mut space = self.space.lock();
-        match *space {
-            Space::Unbound => {}
-            Space::Shared(_) => return Err(EBUSY),
-            Space::Gone => return Err(ENODEV),
+        let mut state = self.state.lock();
+        match *state {
+            State::Unbound => {}
+            State::Bound(_) => return Err(EBUSY),
+            State::Gone => return Err(ENODEV),
         }
         if self.device.reason(mode) != uapi::accel_mode_reason_ACCEL_REASON_AVAILABLE {
             return Err(EOPNOTSUPP);
         }
 
-        let bond = Arc::new(self.share(access)?, GFP_KERNEL)?;
-        let pasid = bond.pasid();
-        *space = Space::Shared(bond);
+        // Allocated first, so that nothing can fail once the driver has made the context.
+        let room = UniqueArc::new_uninit(GFP_KERNEL)?;
+        let hold = self.hold(access, mode)?;
+        let pasid = hold.pasid();
+        let software = self.device.info().reach == Reach::Software;
+        let driver = access.context_create(&ContextRequest {
+            id: self.id,
+            mode,
+            pasid,
+            mm: (software && mode == AddressMode::Shared).then_some(&self.mm),
+        })?;
+        *state = State::Bound(room.write(Space { mode, driver, hold }).into());
         Ok(pasid)
+    }
+
+    /// Lets the device reach the memory of `mode`.
+    fn hold(&self, access: &Access<'_>, mode: AddressMode) -> Result<Hold> {
+        if self.device.info().reach == Reach::Software {
+            return Ok(Hold::Nothing);
+        }
+        match mode {
+            AddressMode::Shared => self.share(access).map(Hold::Shared),
+            AddressMode::Private => self.isolate(access).map(Hold::Private),
+            AddressMode::Kernel => Ok(Hold::Nothing),
+        }
     }
 
     fn share(&self, access: &Access<'_>) -> Result<Bond> {
         let current = current!();
         let mm = current.mm().ok_or(EINVAL)?;
         // SAFETY: `Device::leave` unbinds every context before the parent is unbound; it waits for
-        // `access`, so it finds what is stored in `space` here.
-        unsafe { Bond::new(access.parent(), mm) }.map_err(|e| {
-            // What IOMMU drivers answer if something is missing that `sva::missing` can't see.
-            if e == ENODEV || e == EINVAL || e == EOPNOTSUPP {
-                self.device.no_sva();
-                return EOPNOTSUPP;
-            }
-            e
-        })
+        // `access`, so it finds what is stored in `state` then.
+        unsafe { Bond::new(access.parent(), mm) }.map_err(|e| self.refused(AddressMode::Shared, e))
     }
 
-    /// The bond that a new queue works under. Fails with [`ENOTCONN`] if there is none yet.
-    pub(super) fn bond(&self) -> Result<Arc<Bond>> {
-        match &*self.space.lock() {
-            Space::Unbound => Err(ENOTCONN),
-            Space::Shared(bond) => Ok(bond.clone()),
-            Space::Gone => Err(ENODEV),
+    fn isolate(&self, access: &Access<'_>) -> Result<PasidDomain> {
+        // SAFETY: As for `share`.
+        unsafe { PasidDomain::new(access.parent()) }
+            .map_err(|e| self.refused(AddressMode::Private, e))
+    }
+
+    /// What IOMMU drivers answer if something is missing that was not seen before is remembered as
+    /// the reason why the mode is not offered.
+    fn refused(&self, mode: AddressMode, error: Error) -> Error {
+        if error == ENODEV || error == EINVAL || error == EOPNOTSUPP {
+            self.device.no_mode(mode);
+            return EOPNOTSUPP;
+        }
+        error
+    }
+
+    /// Adds what one of its queues has done between two samples.
+    pub(super) fn count(&self, before: &Progress, now: &Progress) {
+        self.usage.lock().add(before, now);
+        self.device.count(before, now);
+    }
+
+    /// An ioctl of the driver's own.
+    pub(super) fn driver_ioctl(&self, nr: u32, arg: UserPtr) -> Result<isize> {
+        let shapes = (0..).map_while(self.device.ops().context_shape);
+        let (index, mut argument) = Argument::read(shapes, nr, arg)?;
+
+        let access = self.device.operate()?;
+        let space = self.space()?;
+        let result = self.check_caller(space.mode).and_then(|()| {
+            // SAFETY: `access` keeps the driver's data, `space` its context.
+            unsafe { space.driver.ioctl(access.data(), index, argument.bytes()) }
+        });
+        // SAFETY: `access` keeps the driver's data.
+        unsafe { Space::put(space, access.data()) };
+        drop(access);
+        result?;
+        argument.write().map(|()| 0)
+    }
+
+    /// `/proc/PID/fdinfo/FD`.
+    pub(super) fn show_fdinfo(&self, seq: &SeqFile) {
+        let usage = *self.usage.lock();
+        seq_print!(seq, "accel-device:\t{}\n", self.device.id());
+        seq_print!(seq, "accel-context:\t{}\n", self.id);
+        if let Some((mode, pasid)) = self.mode() {
+            seq_print!(seq, "accel-mode:\t{}\n", mode.name());
+            seq_print!(seq, "accel-pasid:\t{pasid}\n");
+        }
+        seq_print!(seq, "accel-queues:\t{}\n", self.queues.load(Relaxed));
+        seq_print!(
+            seq,
+            "accel-completions:\t{}\n",
+            self.completions.load(Relaxed)
+        );
+        seq_print!(seq, "accel-jobs:\t{}\n", usage.jobs);
+        seq_print!(seq, "accel-bytes:\t{}\n", usage.bytes);
+        seq_print!(seq, "accel-busy-ns:\t{}\n", usage.busy_ns);
+    }
+
+    /// The space that a new queue works in, to be given back by [`Space::put`]. Fails with
+    /// [`ENOTCONN`] if there is none yet.
+    pub(super) fn space(&self) -> Result<Arc<Space>> {
+        match &*self.state.lock() {
+            State::Unbound => Err(ENOTCONN),
+            State::Bound(space) => Ok(space.clone()),
+            State::Gone => Err(ENODEV),
         }
     }
 
-    /// Gives up the context's own hold on its address space; that of its queues stays.
-    pub(super) fn unbind(&self) {
-        *self.space.lock() = Space::Gone;
+    /// Gives up the context's own hold on its space, for good; that of its queues stays.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of the context's device, and live.
+    pub(super) unsafe fn unbind(&self, data: Data) {
+        // SAFETY: By the requirement of this function.
+        unsafe { self.leave(State::Gone, data) };
+    }
+
+    /// # Safety
+    ///
+    /// As for [`unbind`](Self::unbind).
+    unsafe fn leave(&self, next: State, data: Data) {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Gone) {
+            return;
+        }
+        if let State::Bound(space) = core::mem::replace(&mut *state, next) {
+            // SAFETY: By the requirement of this function.
+            unsafe { Space::put(space, data) };
+        }
     }
 }

@@ -7,23 +7,47 @@ use super::{
     context::Context,
     driver::{
         AddressMode,
-        DeviceInfo, //
+        ContextRequest,
+        DeviceInfo,
+        Driver,
+        Reach, //
+    },
+    events::{
+        Event,
+        Events, //
     },
     queue::Queue,
+    recovery::{
+        Recovery,
+        RECOVERY, //
+    },
+    sensors::{
+        Sensors,
+        SENSORS, //
+    },
     slots::Slots,
     table::{
         Created,
         Data,
+        DriverContext,
         Ops,
         Wanted, //
-    }, //
+    },
+    trace,
+    usage::SAMPLING, //
 };
 use crate::{
     device::{
         self,
         Bound, //
     },
-    iommu::sva,
+    iommu::{
+        paging,
+        sva::{
+            self,
+            Missing, //
+        }, //
+    },
     prelude::*,
     sync::{
         aref::ARef,
@@ -43,38 +67,74 @@ use crate::{
         Mutex,
         Srcu, //
     },
-    uapi, //
+    uapi,
+    workqueue::{
+        impl_has_delayed_work,
+        impl_has_work,
+        new_delayed_work,
+        new_work,
+        DelayedWork,
+        Work, //
+    }, //
 };
+
+use core::any::TypeId;
 
 /// Counts of what a device has done and has, as INFO tells them.
 pub(super) struct Counters {
     pub(super) contexts: Atomic<u32>,
+    pub(super) contexts_created: Atomic<u64>,
     pub(super) queues: Atomic<u32>,
     pub(super) queues_created: Atomic<u64>,
     pub(super) completions: Atomic<u64>,
     pub(super) errors: Atomic<u64>,
+    pub(super) faults: Atomic<u64>,
+    pub(super) timeouts: Atomic<u64>,
+    pub(super) jobs: Atomic<u64>,
+    pub(super) busy_ns: Atomic<u64>,
+    /// When `jobs` and `busy_ns` were told by the driver, 0 if they never were.
+    pub(super) usage_ns: Atomic<i64>,
+}
+
+impl Counters {
+    const fn new() -> Self {
+        Self {
+            contexts: Atomic::new(0),
+            // 0 is no context.
+            contexts_created: Atomic::new(1),
+            queues: Atomic::new(0),
+            queues_created: Atomic::new(0),
+            completions: Atomic::new(0),
+            errors: Atomic::new(0),
+            faults: Atomic::new(0),
+            timeouts: Atomic::new(0),
+            jobs: Atomic::new(0),
+            busy_ns: Atomic::new(0),
+            usage_ns: Atomic::new(0),
+        }
+    }
 }
 
 /// An accelerator.
 ///
 /// It outlives its registration for as long as descriptors are open; what belongs to the hardware
-/// is reached through `Device::enter()` only.
+/// is reached through `Device::enter()` and `Device::operate()` only.
 #[pin_data]
 pub struct Device {
     id: Id,
     ops: &'static Ops,
     info: DeviceInfo,
     parent: ARef<device::Device>,
-    /// Why `SHARED` is not offered, learnt at registration or from the first bind that failed.
+    /// Why `SHARED` and `PRIVATE` are not offered, learnt at registration or from the first bind
+    /// that failed.
     shared_reason: Atomic<u32>,
+    private_reason: Atomic<u32>,
     warned_doorbells: Atomic<bool>,
-    /// There are queues that did not stop when they were closed.
-    pub(super) stuck: Atomic<bool>,
     pub(super) counters: Counters,
 
     /// Readers may use `data`.
     #[pin]
-    srcu: Srcu,
+    registered: Srcu,
     /// The driver's data, null before and after the registration.
     data: Atomic<*mut c_void>,
 
@@ -83,6 +143,27 @@ pub struct Device {
     /// Contexts whose descriptor is open.
     #[pin]
     contexts: Mutex<KVec<Arc<Context>>>,
+
+    #[pin]
+    pub(super) events: Events,
+    #[pin]
+    pub(super) recovery: Recovery,
+    pub(super) sensors: Sensors,
+    #[pin]
+    recovery_work: Work<Device, RECOVERY>,
+    #[pin]
+    sampling_work: DelayedWork<Device, SAMPLING>,
+    #[pin]
+    sensors_work: Work<Device, SENSORS>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, RECOVERY> for Device { self.recovery_work }
+    impl HasWork<Self, SENSORS> for Device { self.sensors_work }
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, SAMPLING> for Device { self.sampling_work }
 }
 
 impl Device {
@@ -91,28 +172,30 @@ impl Device {
         ops: &'static Ops,
         info: DeviceInfo,
     ) -> Result<Arc<Self>> {
-        let reason = shared_reason(parent, &info);
+        let shared_reason = reason_for(sva::missing(parent));
+        let private_reason = reason_for(paging::missing(parent));
         let queues = info.queues_max;
+        let threshold = info.error_threshold;
         Arc::pin_init(
             try_pin_init!(Self {
                 id: Id::new()?,
                 ops,
                 info,
                 parent: parent.into(),
-                shared_reason: Atomic::new(reason),
+                shared_reason: Atomic::new(shared_reason),
+                private_reason: Atomic::new(private_reason),
                 warned_doorbells: Atomic::new(false),
-                stuck: Atomic::new(false),
-                counters: Counters {
-                    contexts: Atomic::new(0),
-                    queues: Atomic::new(0),
-                    queues_created: Atomic::new(0),
-                    completions: Atomic::new(0),
-                    errors: Atomic::new(0),
-                },
-                srcu <- new_srcu!(),
+                counters: Counters::new(),
+                registered <- new_srcu!(),
                 data: Atomic::new(core::ptr::null_mut()),
                 slots <- Slots::new(queues),
                 contexts <- new_mutex!(KVec::new()),
+                events <- Events::new(),
+                recovery <- Recovery::new(threshold),
+                sensors: Sensors::new(ops.sensors)?,
+                recovery_work <- new_work!("accel_recovery"),
+                sampling_work <- new_delayed_work!("accel_sampling"),
+                sensors_work <- new_work!("accel_sensors"),
             }),
             GFP_KERNEL,
         )
@@ -131,9 +214,23 @@ impl Device {
         self.slots.with(queue, Queue::complete);
     }
 
-    /// Counts an error of the hardware.
-    pub fn report_error(&self) {
-        self.counters.errors.fetch_add(1, Relaxed);
+    /// Tells that a queue was refused an access to `address`.
+    ///
+    /// Must not be called from interrupt context.
+    pub fn report_fault(&self, queue: u32, address: u64) {
+        self.counters.faults.fetch_add(1, Relaxed);
+        let event = Event::new(uapi::accel_event_type_ACCEL_EVENT_FAULT, 0);
+        let mut event = Event {
+            queue,
+            address,
+            ..event
+        };
+        self.slots.with(queue, |queue| {
+            event.pasid = queue.pasid();
+            event.pid = queue.pid();
+        });
+        trace::fault(self.id(), queue, event.pasid, address);
+        self.events.tell(event);
     }
 
     pub(super) fn ops(&self) -> &'static Ops {
@@ -153,28 +250,47 @@ impl Device {
         if !self.info.modes.contains(&mode) {
             return uapi::accel_mode_reason_ACCEL_REASON_DRIVER;
         }
+        if self.info.reach == Reach::Software {
+            return uapi::accel_mode_reason_ACCEL_REASON_AVAILABLE;
+        }
         match mode {
             AddressMode::Shared => self.shared_reason.load(Relaxed),
-            AddressMode::Private | AddressMode::Kernel => {
-                uapi::accel_mode_reason_ACCEL_REASON_DRIVER
-            }
+            AddressMode::Private => self.private_reason.load(Relaxed),
+            AddressMode::Kernel => uapi::accel_mode_reason_ACCEL_REASON_AVAILABLE,
         }
     }
 
     /// Remembers that binding failed though nothing visible was missing.
-    pub(super) fn no_sva(&self) {
-        let reason = uapi::accel_mode_reason_ACCEL_REASON_NO_SVA;
-        if self.shared_reason.xchg(reason, Relaxed) != reason {
-            dev_warn!(
-                self.parent(),
-                "the kernel or the IOMMU can't share page tables with the device\n"
-            );
+    pub(super) fn no_mode(&self, mode: AddressMode) {
+        let (at, reason, what) = match mode {
+            AddressMode::Shared => (
+                &self.shared_reason,
+                uapi::accel_mode_reason_ACCEL_REASON_NO_SVA,
+                "share page tables with the device",
+            ),
+            AddressMode::Private | AddressMode::Kernel => (
+                &self.private_reason,
+                uapi::accel_mode_reason_ACCEL_REASON_NO_DOMAIN,
+                "give a PASID of the device page tables of its own",
+            ),
+        };
+        if at.xchg(reason, Relaxed) != reason {
+            dev_warn!(self.parent(), "the kernel or the IOMMU can't {what}\n");
         }
     }
 
-    /// Says, once, why queues are refused.
-    pub(super) fn warn_shared_doorbells(&self) {
-        if !self.warned_doorbells.xchg(true, Relaxed) {
+    /// Says, once, why queues are refused, or that they are not.
+    pub(super) fn warn_shared_doorbells(&self, allowed: bool) {
+        if self.warned_doorbells.xchg(true, Relaxed) {
+            return;
+        }
+        if allowed {
+            dev_warn!(
+                self.parent(),
+                "all queues share one doorbell page, as accel.allow_shared_doorbells=1 allows: \
+                 processes that use the device can disturb each other\n"
+            );
+        } else {
             dev_warn!(
                 self.parent(),
                 "all queues share one doorbell page, so no queue is given to user space; \
@@ -187,21 +303,30 @@ impl Device {
         if self.data.load(Relaxed).is_null() {
             uapi::accel_status_ACCEL_STATUS_REMOVED
         } else {
-            uapi::accel_status_ACCEL_STATUS_OPERATIONAL
+            self.recovery.status()
         }
     }
 
     /// Keeps the device registered for as long as the result lives. Fails with [`ENODEV`] if it no
     /// longer is.
     pub(super) fn enter(&self) -> Result<Access<'_>> {
-        let guard = self.srcu.read_lock();
+        let guard = self.registered.read_lock();
         let data = Data::from_raw(self.data.load(Acquire)).ok_or(ENODEV)?;
         // INVARIANT: `data` was set when the SRCU section had begun, and `leave` waits for it.
         Ok(Access {
             device: self,
             data,
-            _guard: guard,
+            _operating: None,
+            _registered: guard,
         })
+    }
+
+    /// Keeps the device registered and in operation for as long as the result lives. Fails with
+    /// [`ENODEV`] if it is gone, [`EAGAIN`] in a reset, [`EIO`] if it is isolated.
+    pub(super) fn operate(&self) -> Result<Access<'_>> {
+        let mut access = self.enter()?;
+        access._operating = Some(self.recovery.operate()?);
+        Ok(access)
     }
 
     /// Makes the driver's data reachable.
@@ -220,83 +345,128 @@ impl Device {
         let Some(data) = Data::from_raw(self.data.xchg(core::ptr::null_mut(), Acquire)) else {
             return;
         };
-        self.srcu.synchronize();
+        self.registered.synchronize();
 
         // All processes learn it at once, before the first queue is waited for.
-        let removed = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED;
+        self.revoke_queues(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED);
+        // SAFETY: `data` lives until this function returns, by the contract of `publish`.
+        unsafe { self.stop_queues(data) };
+        // Those that are closed from here on are left to this.
+        let contexts = core::mem::take(&mut *self.contexts.lock());
+        for context in contexts {
+            // SAFETY: As above.
+            unsafe { context.unbind(data) };
+        }
+        let removed = uapi::accel_event_type_ACCEL_EVENT_REMOVED;
+        self.events.tell(Event::new(removed, 0));
+    }
+
+    /// Takes all doorbells and rings from all processes.
+    pub(super) fn revoke_queues(&self, state: uapi::accel_queue_state) {
         for id in 0..self.slots.len() {
             if let Some(queue) = self.slots.get(id) {
-                queue.revoke(removed);
+                queue.revoke(state);
             }
         }
+    }
+
+    /// Stops all queues; halts the device if one does not.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of this device, and live.
+    unsafe fn stop_queues(&self, data: Data) {
         let mut halted = false;
         for id in 0..self.slots.len() {
             let Some(queue) = self.slots.take(id) else {
                 continue;
             };
-            // SAFETY: `data` lives until this function returns, by the contract of `publish`; the
-            // device is halted before it is relied upon.
+            // SAFETY: By the requirement of this function; the device is halted before it is
+            // relied upon.
             unsafe {
                 if !halted && queue.destroy(data).is_err() {
                     (self.ops.halt)(data);
                     halted = true;
                 }
                 if halted {
-                    queue.destroy_halted();
+                    queue.destroy_halted(data);
                 }
             }
         }
-        for context in self.contexts.lock().iter() {
-            context.unbind();
-        }
     }
 
-    /// Destroys what did not stop when it was closed, if it does now.
-    pub(super) fn retry_closes(&self, access: &Access<'_>) {
-        if !self.stuck.xchg(false, Relaxed) {
-            return;
+    /// Calls `f` with the driver's data.
+    ///
+    /// For what a driver does outside its callbacks: attributes, handlers of its bus. Fails with
+    /// [`ENODEV`] if the device is gone or not one of `T`.
+    pub fn with_data<T: Driver, R>(
+        &self,
+        f: impl for<'a> FnOnce(&T::Data<'a>) -> Result<R>,
+    ) -> Result<R> {
+        let access = self.enter()?;
+        if (self.ops.driver)() != TypeId::of::<T>() {
+            return Err(ENODEV);
         }
-        for id in 0..self.slots.len() {
-            if let Some(queue) = self.slots.get(id) {
-                queue.retry_close(access);
-            }
-        }
+        // SAFETY: The data is of a `T`, as was checked, and `access` keeps it.
+        f(unsafe { access.data.get::<T>() })
     }
 
+    /// The contexts that exist.
+    pub(super) fn contexts(&self) -> Result<KVec<Arc<Context>>> {
+        let contexts = self.contexts.lock();
+        let mut all = KVec::with_capacity(contexts.len(), GFP_KERNEL)?;
+        for context in contexts.iter() {
+            all.push(context.clone(), GFP_KERNEL)?;
+        }
+        Ok(all)
+    }
+
+    /// Fails with [`EBUSY`] if there are as many as the device can have.
     pub(super) fn add_context(&self, context: ArcBorrow<'_, Context>) -> Result {
-        self.contexts.lock().push(context.into(), GFP_KERNEL)?;
+        let mut contexts = self.contexts.lock();
+        let max = self.info.contexts_max as usize;
+        if max != 0 && contexts.len() >= max {
+            return Err(EBUSY);
+        }
+        contexts.push(context.into(), GFP_KERNEL)?;
         self.counters.contexts.fetch_add(1, Relaxed);
         Ok(())
     }
 
     /// Forgets a context whose descriptor was closed, and unbinds it.
     pub(super) fn remove_context(&self, context: &Context) {
-        // Unbound under the lock, so that `leave` can't miss it and return before it is done.
-        let mut contexts = self.contexts.lock();
-        context.unbind();
-        let place = contexts.iter().position(|c| core::ptr::eq(&**c, context));
-        let removed = place.and_then(|i| contexts.remove(i).ok());
-        drop(contexts);
-
-        if removed.is_some() {
-            self.counters.contexts.fetch_sub(1, Relaxed);
+        // If the device is going, whoever makes it go does this.
+        if let Ok(access) = self.enter() {
+            let mut contexts = self.contexts.lock();
+            let place = contexts.iter().position(|c| core::ptr::eq(&**c, context));
+            let removed = place.and_then(|i| contexts.remove(i).ok());
+            drop(contexts);
+            drop(removed);
+            // SAFETY: `access` keeps the data.
+            unsafe { context.unbind(access.data()) };
         }
+
+        self.counters.contexts.fetch_sub(1, Relaxed);
+        trace::close(self.id(), context.id());
+        let close = uapi::accel_event_type_ACCEL_EVENT_CONTEXT_CLOSE;
+        self.events.tell(Event {
+            pid: context.pid(),
+            ..Event::new(close, context.id())
+        });
     }
 }
 
-fn shared_reason(parent: &device::Device<Bound>, info: &DeviceInfo) -> u32 {
-    if !info.modes.contains(&AddressMode::Shared) {
-        return uapi::accel_mode_reason_ACCEL_REASON_DRIVER;
-    }
-    match sva::missing(parent) {
+fn reason_for(missing: Option<Missing>) -> u32 {
+    match missing {
         None => uapi::accel_mode_reason_ACCEL_REASON_AVAILABLE,
-        Some(sva::Missing::Iommu) => uapi::accel_mode_reason_ACCEL_REASON_NO_IOMMU,
-        Some(sva::Missing::Pasid) => uapi::accel_mode_reason_ACCEL_REASON_NO_PASID,
-        Some(sva::Missing::PageRequests) => uapi::accel_mode_reason_ACCEL_REASON_NO_PRI,
+        Some(Missing::Iommu) => uapi::accel_mode_reason_ACCEL_REASON_NO_IOMMU,
+        Some(Missing::Pasid) => uapi::accel_mode_reason_ACCEL_REASON_NO_PASID,
+        Some(Missing::PageRequests) => uapi::accel_mode_reason_ACCEL_REASON_NO_PRI,
     }
 }
 
-/// Access to a device that stays registered meanwhile. May be held across sleeps.
+/// Access to a device that stays registered meanwhile, and in operation if
+/// [`Device::operate`] has given it. May be held across sleeps.
 ///
 /// # Invariants
 ///
@@ -304,7 +474,9 @@ fn shared_reason(parent: &device::Device<Bound>, info: &DeviceInfo) -> u32 {
 pub(super) struct Access<'a> {
     device: &'a Device,
     data: Data,
-    _guard: srcu::Guard<'a>,
+    // Fields are dropped from the top, the sections left from the inside.
+    _operating: Option<srcu::Guard<'a>>,
+    _registered: srcu::Guard<'a>,
 }
 
 impl Access<'_> {
@@ -317,8 +489,18 @@ impl Access<'_> {
         unsafe { device::Device::from_raw(self.device.parent.as_raw()) }
     }
 
-    pub(super) fn queue_create(&self, wanted: &Wanted) -> Result<Created> {
+    pub(super) fn context_create(&self, request: &ContextRequest<'_>) -> Result<DriverContext> {
         // SAFETY: By the type invariant.
+        unsafe { (self.device.ops.context_create)(self.data, request) }
+    }
+
+    pub(super) fn queue_create(&self, wanted: &Wanted<'_>) -> Result<Created> {
+        // SAFETY: By the type invariant; `wanted` borrows the driver's context.
         unsafe { (self.device.ops.queue_create)(self.data, wanted) }
+    }
+
+    pub(super) fn read_sensor(&self, index: usize) -> Result<i64> {
+        // SAFETY: By the type invariant.
+        unsafe { (self.device.ops.read_sensor)(self.data, index) }
     }
 }

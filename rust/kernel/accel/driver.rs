@@ -4,13 +4,26 @@
 
 use super::{
     device::Device,
+    ioctl::{
+        ContextIoctl,
+        QueueIoctl, //
+    },
     region::Region, //
 };
 use crate::{
+    debugfs,
     device,
     dma::DmaMask,
+    error::VTABLE_DEFAULT_ERROR,
     irq::IrqRequest,
+    mm::Mm,
     prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
+    sysfs,
+    time::Delta,
     uapi, //
 };
 
@@ -30,6 +43,17 @@ pub enum Function {
     Zlib = uapi::accel_function_ACCEL_FUNCTION_ZLIB,
     /// Deflate with the checksum of gzip, both directions.
     Gzip = uapi::accel_function_ACCEL_FUNCTION_GZIP,
+}
+
+impl Function {
+    pub(super) const NAMES: [(Self, &'static str); 6] = [
+        (Self::Copy, "copy"),
+        (Self::Fill, "fill"),
+        (Self::Checksum, "checksum"),
+        (Self::Deflate, "deflate"),
+        (Self::Zlib, "zlib"),
+        (Self::Gzip, "gzip"),
+    ];
 }
 
 /// A set of [`Function`]s.
@@ -82,6 +106,14 @@ pub enum AddressMode {
 
 impl AddressMode {
     pub(super) const ALL: [Self; 3] = [Self::Shared, Self::Private, Self::Kernel];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Private => "private",
+            Self::Kernel => "kernel",
+        }
+    }
 }
 
 impl TryFrom<u32> for AddressMode {
@@ -105,6 +137,36 @@ pub enum Doorbell {
     Shared = uapi::accel_doorbell_ACCEL_DOORBELL_SHARED,
 }
 
+/// What a sensor measures. See `enum accel_sensor_kind`.
+#[repr(u32)]
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum SensorKind {
+    /// Thousandths of a degree Celsius.
+    Temperature = uapi::accel_sensor_kind_ACCEL_SENSOR_TEMPERATURE,
+    /// Microwatts.
+    Power = uapi::accel_sensor_kind_ACCEL_SENSOR_POWER,
+    /// Hertz.
+    Frequency = uapi::accel_sensor_kind_ACCEL_SENSOR_FREQUENCY,
+}
+
+/// A sensor that a device has.
+#[derive(Copy, Clone, Debug)]
+pub struct Sensor {
+    /// What it measures.
+    pub kind: SensorKind,
+    /// What of the device it measures, at most 31 bytes.
+    pub label: &'static CStr,
+}
+
+/// How a device gets at the memory of a process.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// By DMA, under a PASID.
+    Iommu,
+    /// It is software: the driver reads and writes the memory itself.
+    Software,
+}
+
 /// What does not change about a device.
 pub struct DeviceInfo {
     /// Name of the kind of device, at most 31 bytes.
@@ -115,6 +177,8 @@ pub struct DeviceInfo {
     pub functions: Functions,
     /// The address modes that it and its driver can do, where the machine can.
     pub modes: &'static [AddressMode],
+    /// How it gets at memory.
+    pub reach: Reach,
     /// How its doorbells are kept apart.
     pub doorbell: Doorbell,
     /// Queues that can exist at once, at least 1.
@@ -123,6 +187,65 @@ pub struct DeviceInfo {
     pub depth_max: u32,
     /// Bytes that a job reads or writes at most, 0 if there is no limit.
     pub request_max: u64,
+    /// Contexts that can exist at once, 0 if there is no limit. A device that serves one
+    /// application at a time says 1.
+    pub contexts_max: u32,
+    /// Priorities that a queue can have, at least 1.
+    pub priorities: u32,
+    /// How long a job may take before its queue is stopped; `None`: for ever. Needs
+    /// [`Driver::queue_progress`].
+    pub job_limit: Option<Delta>,
+    /// Reset the device without being asked if a queue hangs and can't be stopped alone.
+    pub auto_recovery: bool,
+    /// Hardware errors within an hour that isolate the device, until the administrator says
+    /// otherwise; 0: none do.
+    pub error_threshold: u32,
+    /// What of [`Progress`] the driver knows: a mask of `ACCEL_DEVICE_COUNTS_*`.
+    pub counts: u32,
+}
+
+impl DeviceInfo {
+    /// A device of which nothing is known, for drivers to say only what they have:
+    ///
+    /// ```
+    /// use kernel::accel::{AddressMode, DeviceInfo};
+    ///
+    /// let info = DeviceInfo {
+    ///     name: c"example",
+    ///     modes: &[AddressMode::Shared],
+    ///     ..DeviceInfo::UNKNOWN
+    /// };
+    /// assert_eq!(info.queues_max, 1);
+    /// ```
+    pub const UNKNOWN: Self = Self {
+        name: c"",
+        version: c"",
+        functions: Functions::of(&[]),
+        modes: &[],
+        reach: Reach::Iommu,
+        doorbell: Doorbell::None,
+        queues_max: 1,
+        depth_max: 1,
+        request_max: 0,
+        contexts_max: 0,
+        priorities: 1,
+        job_limit: None,
+        auto_recovery: false,
+        error_threshold: 0,
+        counts: 0,
+    };
+}
+
+/// A context that the core asks the driver for.
+pub struct ContextRequest<'a> {
+    /// Number of the context, never used again on this device.
+    pub id: u64,
+    /// How it sees memory.
+    pub mode: AddressMode,
+    /// PASID under which its jobs reach memory, 0 if they need none.
+    pub pasid: u32,
+    /// The memory of the process, for [`Reach::Software`] in [`AddressMode::Shared`].
+    pub mm: Option<&'a ARef<Mm>>,
 }
 
 /// A queue that the core asks the driver for.
@@ -132,8 +255,12 @@ pub struct QueueRequest<'a, T: Driver> {
     pub id: u32,
     /// Entries wanted, 0 for the driver's default.
     pub depth: u32,
-    /// PASID under which the queue's jobs reach memory.
+    /// Below [`DeviceInfo::priorities`], more urgent the higher it is.
+    pub priority: u32,
+    /// PASID under which the queue's jobs reach memory, 0 if they need none.
     pub pasid: u32,
+    /// The context that it is a queue of.
+    pub context: &'a T::Context,
     /// The caller's `accel_queue_create.driver_data`, zeroes if there was none.
     pub args: &'a T::QueueArgs,
 }
@@ -144,8 +271,22 @@ pub struct NewQueue<Q> {
     pub queue: Q,
     /// Entries it has.
     pub depth: u32,
-    /// What user space can map, in the order of its offsets.
+    /// What user space can map, in the order of its offsets. Not given out in
+    /// [`AddressMode::Kernel`].
     pub regions: KVec<Region>,
+}
+
+/// What a queue has done since it was made.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Progress {
+    /// Jobs that have ended.
+    pub jobs: u64,
+    /// Bytes that they have read and written.
+    pub bytes: u64,
+    /// Nanoseconds that the device has worked on them.
+    pub busy_ns: u64,
+    /// There are jobs that have not ended.
+    pub pending: bool,
 }
 
 /// For drivers whose queues need no `driver_data`.
@@ -158,8 +299,8 @@ pub struct NoArgs {
 
 /// A driver of accelerators.
 ///
-/// All callbacks run in process context and may sleep, and those of different queues run at the
-/// same time. Between [`queue_create`](Self::queue_create) and
+/// All callbacks run in process context and may sleep, but must not touch the memory of a process.
+/// Those of different queues run at the same time. Between [`queue_create`](Self::queue_create) and
 /// [`queue_destroy`](Self::queue_destroy) a queue belongs to the core.
 #[vtable]
 pub trait Driver: Sized + Send + Sync + 'static {
@@ -169,6 +310,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver keeps for a device. It may borrow from the parent, which stays bound for as
     /// long as this lives.
     type Data<'a>: Send + Sync + 'a;
+
+    /// What the driver keeps for a context; `()` if that is nothing.
+    type Context: Send + Sync + 'static;
 
     /// What the driver keeps for a queue.
     type Queue: Send + Sync + 'static;
@@ -180,8 +324,22 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Bytes that [`QueueArgs`](Self::QueueArgs) had in its first version.
     const QUEUE_ARGS_MIN: usize = size_of::<Self::QueueArgs>();
 
-    /// Addresses that the device can put on the bus.
-    const DMA_MASK: DmaMask;
+    /// Addresses that the device can put on the bus; `None` for one that does no DMA.
+    const DMA_MASK: Option<DmaMask> = None;
+
+    /// ioctls of the driver's own on contexts. See [`declare_ioctls`](super::declare_ioctls).
+    const CONTEXT_IOCTLS: &'static [ContextIoctl<Self>] = &[];
+
+    /// ioctls of the driver's own on queues.
+    const QUEUE_IOCTLS: &'static [QueueIoctl<Self>] = &[];
+
+    /// Sensors that the device has, in the order of `index` in
+    /// [`read_sensor`](Self::read_sensor).
+    const SENSORS: &'static [Sensor] = &[];
+
+    /// `sysfs` attributes of the driver's own, beside those of the core.
+    /// [`Device::with_data`] leads from the device to the driver's data.
+    const ATTRIBUTES: Option<&'static sysfs::Group<Arc<Device>>> = None;
 
     /// Prepares the hardware. Interrupts are not requested yet.
     fn probe<'a>(
@@ -197,16 +355,26 @@ pub trait Driver: Sized + Send + Sync + 'static {
     }
 
     /// An interrupt came. Runs in a thread of its own, one for each interrupt.
-    fn interrupt(_data: &Self::Data<'_>, _device: &Device, _index: usize) {}
+    fn interrupt(_data: &Self::Data<'_>, _device: &Arc<Device>, _index: usize) {}
 
     /// Starts the hardware: interrupts are requested, and user space sees the device after this.
-    fn start(_data: &Self::Data<'_>) -> Result {
+    /// Runs again after each reset.
+    ///
+    /// If it fails, the device must not touch memory any more.
+    fn start(_data: &Self::Data<'_>, _device: &Arc<Device>) -> Result {
         Ok(())
     }
 
     /// Stops the hardware. No queue is left, and no other callback runs any more but
     /// [`interrupt`](Self::interrupt).
     fn stop(_data: &Self::Data<'_>) {}
+
+    /// Gives a context what the device needs for it, when it gets its address space.
+    fn context_create(data: &Self::Data<'_>, request: &ContextRequest<'_>)
+        -> Result<Self::Context>;
+
+    /// Takes it back. All queues of the context are gone.
+    fn context_destroy(_data: &Self::Data<'_>, _context: &Self::Context) {}
 
     /// Makes a queue that takes jobs from now on.
     ///
@@ -222,11 +390,40 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// memory on behalf of the queue: the address space is unbound and the rings are freed next.
     ///
     /// If the queue does not stop, say so: the core keeps all that it has, its number too, and
-    /// tries again later.
+    /// tries again later, or resets the device.
     fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
 
-    /// Ends all accesses of the device to memory, for good and by whatever means.
+    /// Tells what a queue has done. Called about once a second, or four times within
+    /// [`DeviceInfo::job_limit`], while there are queues; page faults on the queue's regions wait
+    /// for it, so it must not wait for jobs.
+    fn queue_progress(_data: &Self::Data<'_>, _queue: &Self::Queue) -> Result<Progress> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Ends all accesses of the device to memory, for good and by whatever means, until
+    /// [`start`](Self::start).
     ///
-    /// Called before [`stop`](Self::stop) if queues are left that did not stop.
+    /// Called before a reset, and before [`stop`](Self::stop) if queues are left that did not stop.
     fn halt(data: &Self::Data<'_>);
+
+    /// Resets the hardware after [`halt`](Self::halt); [`start`](Self::start) comes next. The
+    /// device forgets all queues: [`queue_destroy`](Self::queue_destroy) is not called for them.
+    ///
+    /// A driver without it has devices that can't be reset, but by their bus.
+    fn reset(_data: &Self::Data<'_>) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Reads a sensor. Runs in a worker, so that nobody waits for a device that does not answer.
+    fn read_sensor(_data: &Self::Data<'_>, _index: usize) -> Result<i64> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Adds entries to the device's directory in debugfs, `accelerator/accelN`.
+    fn debugfs<'a>(
+        _data: &'a Self::Data<'a>,
+        _device: &'a Arc<Device>,
+        _dir: &debugfs::ScopedDir<'a, '_>,
+    ) {
+    }
 }

@@ -4,12 +4,21 @@
 //! hardware.
 
 use super::{
+    context::Context,
     device::Device,
     driver::AddressMode, //
 };
 use crate::{
+    capability::{
+        capable,
+        Cap, //
+    },
     prelude::*,
-    sync::atomic::Relaxed,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
+    task::Kuid,
     time::{
         ClockSource,
         Monotonic, //
@@ -20,18 +29,21 @@ use crate::{
     ustruct, //
 };
 
-const QUERIES: [uapi::accel_info_query; 4] = [
+const QUERIES: [uapi::accel_info_query; 7] = [
     uapi::accel_info_query_ACCEL_INFO_QUERIES,
     uapi::accel_info_query_ACCEL_INFO_DEVICE,
     uapi::accel_info_query_ACCEL_INFO_STATUS,
     uapi::accel_info_query_ACCEL_INFO_ADDRESS_MODES,
+    uapi::accel_info_query_ACCEL_INFO_CONTEXTS,
+    uapi::accel_info_query_ACCEL_INFO_SENSORS,
+    uapi::accel_info_query_ACCEL_INFO_ERRORS,
 ];
 
 /// Room for an answer that a caller may offer, in bytes.
 const ROOM_MAX: u32 = 65536;
 
 /// Answers one query.
-pub(super) fn query(device: &Device, arg: UserPtr) -> Result<isize> {
+pub(super) fn query(device: &Arc<Device>, arg: UserPtr) -> Result<isize> {
     let mut info: uapi::accel_info = ustruct::read(arg, size_of::<uapi::accel_info>())?;
     if info.flags != 0 || info.data_size > ROOM_MAX {
         return Err(EINVAL);
@@ -47,6 +59,9 @@ pub(super) fn query(device: &Device, arg: UserPtr) -> Result<isize> {
         uapi::accel_info_query_ACCEL_INFO_DEVICE => answer.give(&device_facts(device)?)?,
         uapi::accel_info_query_ACCEL_INFO_STATUS => answer.give(&status(device))?,
         uapi::accel_info_query_ACCEL_INFO_ADDRESS_MODES => answer.give(&modes(device)[..])?,
+        uapi::accel_info_query_ACCEL_INFO_CONTEXTS => answer.give(&contexts(device)?[..])?,
+        uapi::accel_info_query_ACCEL_INFO_SENSORS => answer.give(&sensors(device)?[..])?,
+        uapi::accel_info_query_ACCEL_INFO_ERRORS => answer.give(&errors(device))?,
         _ => return Err(EOPNOTSUPP),
     };
     ustruct::write(arg, info.size, &info).map(|()| 0)
@@ -83,12 +98,27 @@ fn device_facts(device: &Device) -> Result<uapi::accel_info_device> {
         doorbell: info.doorbell as u32,
         id: device.id(),
         request_max: info.request_max,
+        contexts_max: info.contexts_max,
+        priorities: info.priorities,
+        job_limit_ms: info.job_limit.map_or(0, |limit| limit.as_millis() as u32),
+        flags: flags(device),
         name: text(info.name),
         driver: text(device.ops().name),
         version: text(info.version),
         bus: text(parent.bus_name()),
         address: text(parent.name()),
     })
+}
+
+fn flags(device: &Device) -> u32 {
+    let mut flags = device.info().counts;
+    if device.ops().reset.is_some() {
+        flags |= uapi::ACCEL_DEVICE_RESET;
+        if device.info().auto_recovery {
+            flags |= uapi::ACCEL_DEVICE_AUTO_RECOVERY;
+        }
+    }
+    flags
 }
 
 /// Mask of the address modes that work here.
@@ -110,13 +140,80 @@ fn status(device: &Device) -> uapi::accel_info_status {
     let counters = &device.counters;
     uapi::accel_info_status {
         status: device.status(),
-        generation: 0,
+        generation: device.recovery.generation.load(Relaxed),
         contexts: counters.contexts.load(Relaxed),
         queues: counters.queues.load(Relaxed),
         queues_created: counters.queues_created.load(Relaxed),
         completions: counters.completions.load(Relaxed),
         errors: counters.errors.load(Relaxed),
         timestamp_ns: Monotonic::ktime_get() as u64,
+        jobs: counters.jobs.load(Relaxed),
+        busy_ns: counters.busy_ns.load(Relaxed),
+        usage_ns: counters.usage_ns.load(Relaxed) as u64,
+    }
+}
+
+/// The contexts that the current process may know of.
+fn contexts(device: &Device) -> Result<KVec<uapi::accel_info_context>> {
+    let all = capable(Cap::Perfmon);
+    let user = Kuid::current_euid();
+    let mut told = KVec::new();
+    for context in device.contexts()? {
+        if all || context.uid() == user {
+            told.push(context_info(&context), GFP_KERNEL)?;
+        }
+    }
+    Ok(told)
+}
+
+fn context_info(context: &Context) -> uapi::accel_info_context {
+    let usage = *context.usage.lock();
+    let none = (uapi::accel_address_mode_ACCEL_MODE_NONE, 0);
+    let (mode, pasid) = context
+        .mode()
+        .map_or(none, |(mode, pasid)| (mode as u32, pasid));
+    uapi::accel_info_context {
+        id: context.id(),
+        pid: context.pid_for_current(),
+        uid: context.uid().into_uid_in_current_ns(),
+        mode,
+        pasid,
+        queues: context.queues.load(Relaxed),
+        reserved: 0,
+        completions: context.completions.load(Relaxed),
+        jobs: usage.jobs,
+        bytes: usage.bytes,
+        busy_ns: usage.busy_ns,
+    }
+}
+
+/// The sensors as they were measured last; old values are measured anew for the next one who asks.
+fn sensors(device: &Arc<Device>) -> Result<KVec<uapi::accel_info_sensor>> {
+    device.refresh_sensors();
+    let mut told = KVec::new();
+    for (sensor, value, at) in device.sensors.iter() {
+        let sensor = uapi::accel_info_sensor {
+            kind: sensor.kind as u32,
+            reserved: 0,
+            value,
+            timestamp_ns: at as u64,
+            label: text(sensor.label),
+        };
+        told.push(sensor, GFP_KERNEL)?;
+    }
+    Ok(told)
+}
+
+fn errors(device: &Device) -> uapi::accel_info_errors {
+    let (counters, recovery) = (&device.counters, &device.recovery);
+    uapi::accel_info_errors {
+        hardware: counters.errors.load(Relaxed),
+        faults: counters.faults.load(Relaxed),
+        timeouts: counters.timeouts.load(Relaxed),
+        resets: recovery.resets.load(Relaxed),
+        resets_failed: recovery.resets_failed.load(Relaxed),
+        threshold: recovery.threshold.load(Relaxed),
+        recent: recovery.recent_errors(),
     }
 }
 

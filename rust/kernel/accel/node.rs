@@ -6,11 +6,18 @@ use super::{
     class,
     context::Context,
     device::Device,
+    events::Reader,
     info,
     ioctl,
     queue, //
 };
 use crate::{
+    bindings,
+    capability::{
+        capable,
+        file_capable,
+        Cap, //
+    },
     chrdev::{
         self,
         Open, //
@@ -27,10 +34,22 @@ use crate::{
         File, //
     },
     prelude::*,
+    seq_file::SeqFile,
     str::CString,
-    sync::Arc,
-    uaccess::UserPtr,
-    uapi, //
+    sync::{
+        poll::PollTable,
+        Arc, //
+    },
+    sysfs::{
+        self,
+        Owner, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSliceWriter, //
+    },
+    uapi,
+    ustruct, //
 };
 
 /// Both nodes of a device, visible for as long as this lives.
@@ -79,11 +98,25 @@ impl Nodes {
 /// The compute node. An open is a context.
 struct Compute(Arc<Device>);
 
+// SAFETY: Attributes of devices are given to compute nodes only, see `Compute::attributes`.
+unsafe impl Owner for Arc<Device> {
+    unsafe fn from_device<'a>(dev: *mut bindings::device) -> &'a Self {
+        // SAFETY: By the requirements of this function, `dev` is that of a compute node, with its
+        // files.
+        &unsafe { Compute::from_device(dev) }.0
+    }
+}
+
 impl Open for Compute {
     const MODE: u16 = 0o660;
 
     fn open(&self, _file: &File) -> Result<Arc<Context>> {
         Context::new(&self.0)
+    }
+
+    fn attributes(&self) -> sysfs::Groups<Self> {
+        // SAFETY: What is given to compute nodes leads to their `Arc<Device>`.
+        unsafe { self.0.ops().attributes.given_to() }
     }
 }
 
@@ -100,30 +133,76 @@ impl Operations for Compute {
             uapi::accel_ioctl_nr_ACCEL_NR_INFO => info::query(context.device(), arg),
             uapi::accel_ioctl_nr_ACCEL_NR_CONTEXT_BIND => context.bind(arg),
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_CREATE => queue::create(&context.into(), arg),
-            _ => Err(ENOTTY),
+            uapi::accel_ioctl_nr_ACCEL_NR_RESET => reset(context.device(), arg),
+            nr => context.driver_ioctl(nr, arg),
         }
     }
+
+    fn show_fdinfo(context: Borrowed<'_, Self>, _file: &File, seq: &SeqFile) {
+        context.show_fdinfo(seq);
+    }
+}
+
+/// `ACCEL_RESET`.
+fn reset(device: &Arc<Device>, arg: UserPtr) -> Result<isize> {
+    let args: uapi::accel_reset = ustruct::read(arg, size_of::<uapi::accel_reset>())?;
+    if args.flags != 0 {
+        return Err(EINVAL);
+    }
+    if !capable(Cap::SysAdmin) {
+        return Err(EPERM);
+    }
+    device.reset(&device.enter()?).map(|()| 0)
 }
 
 /// The monitor node. It tells about the device and can do nothing with it.
 struct Monitor(Arc<Device>);
 
+/// An open of the monitor node.
+struct Watch {
+    device: Arc<Device>,
+    reader: Reader,
+}
+
 impl Open for Monitor {
     const MODE: u16 = 0o444;
 
-    fn open(&self, _file: &File) -> Result<Arc<Device>> {
-        Ok(self.0.clone())
+    fn open(&self, file: &File) -> Result<Arc<Watch>> {
+        let watch = Watch {
+            device: self.0.clone(),
+            reader: Reader::new(&self.0.events, file_capable(file, Cap::Perfmon)),
+        };
+        Ok(Arc::new(watch, GFP_KERNEL)?)
     }
 }
 
 #[vtable]
 impl Operations for Monitor {
-    type Private = Arc<Device>;
+    type Private = Arc<Watch>;
 
-    fn ioctl(device: Borrowed<'_, Self>, _file: &File, cmd: u32, arg: UserPtr) -> Result<isize> {
+    fn read(watch: Borrowed<'_, Self>, file: &File, mut to: UserSliceWriter) -> Result<usize> {
+        watch.reader.read(&watch.device.events, file, &mut to)
+    }
+
+    fn poll(watch: Borrowed<'_, Self>, file: &File, table: &PollTable<'_>) -> u32 {
+        watch.reader.poll(&watch.device.events, file, table)
+    }
+
+    fn ioctl(watch: Borrowed<'_, Self>, _file: &File, cmd: u32, arg: UserPtr) -> Result<isize> {
         match ioctl::number(cmd)? {
-            uapi::accel_ioctl_nr_ACCEL_NR_INFO => info::query(&device, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_INFO => info::query(&watch.device, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_EVENTS => set_mask(&watch.reader, arg),
             _ => Err(ENOTTY),
         }
     }
+}
+
+/// `ACCEL_EVENTS`.
+fn set_mask(reader: &Reader, arg: UserPtr) -> Result<isize> {
+    let args: uapi::accel_events = ustruct::read(arg, size_of::<uapi::accel_events>())?;
+    if args.flags != 0 {
+        return Err(EINVAL);
+    }
+    reader.set_mask(args.mask);
+    Ok(0)
 }

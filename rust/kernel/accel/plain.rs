@@ -43,6 +43,10 @@ plain! {
         doorbell: u32,
         id: u32,
         request_max: u64,
+        contexts_max: u32,
+        priorities: u32,
+        job_limit_ms: u32,
+        flags: u32,
         name: Name,
         driver: Name,
         version: Name,
@@ -58,7 +62,48 @@ plain! {
         completions: u64,
         errors: u64,
         timestamp_ns: u64,
+        jobs: u64,
+        busy_ns: u64,
+        usage_ns: u64,
     }
+    accel_info_context {
+        id: u64,
+        pid: i32,
+        uid: u32,
+        mode: u32,
+        pasid: u32,
+        queues: u32,
+        reserved: u32,
+        completions: u64,
+        jobs: u64,
+        bytes: u64,
+        busy_ns: u64,
+    }
+    accel_info_sensor { kind: u32, reserved: u32, value: i64, timestamp_ns: u64, label: Name }
+    accel_info_errors {
+        hardware: u64,
+        faults: u64,
+        timeouts: u64,
+        resets: u64,
+        resets_failed: u64,
+        threshold: u32,
+        recent: u32,
+    }
+    accel_reset { size: u32, flags: u32 }
+    accel_event {
+        size: u32,
+        type_: u32,
+        sequence: u64,
+        timestamp_ns: u64,
+        address: u64,
+        value: u64,
+        queue: u32,
+        pasid: u32,
+        pid: i32,
+        reserved: u32,
+    }
+    accel_events { size: u32, flags: u32, mask: u64 }
+    accel_queue_eventfd { size: u32, flags: u32, fd: i32, reserved: u32 }
     accel_context_bind { size: u32, flags: u32, mode: u32, pasid: u32 }
     accel_queue_create {
         size: u32,

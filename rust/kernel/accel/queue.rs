@@ -4,13 +4,23 @@
 
 use super::{
     class,
-    context::Context,
+    context::{
+        Context,
+        Space, //
+    },
     device::{
         Access,
         Device, //
     },
-    driver::Doorbell,
-    ioctl,
+    driver::{
+        AddressMode,
+        Doorbell,
+        Progress, //
+    },
+    ioctl::{
+        self,
+        Argument, //
+    },
     region::Regions,
     status_page::StatusPage,
     table::{
@@ -19,11 +29,18 @@ use super::{
         Data,
         DriverQueue,
         Wanted, //
-    }, //
+    },
+    trace,
+    usage::Seen, //
 };
 use crate::{
     anon_inode,
     bindings,
+    capability::{
+        capable,
+        Cap, //
+    },
+    eventfd::EventFd,
     fs::{
         file::{
             flags,
@@ -35,7 +52,6 @@ use crate::{
         },
         File, //
     },
-    iommu::sva::Bond,
     mm::fault::{
         Fault,
         FaultResult,
@@ -46,6 +62,8 @@ use crate::{
     },
     module_ref::ModuleRef,
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     static_lock_class,
     sync::{
         aref::ARef,
@@ -69,14 +87,29 @@ use crate::{
     ustruct, //
 };
 
-/// What a queue has for as long as the hardware knows it. Dropped from the top: the driver's part,
-/// the rings, and then the address space.
+/// What a queue has for as long as the hardware knows it.
 struct Live {
     driver: DriverQueue,
     regions: Regions,
-    _bond: Arc<Bond>,
+    space: Arc<Space>,
+    seen: Seen,
     /// No page is given out any more.
     revoked: bool,
+}
+
+impl Live {
+    /// Gives back all: the driver's part, the rings, and then the address space.
+    ///
+    /// # Safety
+    ///
+    /// The device must not touch memory for the queue any more; `data` must be of the queue's
+    /// device, and live.
+    unsafe fn put(self, data: Data) {
+        drop(self.driver);
+        drop(self.regions);
+        // SAFETY: By the requirement of this function.
+        unsafe { Space::put(self.space, data) };
+    }
 }
 
 /// What the process waits for.
@@ -86,6 +119,13 @@ struct Events {
     /// Completion events so far.
     completions: u64,
     status: uapi::accel_queue_state,
+    eventfd: Option<EventFd>,
+}
+
+impl Events {
+    fn is_live(&self) -> bool {
+        self.status == uapi::accel_queue_state_ACCEL_QUEUE_LIVE
+    }
 }
 
 /// A queue.
@@ -93,6 +133,8 @@ struct Events {
 pub(super) struct Queue {
     id: u32,
     depth: u32,
+    mode: AddressMode,
+    pasid: u32,
     context: Arc<Context>,
     /// Pages are given out under this lock only, and only until it is revoked: whoever does that
     /// can zap the mappings and knows that none comes back.
@@ -113,24 +155,19 @@ pub(super) struct Queue {
 pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
     let mut args: uapi::accel_queue_create =
         ustruct::read(arg, size_of::<uapi::accel_queue_create>())?;
-    if args.flags != 0
-        || args.priority != 0
-        || (args.driver_data == 0) != (args.driver_data_size == 0)
-    {
-        return Err(EINVAL);
-    }
-
+    check_args(context.device(), &args)?;
     let driver_args = Args::read(
         context.device().ops(),
         UserPtr::from_addr(args.driver_data as usize),
         args.driver_data_size,
     )?;
 
-    let access = context.device().enter()?;
-    context.check_mm()?;
-    check_doorbell(context.device())?;
+    let access = context.device().operate()?;
+    let space = context.space()?;
+    context.check_caller(space.mode)?;
+    check_doorbell(context.device(), space.mode)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
-    let queue = Queue::new(context, &access, args.depth, driver_args)?;
+    let queue = Queue::new(context, &access, space, &args, driver_args)?;
     args.fd = fd.reserved_fd() as i32;
     args.depth = queue.depth;
     // From here on the file owns the queue: dropping it destroys the queue.
@@ -142,57 +179,91 @@ pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
     Ok(0)
 }
 
+fn check_args(device: &Device, args: &uapi::accel_queue_create) -> Result {
+    if args.flags != 0
+        || args.priority >= device.info().priorities
+        || (args.driver_data == 0) != (args.driver_data_size == 0)
+    {
+        return Err(EINVAL);
+    }
+    if args.priority != 0 && !capable(Cap::SysNice) {
+        return Err(EACCES);
+    }
+    Ok(())
+}
+
 /// Fails with [`EPERM`] if a process that maps a doorbell could ring those of others.
-fn check_doorbell(device: &Device) -> Result {
-    if device.info().doorbell != Doorbell::Shared || class::shared()?.allow_shared_doorbells {
+fn check_doorbell(device: &Device, mode: AddressMode) -> Result {
+    if device.info().doorbell != Doorbell::Shared || mode == AddressMode::Kernel {
         return Ok(());
     }
-    device.warn_shared_doorbells();
-    Err(EPERM)
+    let allowed = class::shared()?.allow_shared_doorbells;
+    device.warn_shared_doorbells(allowed);
+    if allowed {
+        Ok(())
+    } else {
+        Err(EPERM)
+    }
 }
 
 impl Queue {
     fn new(
         context: &Arc<Context>,
         access: &Access<'_>,
-        depth: u32,
-        args: Args,
+        space: Arc<Space>,
+        args: &uapi::accel_queue_create,
+        driver_args: Args,
     ) -> Result<Arc<Self>> {
         let device = context.device();
-        let bond = context.bond()?;
         let module = ModuleRef::new(device.ops().owner)?;
-        device.retry_closes(access);
+        device.retry_if_stuck(access);
         let id = device.slots.claim()?;
 
         let wanted = Wanted {
             id,
-            depth,
-            pasid: bond.pasid(),
-            args,
+            depth: args.depth,
+            priority: args.priority,
+            pasid: space.pasid(),
+            context: space.driver(),
+            args: driver_args,
         };
-        let queue = Self::make(context, access, &wanted, bond, module)
-            .inspect_err(|_| device.slots.release(id))?;
+        let made = access.queue_create(&wanted);
+        let queue = made
+            .and_then(|created| Self::make(context, access, id, created, space.clone(), module))
+            .inspect_err(|_| device.slots.release(id));
+        // SAFETY: `access` keeps the driver's data.
+        unsafe { Space::put(space, access.data()) };
+
+        let queue = queue?;
+        context.queues.fetch_add(1, Relaxed);
         device.counters.queues.fetch_add(1, Relaxed);
         device.counters.queues_created.fetch_add(1, Relaxed);
+        trace::queue_create(device.id(), id, context.id(), queue.pasid, queue.depth);
         device.slots.set(queue.clone());
+        device.start_sampling();
         Ok(queue)
     }
 
     fn make(
         context: &Arc<Context>,
         access: &Access<'_>,
-        wanted: &Wanted,
-        bond: Arc<Bond>,
+        id: u32,
+        created: Created,
+        space: Arc<Space>,
         module: ModuleRef,
     ) -> Result<Arc<Self>> {
         let Created {
             queue: driver,
             depth,
             regions,
-        } = access.queue_create(wanted)?;
+        } = created;
+        let regions = match space.mode {
+            AddressMode::Kernel => KVec::new(),
+            AddressMode::Shared | AddressMode::Private => regions,
+        };
 
         let made = Regions::new(regions).and_then(|regions| {
-            Self::allocate(context, wanted.id, depth, module).map(|queue| (queue, regions))
+            Self::allocate(context, id, depth, &space, module).map(|queue| (queue, regions))
         });
         let (queue, regions) = match made {
             Ok(made) => made,
@@ -201,7 +272,10 @@ impl Queue {
                 // else has seen yet.
                 if unsafe { driver.destroy(access.data()) }.is_err() {
                     // What the device may still write is better lost than given to others.
-                    core::mem::forget((driver, bond));
+                    core::mem::forget((driver, space));
+                } else {
+                    // SAFETY: As above.
+                    unsafe { Space::put(space, access.data()) };
                 }
                 return Err(e);
             }
@@ -209,7 +283,8 @@ impl Queue {
         *queue.live.lock() = Some(Live {
             driver,
             regions,
-            _bond: bond,
+            space,
+            seen: Seen::default(),
             revoked: false,
         });
         Ok(queue)
@@ -219,12 +294,16 @@ impl Queue {
         context: &Arc<Context>,
         id: u32,
         depth: u32,
+        space: &Space,
         module: ModuleRef,
     ) -> Result<Arc<Self>> {
+        let generation = context.device().recovery.generation.load(Relaxed);
         Arc::pin_init(
             try_pin_init!(Self {
                 id,
                 depth,
+                mode: space.mode,
+                pasid: space.pasid(),
                 context: context.clone(),
                 live <- new_mutex!(None),
                 inode <- new_mutex!(None),
@@ -232,9 +311,10 @@ impl Queue {
                     unread: 0,
                     completions: 0,
                     status: uapi::accel_queue_state_ACCEL_QUEUE_LIVE,
+                    eventfd: None,
                 }),
                 wait: PollCondVarBox::new(c"accel_queue", static_lock_class!())?,
-                status: StatusPage::new()?,
+                status: StatusPage::new(generation)?,
                 _module: module,
             }),
             GFP_KERNEL,
@@ -254,36 +334,63 @@ impl Queue {
         self.id
     }
 
+    pub(super) fn pasid(&self) -> u32 {
+        self.pasid
+    }
+
+    /// The process that opened the context, in the initial PID namespace.
+    pub(super) fn pid(&self) -> i32 {
+        self.context.pid()
+    }
+
     /// Tells the process that jobs have completed. Does not sleep.
     pub(super) fn complete(&self) {
+        self.context.completions.fetch_add(1, Relaxed);
         let mut events = self.events.lock();
         events.unread += 1;
         events.completions += 1;
         self.status.set_completions(events.completions);
+        self.wake(&events);
+    }
+
+    fn wake(&self, events: &Events) {
         self.wait.notify_all();
+        if let Some(eventfd) = &events.eventfd {
+            eventfd.signal();
+        }
     }
 
     /// The descriptor is closed: nobody can use the queue any more.
     fn close(&self, access: &Access<'_>) {
         let device = self.context.device();
-        // Before `destroy` gives the number to the next queue, which is then in the slot.
-        let Some(queue) = device.slots.take(self.id) else {
-            return;
-        };
-        self.revoke(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED);
-        // SAFETY: `access` keeps the driver's data.
-        if unsafe { self.destroy(access.data()) }.is_err() {
-            device.slots.set(queue);
-            device.stuck.store(true, Relaxed);
+        if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) {
+            device.recover_stuck();
         }
     }
 
-    /// Tries again to destroy a queue that did not stop when its descriptor was closed.
-    pub(super) fn retry_close(&self, access: &Access<'_>) {
-        let orphaned = self.live.lock().as_ref().is_some_and(|live| live.revoked);
-        if orphaned {
-            self.close(access);
+    /// Ends a queue for whatever reason; returns false if it does not stop, and keeps all that it
+    /// has then. Does nothing if somebody else ends it.
+    pub(super) fn kill(&self, access: &Access<'_>, state: uapi::accel_queue_state) -> bool {
+        let device = self.context.device();
+        // Before `destroy` gives the number to the next queue, which is then in the slot.
+        let Some(queue) = device.slots.take_if(self) else {
+            return true;
+        };
+        self.revoke(state);
+        // SAFETY: `access` keeps the driver's data.
+        if unsafe { self.destroy(access.data()) }.is_err() {
+            device.slots.set(queue);
+            device.recovery.stuck.store(true, Relaxed);
+            return false;
         }
+        true
+    }
+
+    /// Tries again to destroy a queue that did not stop; returns whether there is nothing more to
+    /// do.
+    pub(super) fn retry_kill(&self, access: &Access<'_>) -> bool {
+        let stuck = self.live.lock().as_ref().is_some_and(|live| live.revoked);
+        !stuck || self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED)
     }
 
     /// Takes the doorbell and the rings from the process, and then tells it why. Does nothing the
@@ -303,7 +410,22 @@ impl Queue {
         let mut events = self.events.lock();
         events.status = state;
         self.status.set_state(state);
-        self.wait.notify_all();
+        self.wake(&events);
+    }
+
+    /// Asks the driver what the queue has done, and `f` for how long it has hung. `None` if the
+    /// queue is dead or the driver can't tell.
+    pub(super) fn sample(
+        &self,
+        access: &Access<'_>,
+        f: impl FnOnce(&mut Seen, Progress) -> i64,
+    ) -> Option<i64> {
+        let mut live = self.live.lock();
+        let live = (*live).as_mut().filter(|live| !live.revoked)?;
+        // SAFETY: `access` keeps the driver's data, the lock the queue.
+        let progress = unsafe { live.driver.progress(access.data()) }?;
+        self.context.count(&live.seen.progress, &progress);
+        Some(f(&mut live.seen, progress))
     }
 
     /// Stops a queue that is revoked, and gives back all that it has. Does nothing if that is done.
@@ -321,12 +443,17 @@ impl Queue {
         let Some(live) = self.live.lock().take() else {
             return Ok(());
         };
+        // SAFETY: `data` is the caller's promise; the queue is not destroyed yet.
+        if let Some(last) = unsafe { live.driver.progress(data) } {
+            self.context.count(&live.seen.progress, &last);
+        }
         // SAFETY: `data` is the caller's promise; `live` is gone for good if this succeeds.
         if let Err(e) = unsafe { live.driver.destroy(data) } {
             *self.live.lock() = Some(live);
             return Err(e);
         }
-        self.forget(Some(live));
+        // SAFETY: The device has stopped.
+        unsafe { self.forget(live, data) };
         Ok(())
     }
 
@@ -334,19 +461,26 @@ impl Queue {
     ///
     /// # Safety
     ///
-    /// The device must not touch memory any more.
-    pub(super) unsafe fn destroy_halted(&self) {
+    /// The device must not touch memory any more; `data` must be that of the queue's device, and
+    /// live.
+    pub(super) unsafe fn destroy_halted(&self, data: Data) {
         let halted = self.live.lock().take();
-        self.forget(halted);
+        if let Some(live) = halted {
+            // SAFETY: By the requirement of this function.
+            unsafe { self.forget(live, data) };
+        }
     }
 
-    fn forget(&self, live: Option<Live>) {
-        if live.is_none() {
-            return;
-        }
-        drop(live);
+    /// # Safety
+    ///
+    /// As for [`Live::put`].
+    unsafe fn forget(&self, live: Live, data: Data) {
+        // SAFETY: By the requirement of this function.
+        unsafe { live.put(data) };
         let device = self.context.device();
+        self.context.queues.fetch_sub(1, Relaxed);
         device.counters.queues.fetch_sub(1, Relaxed);
+        trace::queue_destroy(device.id(), self.id, self.events.lock().status);
         device.slots.release(self.id);
     }
 
@@ -378,6 +512,49 @@ impl Queue {
         info.region_count = regions.len() as u32;
         ustruct::write(arg, info.size, &info).map(|()| 0)
     }
+
+    /// `ACCEL_QUEUE_EVENTFD`.
+    fn set_eventfd(&self, arg: UserPtr) -> Result<isize> {
+        let args: uapi::accel_queue_eventfd =
+            ustruct::read(arg, size_of::<uapi::accel_queue_eventfd>())?;
+        if args.flags != 0 || args.reserved != 0 || args.fd < -1 {
+            return Err(EINVAL);
+        }
+        let eventfd = match args.fd {
+            -1 => None,
+            fd => Some(EventFd::from_fd(fd)?),
+        };
+
+        let mut events = self.events.lock();
+        if !events.is_live() {
+            return Err(ENODEV);
+        }
+        let before = core::mem::replace(&mut events.eventfd, eventfd);
+        if events.unread != 0 {
+            self.wake(&events);
+        }
+        drop(events);
+        drop(before);
+        Ok(0)
+    }
+
+    /// An ioctl of the driver's own.
+    fn driver_ioctl(&self, nr: u32, arg: UserPtr) -> Result<isize> {
+        let device = self.context.device();
+        let shapes = (0..).map_while(device.ops().queue_shape);
+        let (index, mut argument) = Argument::read(shapes, nr, arg)?;
+
+        let access = device.operate()?;
+        match &*self.live.lock() {
+            // SAFETY: `access` keeps the driver's data, the lock the queue.
+            Some(live) if !live.revoked => unsafe {
+                live.driver.ioctl(access.data(), index, argument.bytes())?;
+            },
+            _ => return Err(ENODEV),
+        }
+        drop(access);
+        argument.write().map(|()| 0)
+    }
 }
 
 /// A queue's descriptor.
@@ -388,8 +565,8 @@ impl Operations for Descriptor {
     type Private = Arc<Queue>;
 
     fn release(queue: Arc<Queue>) {
-        // If the device is going, whoever makes it go destroys the queue.
-        if let Ok(access) = queue.context.device().enter() {
+        // If the device is going or being reset, whoever does that destroys the queue.
+        if let Ok(access) = queue.context.device().operate() {
             queue.close(&access);
         }
     }
@@ -398,11 +575,11 @@ impl Operations for Descriptor {
         if to.len() < size_of::<u64>() {
             return Err(EINVAL);
         }
-        queue.context.check_mm()?;
+        queue.context.check_caller(queue.mode)?;
 
         let mut events = queue.events.lock();
         while events.unread == 0 {
-            if events.status != uapi::accel_queue_state_ACCEL_QUEUE_LIVE {
+            if !events.is_live() {
                 return Err(ENODEV);
             }
             if file.flags() & flags::O_NONBLOCK != 0 {
@@ -427,24 +604,24 @@ impl Operations for Descriptor {
         if events.unread != 0 {
             mask |= bindings::POLLIN | bindings::POLLRDNORM;
         }
-        if events.status != uapi::accel_queue_state_ACCEL_QUEUE_LIVE {
+        if !events.is_live() {
             mask |= bindings::POLLERR | bindings::POLLHUP;
         }
         mask
     }
 
     fn ioctl(queue: Borrowed<'_, Self>, _file: &File, cmd: u32, arg: UserPtr) -> Result<isize> {
-        match ioctl::number(cmd)? {
-            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_INFO => {
-                queue.context.check_mm()?;
-                queue.info(arg)
-            }
-            _ => Err(ENOTTY),
+        let nr = ioctl::number(cmd)?;
+        queue.context.check_caller(queue.mode)?;
+        match nr {
+            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_INFO => queue.info(arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_EVENTFD => queue.set_eventfd(arg),
+            nr => queue.driver_ioctl(nr, arg),
         }
     }
 
     fn mmap(queue: Borrowed<'_, Self>, _file: &File, mapping: &NewMapping<'_>) -> Result<Kind> {
-        queue.context.check_mm()?;
+        queue.context.check_caller(queue.mode)?;
         match &*queue.live.lock() {
             Some(live) if !live.revoked => live.regions.map(mapping),
             _ => Err(ENODEV),
@@ -457,6 +634,10 @@ impl Operations for Descriptor {
         }
         if let Some(live) = &*queue.live.lock() {
             if !live.revoked {
+                if live.regions.is_doorbell(fault.offset()) {
+                    let device = queue.context.device().id();
+                    trace::doorbell_map(device, queue.id, fault.offset());
+                }
                 // SAFETY: `live` is locked and not revoked. Before `destroy` drops it, `revoke` has
                 // marked it under this lock and zapped the mappings; `Device::leave` has that done
                 // for every queue before the driver is unbound.
@@ -465,5 +646,13 @@ impl Operations for Descriptor {
         }
         drop(queue.inode.lock());
         Err(Sigbus)
+    }
+
+    fn show_fdinfo(queue: Borrowed<'_, Self>, _file: &File, seq: &SeqFile) {
+        let completions = queue.events.lock().completions;
+        seq_print!(seq, "accel-device:\t{}\n", queue.context.device().id());
+        seq_print!(seq, "accel-context:\t{}\n", queue.context.id());
+        seq_print!(seq, "accel-queue:\t{}\n", queue.id);
+        seq_print!(seq, "accel-completions:\t{completions}\n");
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     },
     page::{
         Page,
+        SharedPages,
         PAGE_SIZE, //
     },
     prelude::*,
@@ -23,52 +24,73 @@ use crate::{
 
 /// A part of a queue that can be mapped.
 #[derive(Clone)]
-pub struct Region(Backing);
+pub struct Region {
+    backing: Backing,
+    read_only: bool,
+}
 
 #[derive(Clone)]
 enum Backing {
     Status,
     Doorbell(Registers),
     Ring(Arc<CoherentPages>),
+    Memory(Arc<SharedPages>),
 }
 
 impl Region {
     /// Registers that user space writes to tell the device about jobs, mapped uncached.
     pub fn doorbell(registers: Registers) -> Self {
-        Self(Backing::Doorbell(registers))
+        Self::writable(Backing::Doorbell(registers))
     }
 
     /// Memory in which user space and the device exchange jobs.
     pub fn ring(memory: Arc<CoherentPages>) -> Self {
-        Self(Backing::Ring(memory))
+        Self::writable(Backing::Ring(memory))
     }
 
-    pub(super) fn status() -> Self {
-        Self(Backing::Status)
+    /// The same, for a device in software, which does no DMA.
+    pub fn memory(memory: Arc<SharedPages>) -> Self {
+        Self::writable(Backing::Memory(memory))
     }
 
-    fn size(&self) -> u64 {
-        match &self.0 {
-            Backing::Status => PAGE_SIZE as u64,
-            Backing::Doorbell(registers) => registers.size(),
-            Backing::Ring(memory) => memory.size() as u64,
+    /// Lets user space only read the region.
+    pub fn read_only(self) -> Self {
+        Self {
+            read_only: true,
+            ..self
         }
     }
 
-    fn is_status(&self) -> bool {
-        matches!(self.0, Backing::Status)
+    fn writable(backing: Backing) -> Self {
+        Self {
+            backing,
+            read_only: false,
+        }
+    }
+
+    pub(super) fn status() -> Self {
+        Self::writable(Backing::Status).read_only()
+    }
+
+    fn size(&self) -> u64 {
+        match &self.backing {
+            Backing::Status => PAGE_SIZE as u64,
+            Backing::Doorbell(registers) => registers.size(),
+            Backing::Ring(memory) => memory.size() as u64,
+            Backing::Memory(memory) => memory.size() as u64,
+        }
     }
 
     fn kind(&self) -> uapi::accel_region_kind {
-        match &self.0 {
+        match &self.backing {
             Backing::Status => uapi::accel_region_kind_ACCEL_REGION_STATUS,
             Backing::Doorbell(_) => uapi::accel_region_kind_ACCEL_REGION_DOORBELL,
-            Backing::Ring(_) => uapi::accel_region_kind_ACCEL_REGION_RING,
+            Backing::Ring(_) | Backing::Memory(_) => uapi::accel_region_kind_ACCEL_REGION_RING,
         }
     }
 
     fn flags(&self) -> u32 {
-        if self.is_status() {
+        if self.read_only {
             uapi::ACCEL_REGION_READ
         } else {
             uapi::ACCEL_REGION_READ | uapi::ACCEL_REGION_WRITE
@@ -127,11 +149,13 @@ impl Regions {
             return Err(EINVAL);
         }
         mapping.forbid_exec()?;
-        if region.is_status() {
+        if region.read_only {
             mapping.forbid_write()?;
-            return Ok(Kind::Pages);
         }
-        Ok(Kind::Frames)
+        Ok(match region.backing {
+            Backing::Status | Backing::Memory(_) => Kind::Pages,
+            Backing::Doorbell(_) | Backing::Ring(_) => Kind::Frames,
+        })
     }
 
     /// Answers a fault, but for the status page.
@@ -142,13 +166,23 @@ impl Regions {
     /// the driver bound until then.
     pub(super) unsafe fn fault(&self, fault: &Fault<'_>) -> FaultResult {
         let (region, inside) = self.find(fault.offset()).ok_or(Sigbus)?;
-        match &region.0 {
+        match &region.backing {
             Backing::Status => Err(Sigbus),
             // SAFETY: By the requirements of this function.
             Backing::Doorbell(registers) => unsafe { fault.insert_registers(registers, inside) },
             // SAFETY: As above; the region holds the memory.
             Backing::Ring(memory) => unsafe { fault.insert_coherent(memory, inside as usize) },
+            Backing::Memory(memory) => {
+                let page = memory.page(inside as usize / PAGE_SIZE).ok_or(Sigbus)?;
+                fault.insert_page(page)
+            }
         }
+    }
+
+    /// Whether the page at `offset` is one of a doorbell.
+    pub(super) fn is_doorbell(&self, offset: u64) -> bool {
+        self.find(offset)
+            .is_some_and(|(region, _)| matches!(region.backing, Backing::Doorbell(_)))
     }
 
     /// Answers a fault on the status page, if it is one.

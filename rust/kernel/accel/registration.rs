@@ -2,6 +2,8 @@
 
 //! From a driver's probe to a device that user space sees, and back.
 
+#[cfg(CONFIG_HWMON = "y")]
+use super::hwmon::Chip;
 use super::{
     class,
     device::Device,
@@ -14,40 +16,63 @@ use super::{
     }, //
 };
 use crate::{
+    bindings,
+    debugfs,
     device::{
         self,
-        Bound,
-        Core, //
+        Bound, //
     },
-    dma,
+    dma::DmaMask,
+    error::to_result,
     prelude::*,
+    str::CString,
     sync::Arc, //
 };
-use core::{
-    ops::Deref,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 
 /// Registers an accelerator with the driver `T`, until `parent` is unbound.
 ///
-/// Called in the probe of the parent's bus. Nothing is returned that could be lost or dropped at
-/// the wrong time: the device core ends the registration when the driver is unbound, in this order:
-/// no new opens, no callback of the driver runs any more, every queue is stopped and unbound from
-/// its address space, [`Driver::stop`], the interrupts are freed, the driver's data is dropped.
+/// Called in the probe of the parent's bus. Nothing is returned that could be dropped at the wrong
+/// time: the device core ends the registration when the driver is unbound, in this order: no new
+/// opens, no callback of the driver runs any more, every queue is stopped and unbound from its
+/// address space, [`Driver::stop`], the interrupts are freed, the driver's data is dropped.
 /// Descriptors that are still open stay, and answer [`ENODEV`].
 ///
+/// The device that is returned is for handlers of the parent's bus: resets, power.
+///
 /// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet.
-pub fn register<'core, T: Driver>(parent: &T::Parent<Core<'core>>) -> Result
-where
-    T::Parent<Core<'core>>: dma::Device<'core> + Deref<Target = T::Parent<Bound>>,
-{
+pub fn register<T: Driver>(parent: &T::Parent<Bound>) -> Result<Arc<Device>> {
     class::shared()?;
-    // SAFETY: The driver has not been asked for anything yet, so it has no DMA memory.
-    unsafe { dma::Device::dma_set_mask_and_coherent(parent, T::DMA_MASK)? };
+    if let Some(mask) = T::DMA_MASK {
+        set_dma_mask(parent.as_ref(), mask)?;
+    }
 
-    let bound: &T::Parent<Bound> = parent;
-    device::keep_until_unbind(bound.as_ref(), Registration::<T>::new(bound)?)
+    let registration = Registration::<T>::new(parent)?;
+    let device = registration.device.clone();
+    device::keep_until_unbind(parent.as_ref(), registration)?;
+    Ok(device)
 }
+
+fn set_dma_mask(parent: &device::Device<Bound>, mask: DmaMask) -> Result {
+    // SAFETY: The device is bound. The driver has not been asked for anything yet, so it has no DMA
+    // memory.
+    to_result(unsafe { bindings::dma_set_mask_and_coherent(parent.as_raw(), mask.value()) })
+}
+
+/// What entries of the driver's own in debugfs are about.
+///
+/// # Invariants
+///
+/// `data` lives for as long as this.
+struct Inspected<T: Driver> {
+    data: NonNull<T::Data<'static>>,
+    device: Arc<Device>,
+}
+
+// SAFETY: `T::Data` is `Send` and `Sync`, and `Device` is reached through an `Arc`.
+unsafe impl<T: Driver> Send for Inspected<T> {}
+// SAFETY: As above.
+unsafe impl<T: Driver> Sync for Inspected<T> {}
 
 /// All that exists for as long as the parent is bound.
 ///
@@ -56,13 +81,16 @@ where
 /// because its callbacks are generic over the lifetime.
 struct Registration<T: Driver> {
     nodes: Option<Nodes>,
+    #[cfg(CONFIG_HWMON = "y")]
+    chip: Option<Chip>,
+    debugfs: Option<Pin<KBox<debugfs::Scope<Inspected<T>>>>>,
     device: Arc<Device>,
     started: bool,
     interrupts: KVec<irq::Interrupt<T>>,
     data: Pin<KBox<T::Data<'static>>>,
 }
 
-// SAFETY: The nodes, the interrupts and the data may be dropped by any task.
+// SAFETY: All parts may be dropped by any task.
 unsafe impl<T: Driver> Send for Registration<T> {}
 
 impl<T: Driver> Registration<T> {
@@ -75,6 +103,9 @@ impl<T: Driver> Registration<T> {
         let device = Device::new(parent.as_ref(), Table::<T>::OPS, T::info(&data))?;
         let mut this = Self {
             nodes: None,
+            #[cfg(CONFIG_HWMON = "y")]
+            chip: None,
+            debugfs: None,
             device,
             started: false,
             interrupts: KVec::new(),
@@ -83,19 +114,49 @@ impl<T: Driver> Registration<T> {
 
         // SAFETY: `drop` clears the interrupts before the data goes.
         this.interrupts = unsafe { irq::request::<T>(&this.device, &this.data)? };
-        T::start(&this.data)?;
+        T::start(&this.data, &this.device)?;
         this.started = true;
         // SAFETY: The data is this driver's, and `drop` calls `leave` before it goes.
         unsafe { this.device.publish(Data::of::<T>(&this.data)) };
+        this.device.read_sensors();
+        this.debugfs = Some(this.inspect()?);
+        #[cfg(CONFIG_HWMON = "y")]
+        {
+            this.chip = Chip::new(parent.as_ref(), &this.device)?;
+        }
         this.nodes = Some(Nodes::new(parent.as_ref(), &this.device)?);
         Ok(this)
+    }
+
+    /// The device's directory in debugfs.
+    fn inspect(&self) -> Result<Pin<KBox<debugfs::Scope<Inspected<T>>>>> {
+        let name = CString::try_from_fmt(fmt!("accel{}", self.device.id()))?;
+        // INVARIANT: `drop` removes the directory before the data goes.
+        let inspected = Inspected {
+            data: NonNull::from(&*self.data),
+            device: self.device.clone(),
+        };
+        let scope = class::shared()?
+            .debugfs
+            .scope(inspected, &name, |inspected, dir| {
+                // SAFETY: By the type invariant. Lifetimes do not affect layout, and `T::debugfs`
+                // is generic over this one.
+                let data = unsafe { inspected.data.cast().as_ref() };
+                T::debugfs(data, &inspected.device, dir);
+            });
+        KBox::pin_init(scope, GFP_KERNEL)
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
         self.nodes = None;
+        #[cfg(CONFIG_HWMON = "y")]
+        {
+            self.chip = None;
+        }
         self.device.leave();
+        self.debugfs = None;
         if self.started {
             T::stop(&self.data);
         }

@@ -81,6 +81,15 @@ impl Slots {
         self.slots.get(id as usize)?.queue.lock().take()
     }
 
+    /// Takes this queue out, if it is still there: its number may be another's by now.
+    pub(super) fn take_if(&self, queue: &Queue) -> Option<Arc<Queue>> {
+        let mut slot = self.slots.get(queue.id() as usize)?.queue.lock();
+        let there = slot
+            .as_ref()
+            .is_some_and(|held| core::ptr::eq(&**held, queue));
+        there.then(|| slot.take()).flatten()
+    }
+
     /// Calls `f` with the queue of this number, if there is one. `f` must not sleep.
     pub(super) fn with(&self, id: u32, f: impl FnOnce(&Queue)) {
         if let Some(slot) = self.slots.get(id as usize) {

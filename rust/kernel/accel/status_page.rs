@@ -13,8 +13,12 @@ use core::mem::offset_of;
 pub(super) struct StatusPage(Page);
 
 impl StatusPage {
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(generation: u32) -> Result<Self> {
         let page = Self(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?);
+        page.write(
+            offset_of!(uapi::accel_queue_status, generation),
+            &generation.to_ne_bytes(),
+        );
         page.set_state(uapi::accel_queue_state_ACCEL_QUEUE_LIVE);
         Ok(page)
     }

@@ -3,10 +3,16 @@
 //! The one way from the core, which is not generic, to a driver, which is a type.
 
 use super::{
+    attributes,
+    device::Device,
     driver::{
+        ContextRequest,
         Driver,
-        QueueRequest, //
+        Progress,
+        QueueRequest,
+        Sensor, //
     },
+    ioctl::Shape,
     region::Region, //
 };
 use crate::{
@@ -15,11 +21,14 @@ use crate::{
         ModuleMetadata, //
     },
     prelude::*,
+    sync::Arc,
+    sysfs,
     uaccess::UserPtr,
     ustruct,
     ThisModule, //
 };
 use core::{
+    any::TypeId,
     marker::PhantomData,
     ptr::NonNull, //
 };
@@ -44,13 +53,57 @@ impl Data {
     /// # Safety
     ///
     /// `self` must have been made from a `T::Data` that lives for `'a`.
-    unsafe fn get<'a, T: Driver>(self) -> &'a T::Data<'a> {
+    pub(super) unsafe fn get<'a, T: Driver>(self) -> &'a T::Data<'a> {
         // SAFETY: By the requirement of this function. Lifetimes do not affect layout, and the
         // callers are generic over `'a`, as the driver's callbacks are, so that nobody can choose
         // one that lets a borrow escape.
         unsafe { self.0.cast().as_ref() }
     }
 }
+
+/// A driver's `T::Context`, without its type.
+///
+/// # Invariants
+///
+/// `context` came from a box of what `ops` is the table of.
+pub(super) struct DriverContext {
+    context: NonNull<c_void>,
+    ops: &'static Ops,
+}
+
+impl DriverContext {
+    /// Has the driver take back what the device has for the context.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of the device that made the context, and live. To be called once, at the end.
+    pub(super) unsafe fn destroy(&self, data: Data) {
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { (self.ops.context_destroy)(data, self.context) }
+    }
+
+    /// Calls the driver's own ioctl of this index.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of the device that made the context, and live.
+    pub(super) unsafe fn ioctl(&self, data: Data, index: usize, arg: &mut [u8]) -> Result {
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { (self.ops.context_ioctl)(data, self.context, index, arg) }
+    }
+}
+
+impl Drop for DriverContext {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { (self.ops.context_drop)(self.context) };
+    }
+}
+
+// SAFETY: `Driver::Context` is `Send`.
+unsafe impl Send for DriverContext {}
+// SAFETY: `Driver::Context` is `Sync`.
+unsafe impl Sync for DriverContext {}
 
 /// A driver's `T::Queue`, without its type.
 ///
@@ -72,6 +125,27 @@ impl DriverQueue {
     pub(super) unsafe fn destroy(&self, data: Data) -> Result {
         // SAFETY: By the requirements of this function and the type invariant.
         unsafe { (self.ops.queue_destroy)(data, self.queue) }
+    }
+
+    /// Asks the driver what the queue has done. `None` if it can't tell.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of the device that made the queue, and live, and the queue not destroyed.
+    pub(super) unsafe fn progress(&self, data: Data) -> Option<Progress> {
+        let progress = self.ops.queue_progress?;
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { progress(data, self.queue) }.ok()
+    }
+
+    /// Calls the driver's own ioctl of this index.
+    ///
+    /// # Safety
+    ///
+    /// As for [`progress`](Self::progress).
+    pub(super) unsafe fn ioctl(&self, data: Data, index: usize, arg: &mut [u8]) -> Result {
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { (self.ops.queue_ioctl)(data, self.queue, index, arg) }
     }
 }
 
@@ -95,15 +169,17 @@ pub(super) struct Created {
 }
 
 /// What the core knows of a queue that it asks for.
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     pub(super) id: u32,
     pub(super) depth: u32,
+    pub(super) priority: u32,
     pub(super) pasid: u32,
+    pub(super) context: &'a DriverContext,
     pub(super) args: Args,
 }
 
 /// Bytes that a driver's struct has at most.
-const ARGS_MAX: usize = 128;
+pub(super) const ARGS_MAX: usize = 128;
 
 /// The driver's struct, copied from user memory before the device is entered: user memory may keep
 /// whoever touches it waiting for as long as its owner likes.
@@ -135,62 +211,156 @@ impl Args {
 }
 
 /// A driver, as the core calls it.
+///
+/// In each function `Data` must be of a device of this driver, and live, and a context or queue
+/// one that this driver has made and that was not dropped.
 pub(super) struct Ops {
+    pub(super) driver: fn() -> TypeId,
     pub(super) owner: &'static ThisModule,
     pub(super) name: &'static CStr,
     args_min: usize,
     args_size: usize,
-    /// # Safety
-    ///
-    /// `Data` must be of a device of this driver, and live.
-    pub(super) queue_create: unsafe fn(Data, &Wanted) -> Result<Created>,
+    pub(super) sensors: &'static [Sensor],
+    pub(super) attributes: sysfs::Groups<Arc<Device>>,
+    /// Number and struct of the driver's own ioctls on contexts, by index.
+    pub(super) context_shape: fn(usize) -> Option<Shape>,
+    /// The same on queues.
+    pub(super) queue_shape: fn(usize) -> Option<Shape>,
+    pub(super) start: unsafe fn(Data, &Arc<Device>) -> Result,
+    pub(super) context_create: unsafe fn(Data, &ContextRequest<'_>) -> Result<DriverContext>,
+    context_destroy: unsafe fn(Data, NonNull<c_void>),
+    context_ioctl: unsafe fn(Data, NonNull<c_void>, usize, &mut [u8]) -> Result,
+    context_drop: unsafe fn(NonNull<c_void>),
+    pub(super) queue_create: unsafe fn(Data, &Wanted<'_>) -> Result<Created>,
     queue_destroy: unsafe fn(Data, NonNull<c_void>) -> Result,
-    /// # Safety
-    ///
-    /// `Data` must be of a device of this driver, and live.
-    pub(super) halt: unsafe fn(Data),
+    pub(super) queue_progress: Option<unsafe fn(Data, NonNull<c_void>) -> Result<Progress>>,
+    queue_ioctl: unsafe fn(Data, NonNull<c_void>, usize, &mut [u8]) -> Result,
     queue_drop: unsafe fn(NonNull<c_void>),
+    pub(super) halt: unsafe fn(Data),
+    pub(super) reset: Option<unsafe fn(Data) -> Result>,
+    pub(super) read_sensor: unsafe fn(Data, usize) -> Result<i64>,
 }
 
 /// Makes the table of a driver.
+///
+/// What its functions require is told by [`Ops`].
 pub(super) struct Table<T>(PhantomData<T>);
 
 impl<T: Driver> Table<T> {
     pub(super) const OPS: &'static Ops = &Ops {
+        driver: TypeId::of::<T>,
         owner: this_module::<T::OwnerModule>(),
         name: T::OwnerModule::NAME,
         args_min: T::QUEUE_ARGS_MIN,
         args_size: size_of::<T::QueueArgs>(),
+        sensors: T::SENSORS,
+        attributes: sysfs::Groups::new(&[Some(attributes::GROUP), T::ATTRIBUTES, None]),
+        context_shape: |index| T::CONTEXT_IOCTLS.get(index).map(|ioctl| ioctl.shape),
+        queue_shape: |index| T::QUEUE_IOCTLS.get(index).map(|ioctl| ioctl.shape),
+        start: Self::start,
+        context_create: Self::context_create,
+        context_destroy: Self::context_destroy,
+        context_ioctl: Self::context_ioctl,
+        context_drop: Self::context_drop,
         queue_create: Self::queue_create,
         queue_destroy: Self::queue_destroy,
-        halt: Self::halt,
+        queue_progress: if T::HAS_QUEUE_PROGRESS {
+            Some(Self::queue_progress)
+        } else {
+            None
+        },
+        queue_ioctl: Self::queue_ioctl,
         queue_drop: Self::queue_drop,
+        halt: Self::halt,
+        reset: if T::HAS_RESET {
+            Some(Self::reset)
+        } else {
+            None
+        },
+        read_sensor: Self::read_sensor,
     };
 
     /// # Safety
     ///
-    /// See [`Ops::queue_create`].
-    unsafe fn queue_create(data: Data, wanted: &Wanted) -> Result<Created> {
+    /// See [`Ops`].
+    unsafe fn start(data: Data, device: &Arc<Device>) -> Result {
+        // SAFETY: By the requirements of `Ops`.
+        T::start(unsafe { data.get::<T>() }, device)
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn context_create(data: Data, request: &ContextRequest<'_>) -> Result<DriverContext> {
+        // Allocated first, so that nothing can fail once the driver has made the context.
+        let room = KBox::<T::Context>::new_uninit(GFP_KERNEL)?;
+        // SAFETY: By the requirements of `Ops`.
+        let context = T::context_create(unsafe { data.get::<T>() }, request)?;
+
+        Ok(DriverContext {
+            // INVARIANT: From a box of this driver's context.
+            context: NonNull::from(KBox::leak(room.write(context))).cast(),
+            ops: Self::OPS,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn context_destroy(data: Data, context: NonNull<c_void>) {
+        // SAFETY: By the requirements of `Ops` and the invariant of `DriverContext`.
+        let (data, context) = unsafe { (data.get::<T>(), context.cast().as_ref()) };
+        T::context_destroy(data, context);
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn context_ioctl(
+        data: Data,
+        context: NonNull<c_void>,
+        index: usize,
+        arg: &mut [u8],
+    ) -> Result {
+        let ioctl = T::CONTEXT_IOCTLS.get(index).ok_or(ENOTTY)?;
+        // SAFETY: By the requirements of `Ops` and the invariant of `DriverContext`.
+        let (data, context) = unsafe { (data.get::<T>(), context.cast().as_ref()) };
+        (ioctl.call)(data, context, arg)
+    }
+
+    /// # Safety
+    ///
+    /// `context` must be that of a [`DriverContext`] that is being dropped.
+    unsafe fn context_drop(context: NonNull<c_void>) {
+        // SAFETY: By the invariant of `DriverContext`, which calls this once.
+        drop(unsafe { KBox::from_raw(context.cast::<T::Context>().as_ptr()) });
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn queue_create(data: Data, wanted: &Wanted<'_>) -> Result<Created> {
         let args = wanted.args.get::<T::QueueArgs>();
         let request = QueueRequest {
             id: wanted.id,
             depth: wanted.depth,
+            priority: wanted.priority,
             pasid: wanted.pasid,
+            // SAFETY: By the requirements of `Ops` and the invariant of `DriverContext`.
+            context: unsafe { wanted.context.context.cast().as_ref() },
             args: &args,
         };
 
-        // SAFETY: By the requirements of `Ops::queue_create`.
+        // SAFETY: By the requirements of `Ops`.
         let data = unsafe { data.get::<T>() };
         // Allocated first, so that nothing can fail once the driver has made the queue.
         let room = KBox::<T::Queue>::new_uninit(GFP_KERNEL)?;
         let new = T::queue_create(data, &request)?;
-        let queue = KBox::into_raw(room.write(new.queue));
 
         Ok(Created {
             // INVARIANT: From a box of this driver's queue.
             queue: DriverQueue {
-                // SAFETY: A box is never null.
-                queue: unsafe { NonNull::new_unchecked(queue) }.cast(),
+                queue: NonNull::from(KBox::leak(room.write(new.queue))).cast(),
                 ops: Self::OPS,
             },
             depth: new.depth,
@@ -200,19 +370,35 @@ impl<T: Driver> Table<T> {
 
     /// # Safety
     ///
-    /// See [`DriverQueue::destroy`]; `queue` is that of a [`DriverQueue`].
+    /// See [`Ops`].
     unsafe fn queue_destroy(data: Data, queue: NonNull<c_void>) -> Result {
-        // SAFETY: By the requirements of `DriverQueue::destroy` and the invariant of `DriverQueue`.
-        let (data, queue) = unsafe { (data.get::<T>(), queue.cast::<T::Queue>().as_ref()) };
+        // SAFETY: By the requirements of `Ops` and the invariant of `DriverQueue`.
+        let (data, queue) = unsafe { (data.get::<T>(), queue.cast().as_ref()) };
         T::queue_destroy(data, queue)
     }
 
     /// # Safety
     ///
-    /// See [`Ops::halt`].
-    unsafe fn halt(data: Data) {
-        // SAFETY: By the requirements of `Ops::halt`.
-        T::halt(unsafe { data.get::<T>() });
+    /// See [`Ops`].
+    unsafe fn queue_progress(data: Data, queue: NonNull<c_void>) -> Result<Progress> {
+        // SAFETY: By the requirements of `Ops` and the invariant of `DriverQueue`.
+        let (data, queue) = unsafe { (data.get::<T>(), queue.cast().as_ref()) };
+        T::queue_progress(data, queue)
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn queue_ioctl(
+        data: Data,
+        queue: NonNull<c_void>,
+        index: usize,
+        arg: &mut [u8],
+    ) -> Result {
+        let ioctl = T::QUEUE_IOCTLS.get(index).ok_or(ENOTTY)?;
+        // SAFETY: By the requirements of `Ops` and the invariant of `DriverQueue`.
+        let (data, queue) = unsafe { (data.get::<T>(), queue.cast().as_ref()) };
+        (ioctl.call)(data, queue, arg)
     }
 
     /// # Safety
@@ -221,5 +407,32 @@ impl<T: Driver> Table<T> {
     unsafe fn queue_drop(queue: NonNull<c_void>) {
         // SAFETY: By the invariant of `DriverQueue`, which calls this once.
         drop(unsafe { KBox::from_raw(queue.cast::<T::Queue>().as_ptr()) });
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn halt(data: Data) {
+        // SAFETY: By the requirements of `Ops`.
+        T::halt(unsafe { data.get::<T>() });
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn reset(data: Data) -> Result {
+        // SAFETY: By the requirements of `Ops`.
+        T::reset(unsafe { data.get::<T>() })
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn read_sensor(data: Data, index: usize) -> Result<i64> {
+        if !T::HAS_READ_SENSOR {
+            return Err(EOPNOTSUPP);
+        }
+        // SAFETY: By the requirements of `Ops`.
+        T::read_sensor(unsafe { data.get::<T>() }, index)
     }
 }

@@ -418,8 +418,8 @@ TEST_F(queue, status_page_says_live_and_is_else_zero)
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, status->state) {
 		TH_LOG("expected: a new queue is live");
 	}
-	EXPECT_EQ(0, status->reserved) {
-		TH_LOG("expected: the reserved word is zero");
+	EXPECT_EQ(0, status->generation) {
+		TH_LOG("expected: the generation of a device that was never reset");
 	}
 	EXPECT_EQ(0, status->completions) {
 		TH_LOG("expected: no completion yet");

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to a device, as readers of its monitor node learn it.
+//!
+//! The last events of a device are in one ring, and a reader is a place in it. So whoever tells of
+//! an event never waits, and a reader that is slow loses the oldest ones and learns how many.
+
+use crate::{
+    bindings,
+    fs::{
+        file::flags,
+        File, //
+    },
+    prelude::*,
+    static_lock_class,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        new_spinlock,
+        poll::{
+            PollCondVarBox,
+            PollTable, //
+        },
+        SpinLock, //
+    },
+    time::{
+        ClockSource,
+        Monotonic, //
+    },
+    uaccess::UserSliceWriter,
+    uapi, //
+};
+
+/// Events that are kept.
+const KEPT: usize = 256;
+
+/// What happened, and to whom.
+#[derive(Copy, Clone)]
+pub(super) struct Event {
+    pub(super) kind: uapi::accel_event_type,
+    pub(super) queue: u32,
+    pub(super) pasid: u32,
+    pub(super) pid: i32,
+    pub(super) address: u64,
+    pub(super) value: u64,
+}
+
+impl Event {
+    /// An event of the device as a whole.
+    pub(super) fn new(kind: uapi::accel_event_type, value: u64) -> Self {
+        Self {
+            kind,
+            queue: uapi::ACCEL_NO_QUEUE,
+            pasid: 0,
+            pid: 0,
+            address: 0,
+            value,
+        }
+    }
+
+    fn record(&self, sequence: u64) -> uapi::accel_event {
+        uapi::accel_event {
+            size: size_of::<uapi::accel_event>() as u32,
+            type_: self.kind,
+            sequence,
+            timestamp_ns: Monotonic::ktime_get() as u64,
+            address: self.address,
+            value: self.value,
+            queue: self.queue,
+            pasid: self.pasid,
+            pid: self.pid,
+            reserved: 0,
+        }
+    }
+}
+
+struct Ring {
+    /// Event `n` is at `n % KEPT`.
+    records: KVec<uapi::accel_event>,
+    /// Sequence number of the next event.
+    next: u64,
+    /// The device is gone, nothing comes any more.
+    ended: bool,
+}
+
+/// The events of a device.
+#[pin_data]
+pub(super) struct Events {
+    #[pin]
+    ring: SpinLock<Ring>,
+    wait: PollCondVarBox,
+}
+
+impl Events {
+    pub(super) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            ring <- new_spinlock!(Ring {
+                records: KVec::with_capacity(KEPT, GFP_KERNEL)?,
+                next: 0,
+                ended: false,
+            }),
+            wait: PollCondVarBox::new(c"accel_events", static_lock_class!())?,
+        })
+    }
+
+    /// Tells all readers. Does not sleep.
+    pub(super) fn tell(&self, event: Event) {
+        let mut ring = self.ring.lock();
+        if ring.ended {
+            return;
+        }
+        let record = event.record(ring.next);
+        let place = (ring.next % KEPT as u64) as usize;
+        if let Some(old) = ring.records.get_mut(place) {
+            *old = record;
+        } else if ring.records.push_within_capacity(record).is_err() {
+            return;
+        }
+        ring.next += 1;
+        ring.ended = event.kind == uapi::accel_event_type_ACCEL_EVENT_REMOVED;
+        self.wait.notify_all();
+    }
+}
+
+/// A reader's place in the events of a device.
+///
+/// Several threads can read by one descriptor, and each waits for itself. So the place is no lock's
+/// to keep but the ring's, under which alone it is moved.
+pub(super) struct Reader {
+    next: Atomic<u64>,
+    mask: Atomic<u64>,
+    /// May learn of other users' processes.
+    privileged: bool,
+}
+
+impl Reader {
+    /// A reader of what happens from now on.
+    pub(super) fn new(events: &Events, privileged: bool) -> Self {
+        Self {
+            next: Atomic::new(events.ring.lock().next),
+            mask: Atomic::new(u64::MAX),
+            privileged,
+        }
+    }
+
+    /// `ACCEL_EVENTS`.
+    pub(super) fn set_mask(&self, mask: u64) {
+        self.mask.store(mask, Relaxed);
+    }
+
+    /// The next event that this reader wants, and the place behind it.
+    fn peek(&self, ring: &Ring) -> Option<(uapi::accel_event, u64)> {
+        let next = self.next.load(Relaxed);
+        let oldest = ring.next.saturating_sub(KEPT as u64);
+        if next < oldest {
+            let lost = uapi::accel_event_type_ACCEL_EVENT_LOST;
+            return Some((Event::new(lost, oldest - next).record(next), oldest));
+        }
+        let mask = self.mask.load(Relaxed);
+        (next..ring.next).find_map(|sequence| {
+            let record = ring.records.get((sequence % KEPT as u64) as usize)?;
+            (mask & 1 << record.type_ != 0).then(|| (self.censor(*record), sequence + 1))
+        })
+    }
+
+    /// Takes out what would tell about another user's process.
+    fn censor(&self, mut record: uapi::accel_event) -> uapi::accel_event {
+        if !self.privileged {
+            record.address = 0;
+            record.pasid = 0;
+            record.pid = 0;
+        }
+        record
+    }
+
+    /// Takes the next event; waits for one unless `nonblock`. `None`: none will come.
+    fn take(&self, events: &Events, nonblock: bool) -> Result<Option<uapi::accel_event>> {
+        let mut ring = events.ring.lock();
+        loop {
+            if let Some((record, next)) = self.peek(&ring) {
+                self.next.store(next, Relaxed);
+                return Ok(Some(record));
+            }
+            // What the mask leaves out need not be looked at again.
+            self.next.store(ring.next, Relaxed);
+            if ring.ended {
+                return Ok(None);
+            }
+            if nonblock {
+                return Err(EAGAIN);
+            }
+            if events.wait.wait_interruptible(&mut ring) {
+                return Err(ERESTARTSYS);
+            }
+        }
+    }
+
+    /// `read()` of the monitor node: as many whole records as fit.
+    pub(super) fn read(
+        &self,
+        events: &Events,
+        file: &File,
+        to: &mut UserSliceWriter,
+    ) -> Result<usize> {
+        const SIZE: usize = size_of::<uapi::accel_event>();
+        if to.len() < SIZE {
+            return Err(EINVAL);
+        }
+
+        let mut nonblock = file.flags() & flags::O_NONBLOCK != 0;
+        let mut done = 0;
+        while to.len() >= SIZE {
+            match self.take(events, nonblock) {
+                Ok(Some(record)) => to.write(&record)?,
+                Ok(None) => break,
+                Err(_) if done != 0 => break,
+                Err(e) => return Err(e),
+            }
+            done += SIZE;
+            // One was worth waiting for; what else is there comes along.
+            nonblock = true;
+        }
+        Ok(done)
+    }
+
+    /// `poll()` of the monitor node.
+    pub(super) fn poll(&self, events: &Events, file: &File, table: &PollTable<'_>) -> u32 {
+        table.register_wait(file, &events.wait);
+        let ring = events.ring.lock();
+        let mut mask = 0;
+        if self.peek(&ring).is_some() {
+            mask |= bindings::POLLIN | bindings::POLLRDNORM;
+        }
+        if ring.ended {
+            mask |= bindings::POLLHUP;
+        }
+        mask
+    }
+}
+
+#[macros::kunit_tests(rust_accel_events)]
+mod tests {
+    use super::*;
+
+    fn tell(events: &Events, kind: u32, values: core::ops::Range<u64>) {
+        values.for_each(|value| events.tell(Event::new(kind, value)));
+    }
+
+    #[test]
+    fn a_slow_reader_learns_how_many_events_it_lost() -> Result {
+        let events = KBox::pin_init(Events::new(), GFP_KERNEL)?;
+        let reader = Reader::new(&events, true);
+        tell(
+            &events,
+            uapi::accel_event_type_ACCEL_EVENT_ERROR,
+            0..KEPT as u64 + 10,
+        );
+
+        let lost = reader.take(&events, true)?.ok_or(EIO)?;
+        assert_eq!(lost.type_, uapi::accel_event_type_ACCEL_EVENT_LOST);
+        assert_eq!((lost.sequence, lost.value), (0, 10));
+        for value in 10..KEPT as u64 + 10 {
+            let record = reader.take(&events, true)?.ok_or(EIO)?;
+            assert_eq!((record.sequence, record.value), (value, value));
+        }
+        assert!(reader.take(&events, true).is_err_and(|e| e == EAGAIN));
+        Ok(())
+    }
+
+    #[test]
+    fn a_reader_gets_what_its_mask_has_and_then_the_end() -> Result {
+        let events = KBox::pin_init(Events::new(), GFP_KERNEL)?;
+        let reader = Reader::new(&events, false);
+        reader.set_mask(1 << uapi::accel_event_type_ACCEL_EVENT_FAULT);
+        tell(&events, uapi::accel_event_type_ACCEL_EVENT_ERROR, 0..3);
+        events.tell(Event {
+            address: 4096,
+            pasid: 7,
+            ..Event::new(uapi::accel_event_type_ACCEL_EVENT_FAULT, 3)
+        });
+        tell(&events, uapi::accel_event_type_ACCEL_EVENT_REMOVED, 4..6);
+
+        let fault = reader.take(&events, true)?.ok_or(EIO)?;
+        assert_eq!((fault.sequence, fault.value), (3, 3));
+        assert_eq!((fault.address, fault.pasid), (0, 0));
+        assert!(reader.take(&events, true)?.is_none());
+        Ok(())
+    }
+}
