@@ -9,8 +9,9 @@ use rustix::io::Errno;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::info::{AddressMode, ModeReason};
+use crate::inquire::{Answers, Inquire};
 use crate::ioctl;
-use crate::node::{HasNode, Inquire, Node};
+use crate::node::Node;
 use crate::queue::{Queue, QueueOptions};
 
 /// An open `/dev/accelN` that has an address space.
@@ -32,7 +33,7 @@ impl Context {
                 mode,
                 pasid,
             }),
-            Err(Errno::OPNOTSUPP) => Err(unavailable(node, mode)),
+            Err(Errno::OPNOTSUPP) => Err(unavailable(&node, mode)),
             Err(source) => Err(node.refused("giving the context its address space")(source)),
         }
     }
@@ -42,14 +43,9 @@ impl Context {
         self.mode
     }
 
-    /// The PASID under which the device works for this context.
+    /// The PASID under which the device works for this context, 0 if it needs none.
     pub fn pasid(&self) -> u32 {
         self.pasid
-    }
-
-    /// Name of the device, for messages.
-    pub fn device_name(&self) -> &str {
-        self.node.name()
     }
 
     /// Creates a queue, which takes jobs from then on.
@@ -58,29 +54,22 @@ impl Context {
     }
 }
 
-impl HasNode for Context {
-    fn node(&self) -> &Node {
-        &self.node
+impl Answers for Context {
+    fn device_name(&self) -> &str {
+        self.node.name()
+    }
+
+    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
+        self.node.answer(query, room)
     }
 }
 
-impl Inquire for Context {}
-
 /// The error for a mode that is not offered, with the reason that the device tells.
-fn unavailable(node: Node, mode: AddressMode) -> Error {
-    struct Asked(Node);
-    impl HasNode for Asked {
-        fn node(&self) -> &Node {
-            &self.0
-        }
-    }
-    impl Inquire for Asked {}
-
-    let asked = Asked(node);
-    let modes = asked.address_modes().unwrap_or_default();
+fn unavailable(node: &Node, mode: AddressMode) -> Error {
+    let modes = node.address_modes().unwrap_or_default();
     let told = modes.iter().find(|info| info.mode == mode);
     Error::ModeUnavailable {
-        device: asked.0.name().into(),
+        device: node.name().into(),
         mode,
         reason: told.map_or(ModeReason::Driver, |info| info.reason),
     }

@@ -3,12 +3,15 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::info::AddressMode;
+use crate::ioctl;
 use crate::monitor::Monitor;
+use crate::node::Node;
 
 /// A device by its number. Holding one holds nothing in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +106,16 @@ impl Device {
         Monitor::open(self)
     }
 
+    /// Resets the device, and returns when that is done. All its queues die, and an isolated device
+    /// is in service again. Needs `CAP_SYS_ADMIN`.
+    pub fn reset(&self) -> Result<()> {
+        let node = Node::open(self.to_string(), self.compute_path())?;
+        ioctl::reset(node.as_fd()).map_err(|source| Error::NotReset {
+            device: self.to_string(),
+            source,
+        })
+    }
+
     /// Opens the compute node and gives the context its address space.
     pub fn context(&self, mode: AddressMode) -> Result<Context> {
         Context::open(self, mode)
@@ -191,5 +204,17 @@ mod tests {
             std::fs::write(class.join(name), "").unwrap();
         }
         assert_eq!(indices(&class), [2, 10]);
+    }
+    #[test]
+    fn a_reset_needs_a_node_that_knows_it() {
+        let root = tempfile::tempdir().unwrap();
+        let name = root.path().join("accel4");
+        let device = Device::by_name(name.to_str().unwrap()).unwrap();
+        let text = device.reset().unwrap_err().to_string();
+        assert!(text.contains("accel4: cannot be opened"), "{text}");
+        std::fs::write(&name, "").unwrap();
+        let text = device.reset().unwrap_err().to_string();
+        assert!(text.starts_with("accel4: not reset: "), "{text}");
+        assert!(text.contains("older than this program"), "{text}");
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Errors: what, which device, why, and what to do.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use rustix::io::Errno;
@@ -51,7 +52,7 @@ pub enum Error {
     },
 
     /// The kernel refused a request.
-    #[error("{device}: {action}: {source}{}", hint(*source))]
+    #[error("{device}: {action}: {source}{}", hint(device, *source))]
     Refused {
         /// Name of the device.
         device: String,
@@ -82,6 +83,15 @@ pub enum Error {
         device: String,
     },
 
+    /// The device was not reset.
+    #[error("{device}: not reset: {source}{}", reset_hint(*source))]
+    NotReset {
+        /// Name of the device.
+        device: String,
+        /// Why.
+        source: Errno,
+    },
+
     /// The kernel's answer can't be right.
     #[error("{device}: {what}; kernel and program do not fit each other, update the older one")]
     Mismatch {
@@ -92,7 +102,7 @@ pub enum Error {
     },
 
     /// The queue is dead.
-    #[error("{device}: queue {queue} is dead: {state}; {}", revive_hint(*state))]
+    #[error("{device}: queue {queue} is dead: {state}; {}", revive_hint(device, *state))]
     QueueDead {
         /// Name of the device.
         device: String,
@@ -139,26 +149,61 @@ fn open_hint(errno: Errno) -> &'static str {
     }
 }
 
-fn hint(errno: Errno) -> &'static str {
+fn hint(device: &str, errno: Errno) -> Cow<'static, str> {
     match errno {
+        Errno::IO => return isolated_hint(device).into(),
         Errno::NODEV => ". The device is gone; `accelctl list` shows what is left",
         Errno::NOTTY => ". This kernel does not know the request: kernel and program do not fit",
         Errno::TOOBIG => ". The kernel is older than this program",
+        Errno::OPNOTSUPP => ". It is not offered by this device, or by this kernel",
         Errno::PERM => {
             ". Either the process is not the one that opened the device, or queues share \
              doorbells and accel.allow_shared_doorbells=1 is not on the kernel command line"
         }
+        Errno::ACCESS => ". A priority above 0 needs CAP_SYS_NICE; ask for priority 0",
         Errno::AGAIN => ". The device is being reset; try again in a moment",
         Errno::NOSPC => ". No PASID is free; try again when another process has ended",
         _ => "",
     }
+    .into()
 }
 
-fn revive_hint(state: QueueState) -> &'static str {
+fn isolated_hint(device: &str) -> String {
+    format!(
+        ". The device is isolated after too many errors, or after a reset that failed: \
+         `accelctl reset {device}`, as root, brings it back"
+    )
+}
+
+fn reset_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM => ". Only root, or who has CAP_SYS_ADMIN, may reset a device",
+        Errno::OPNOTSUPP => {
+            ". Its driver can't reset it; unbinding the driver and binding it again may help"
+        }
+        Errno::IO => {
+            ". The reset failed and the device is isolated now; the kernel log may say why. Try \
+             once more, or unbind its driver and bind it again"
+        }
+        Errno::NOTTY => ". This kernel can't reset accelerators: it is older than this program",
+        Errno::AGAIN => ". Another reset is under way; try again in a moment",
+        Errno::NODEV => ". The device is gone; `accelctl list` shows what is left",
+        _ => "",
+    }
+}
+
+fn revive_hint(device: &str, state: QueueState) -> Cow<'static, str> {
     match state {
         QueueState::DeadReset => "start again, the device takes jobs after the reset",
+        QueueState::DeadTimeout => {
+            "start again with smaller jobs; `accelctl info` tells the time that a job may take"
+        }
+        QueueState::DeadIsolated => {
+            return format!("`accelctl reset {device}`, as root, brings it back").into();
+        }
         _ => "`accelctl list` shows the devices that are left",
     }
+    .into()
 }
 
 #[cfg(test)]
@@ -181,5 +226,62 @@ mod tests {
             reason: ModeReason::NoPri,
         };
         assert!(mode.to_string().contains("page requests"), "{mode}");
+    }
+    fn refused(source: Errno) -> String {
+        let device = "accel3".into();
+        let action = "creating a queue";
+        let error = Error::Refused {
+            device,
+            action,
+            source,
+        };
+        error.to_string()
+    }
+
+    #[test]
+    fn each_refusal_has_its_remedy() {
+        for (errno, remedy) in [
+            (Errno::IO, "`accelctl reset accel3`"),
+            (Errno::AGAIN, "try again"),
+            (Errno::ACCESS, "CAP_SYS_NICE"),
+            (Errno::NODEV, "accelctl list"),
+        ] {
+            let text = refused(errno);
+            assert!(text.starts_with("accel3: creating a queue: "), "{text}");
+            assert!(text.contains(remedy), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reset_that_fails_says_what_is_left() {
+        for (source, remedy) in [
+            (Errno::PERM, "root"),
+            (Errno::OPNOTSUPP, "driver can't"),
+            (Errno::IO, "isolated now"),
+            (Errno::AGAIN, "try again"),
+        ] {
+            let device = "accel3".into();
+            let text = Error::NotReset { device, source }.to_string();
+            assert!(text.starts_with("accel3: not reset: "), "{text}");
+            assert!(text.contains(remedy), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_dead_queue_says_how_to_go_on() {
+        for (state, remedy) in [
+            (QueueState::DeadTimeout, "smaller jobs"),
+            (QueueState::DeadIsolated, "`accelctl reset accel3`"),
+            (QueueState::DeadReset, "start again"),
+            (QueueState::DeadRemoved, "that are left"),
+        ] {
+            let (device, queue) = ("accel3".into(), 7);
+            let error = Error::QueueDead {
+                device,
+                queue,
+                state,
+            };
+            assert!(error.to_string().contains(remedy), "{error}");
+        }
     }
 }

@@ -103,6 +103,8 @@ numbered! {
         /// No SVA.
         NoSva = uapi::REASON_NO_SVA,
             "the kernel or the IOMMU can't share page tables (CONFIG_IOMMU_SVA, scalable mode)";
+        /// No page tables of its own.
+        NoDomain = uapi::REASON_NO_DOMAIN, "the IOMMU can't give a PASID page tables of its own";
     }
 }
 
@@ -132,6 +134,18 @@ numbered! {
     }
 }
 
+numbered! {
+    /// What a sensor measures.
+    SensorKind {
+        /// Thousandths of a degree Celsius.
+        Temperature = uapi::SENSOR_TEMPERATURE, "temperature";
+        /// Microwatts.
+        Power = uapi::SENSOR_POWER, "power";
+        /// Hertz.
+        Frequency = uapi::SENSOR_FREQUENCY, "frequency";
+    }
+}
+
 /// Whether an address mode is offered, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -140,6 +154,15 @@ pub struct AddressModeInfo {
     pub mode: AddressMode,
     /// [`ModeReason::Available`] where it is offered.
     pub reason: ModeReason,
+}
+
+impl From<uapi::InfoAddressMode> for AddressModeInfo {
+    fn from(raw: uapi::InfoAddressMode) -> Self {
+        Self {
+            mode: raw.mode.into(),
+            reason: raw.reason.into(),
+        }
+    }
 }
 
 /// Facts of a device that do not change.
@@ -172,6 +195,22 @@ pub struct DeviceInfo {
     pub doorbell: Doorbell,
     /// Bytes that a job reads or writes at most; 0: no limit.
     pub request_max: u64,
+    /// Opens of the compute node that can exist at once; 0: no limit.
+    pub contexts_max: u32,
+    /// Queues can have the priorities 0 to `priorities` - 1.
+    pub priorities: u32,
+    /// Milliseconds after which a job that does not end has its queue stopped; 0: never.
+    pub job_limit_ms: u32,
+    /// Whether it can be reset.
+    pub can_reset: bool,
+    /// Whether it is reset by itself when a queue hangs and can't be stopped alone.
+    pub auto_recovery: bool,
+    /// Whether the jobs of queues are counted; else that count stays 0, and so below.
+    pub counts_jobs: bool,
+    /// Whether the bytes that jobs read and write are counted.
+    pub counts_bytes: bool,
+    /// Whether the time that queues are worked on is measured.
+    pub counts_busy: bool,
 }
 
 impl From<uapi::InfoDevice> for DeviceInfo {
@@ -190,6 +229,14 @@ impl From<uapi::InfoDevice> for DeviceInfo {
             depth_max: raw.depth_max,
             doorbell: raw.doorbell.into(),
             request_max: raw.request_max,
+            contexts_max: raw.contexts_max,
+            priorities: raw.priorities,
+            job_limit_ms: raw.job_limit_ms,
+            can_reset: raw.flags & uapi::DEVICE_RESET != 0,
+            auto_recovery: raw.flags & uapi::DEVICE_AUTO_RECOVERY != 0,
+            counts_jobs: raw.flags & uapi::DEVICE_COUNTS_JOBS != 0,
+            counts_bytes: raw.flags & uapi::DEVICE_COUNTS_BYTES != 0,
+            counts_busy: raw.flags & uapi::DEVICE_COUNTS_BUSY != 0,
         }
     }
 }
@@ -214,6 +261,13 @@ pub struct StatusInfo {
     pub errors: u64,
     /// `CLOCK_MONOTONIC`, in nanoseconds, when these values were collected.
     pub timestamp_ns: u64,
+    /// Jobs done since then.
+    pub jobs: u64,
+    /// Nanoseconds that the device has worked since then, the sum of its queues.
+    pub busy_ns: u64,
+    /// `CLOCK_MONOTONIC`, in nanoseconds, of the sample from which `jobs` and `busy_ns` are; none
+    /// if there was no sample yet.
+    pub usage_ns: Option<u64>,
 }
 
 impl From<uapi::InfoStatus> for StatusInfo {
@@ -227,6 +281,129 @@ impl From<uapi::InfoStatus> for StatusInfo {
             completions: raw.completions,
             errors: raw.errors,
             timestamp_ns: raw.timestamp_ns,
+            jobs: raw.jobs,
+            busy_ns: raw.busy_ns,
+            usage_ns: Some(raw.usage_ns).filter(|&at| at != 0),
+        }
+    }
+}
+
+impl StatusInfo {
+    /// Seconds between the sample of the use in `earlier` and the one in here; none if there are
+    /// no two samples.
+    pub fn sampled_since(&self, earlier: &Self) -> Option<f64> {
+        let span = self.usage_ns?.checked_sub(earlier.usage_ns?)?;
+        (span > 0).then_some(span as f64 / 1e9)
+    }
+
+    /// Part of the time since `earlier` that the device worked, the sum of its queues: above 1
+    /// where it worked on several at once. None if that was not sampled in between.
+    pub fn busy_since(&self, earlier: &Self) -> Option<f64> {
+        let busy = self.busy_ns.saturating_sub(earlier.busy_ns);
+        Some(busy as f64 / 1e9 / self.sampled_since(earlier)?)
+    }
+}
+
+/// The use that one open of the compute node makes of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ContextInfo {
+    /// Its number on the device, never used again.
+    pub id: u64,
+    /// The process that opened it; none if it is not in the caller's PID namespace.
+    pub pid: Option<i32>,
+    /// The user that opened it, as the caller's user namespace has it.
+    pub uid: u32,
+    /// Its address mode; none if that is not chosen yet.
+    pub mode: Option<AddressMode>,
+    /// The PASID under which the device works for it, where it needs one.
+    pub pasid: Option<u32>,
+    /// Queues that it has now.
+    pub queues: u32,
+    /// Completion events signalled on its queues so far.
+    pub completions: u64,
+    /// Jobs done on its queues so far.
+    pub jobs: u64,
+    /// Bytes read and written by them.
+    pub bytes: u64,
+    /// Nanoseconds that its queues were worked on.
+    pub busy_ns: u64,
+}
+
+impl From<uapi::InfoContext> for ContextInfo {
+    fn from(raw: uapi::InfoContext) -> Self {
+        Self {
+            id: raw.id,
+            pid: Some(raw.pid).filter(|&pid| pid != 0),
+            uid: raw.uid,
+            mode: Some(raw.mode)
+                .filter(|&mode| mode != uapi::MODE_NONE)
+                .map(Into::into),
+            pasid: Some(raw.pasid).filter(|&pasid| pasid != 0),
+            queues: raw.queues,
+            completions: raw.completions,
+            jobs: raw.jobs,
+            bytes: raw.bytes,
+            busy_ns: raw.busy_ns,
+        }
+    }
+}
+
+/// What a sensor measured last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SensorInfo {
+    /// What it measures, and in which unit.
+    pub kind: SensorKind,
+    /// What of the device it measures.
+    pub label: String,
+    /// What was measured, in the unit of `kind`.
+    pub value: i64,
+    /// `CLOCK_MONOTONIC`, in nanoseconds, when it was measured.
+    pub timestamp_ns: u64,
+}
+
+impl From<uapi::InfoSensor> for SensorInfo {
+    fn from(raw: uapi::InfoSensor) -> Self {
+        Self {
+            kind: raw.kind.into(),
+            label: text(&raw.label),
+            value: raw.value,
+            timestamp_ns: raw.timestamp_ns,
+        }
+    }
+}
+
+/// What went wrong on a device since it was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ErrorsInfo {
+    /// Hardware errors reported by the driver.
+    pub hardware: u64,
+    /// Accesses to memory that a queue was refused.
+    pub faults: u64,
+    /// Queues stopped because of a job that did not end.
+    pub timeouts: u64,
+    /// Resets that ended well.
+    pub resets: u64,
+    /// Resets that did not.
+    pub resets_failed: u64,
+    /// Hardware errors within an hour that isolate the device; 0: no number of them does.
+    pub threshold: u32,
+    /// Hardware errors within this hour, 0 again after a reset.
+    pub recent: u32,
+}
+
+impl From<uapi::InfoErrors> for ErrorsInfo {
+    fn from(raw: uapi::InfoErrors) -> Self {
+        Self {
+            hardware: raw.hardware,
+            faults: raw.faults,
+            timeouts: raw.timeouts,
+            resets: raw.resets,
+            resets_failed: raw.resets_failed,
+            threshold: raw.threshold,
+            recent: raw.recent,
         }
     }
 }
@@ -268,6 +445,44 @@ mod tests {
         );
         assert_eq!(info.address_modes, [AddressMode::Shared]);
         assert_eq!(info.doorbell, Doorbell::PerQueue);
+    }
+
+    #[test]
+    fn flags_are_named() {
+        let raw = |flags| uapi::InfoDevice {
+            flags,
+            ..Default::default()
+        };
+        let info = DeviceInfo::from(raw(uapi::DEVICE_RESET | uapi::DEVICE_COUNTS_BYTES | 1 << 9));
+        assert!(info.can_reset && !info.auto_recovery);
+        assert!(!info.counts_jobs && info.counts_bytes && !info.counts_busy);
+        assert!(DeviceInfo::from(raw(uapi::DEVICE_AUTO_RECOVERY)).auto_recovery);
+    }
+
+    #[test]
+    fn what_is_not_there_is_none() {
+        let context = ContextInfo::from(uapi::InfoContext::default());
+        assert_eq!(
+            (context.pid, context.mode, context.pasid),
+            (None, None, None)
+        );
+        let status = StatusInfo::from(uapi::InfoStatus::default());
+        assert_eq!(status.usage_ns, None);
+    }
+
+    #[test]
+    fn use_is_measured_between_samples() {
+        let at = |usage_ns, busy_ns| {
+            StatusInfo::from(uapi::InfoStatus {
+                usage_ns,
+                busy_ns,
+                ..Default::default()
+            })
+        };
+        assert_eq!(at(5_000, 700).busy_since(&at(1_000, 100)), Some(0.15));
+        assert_eq!(at(1_000, 100).busy_since(&at(1_000, 100)), None);
+        assert_eq!(at(1_000, 100).busy_since(&at(0, 0)), None);
+        assert_eq!(at(1_000, 100).busy_since(&at(2_000, 0)), None);
     }
 
     #[test]

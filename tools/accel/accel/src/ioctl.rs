@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The ioctls: the only place that hands the kernel pointers inside structs.
 
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 
-use crate::uapi::{self, Plain};
+use crate::uapi;
 
 const INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_INFO);
 const CONTEXT_BIND: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_CONTEXT_BIND);
 const QUEUE_CREATE: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_CREATE);
+const RESET: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_RESET);
 const QUEUE_INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_INFO);
+const QUEUE_EVENTFD: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_EVENTFD);
 
 /// Size of a uapi struct as its `size` member has it; the asserts in `uapi` bound it.
 const fn size_u32<T>() -> u32 {
@@ -21,34 +23,43 @@ const fn size_u32<T>() -> u32 {
 /// Asks `query` and stores as much of the answer as fits into `room`.
 ///
 /// Returns the bytes that the kernel has to tell.
-fn info_into<T: Plain>(fd: BorrowedFd<'_>, query: u32, room: &mut [T]) -> Result<usize, Errno> {
+pub(crate) fn info(fd: BorrowedFd<'_>, query: u32, room: &mut [u8]) -> Result<usize, Errno> {
     let mut arg = uapi::Info {
         size: size_u32::<uapi::Info>(),
         query,
-        data_size: u32::try_from(size_of_val(room)).map_err(|_| Errno::INVAL)?,
+        data_size: u32::try_from(room.len()).map_err(|_| Errno::INVAL)?,
         data: room.as_mut_ptr() as u64,
         ..Default::default()
     };
-    // SAFETY: `INFO` takes a `uapi::Info`, writes at most `data_size` bytes to `data`, which is
-    // the exclusively borrowed `room`, and any bytes are a valid `T`.
+    // SAFETY: `INFO` takes a `uapi::Info` and writes at most `data_size` bytes to `data`, which
+    // is the exclusively borrowed `room`.
     unsafe { ioctl(fd, Updater::<INFO, _>::new(&mut arg))? };
     Ok(arg.data_size as usize)
 }
 
-/// Answer to a query that has one struct.
-pub(crate) fn info<T: Plain>(fd: BorrowedFd<'_>, query: u32) -> Result<T, Errno> {
-    let mut answer = T::default();
-    info_into(fd, query, std::slice::from_mut(&mut answer))?;
-    Ok(answer)
+/// Resets the device.
+pub(crate) fn reset(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut arg = uapi::Reset {
+        size: size_u32::<uapi::Reset>(),
+        ..Default::default()
+    };
+    // SAFETY: `RESET` takes a `uapi::Reset`, which holds no pointers.
+    unsafe { ioctl(fd, Updater::<RESET, _>::new(&mut arg)) }
 }
 
-/// Answer to a query that has an array.
-pub(crate) fn info_array<T: Plain>(fd: BorrowedFd<'_>, query: u32) -> Result<Vec<T>, Errno> {
-    let bytes = info_into::<T>(fd, query, &mut [])?;
-    let mut answer = vec![T::default(); bytes / size_of::<T>()];
-    let told = info_into(fd, query, &mut answer)?;
-    answer.truncate(told / size_of::<T>());
-    Ok(answer)
+/// Has the completion events of the queue behind `fd` counted by `eventfd`, or by none.
+pub(crate) fn queue_eventfd(
+    fd: BorrowedFd<'_>,
+    eventfd: Option<BorrowedFd<'_>>,
+) -> Result<(), Errno> {
+    let mut arg = uapi::QueueEventfd {
+        size: size_u32::<uapi::QueueEventfd>(),
+        fd: eventfd.map_or(-1, |fd| fd.as_raw_fd()),
+        ..Default::default()
+    };
+    // SAFETY: `QUEUE_EVENTFD` takes a `uapi::QueueEventfd`; the kernel takes a reference of its
+    // own to the eventfd.
+    unsafe { ioctl(fd, Updater::<QUEUE_EVENTFD, _>::new(&mut arg)) }
 }
 
 /// Gives the context behind `fd` its address space; returns the PASID.
@@ -63,10 +74,12 @@ pub(crate) fn context_bind(fd: BorrowedFd<'_>, mode: u32) -> Result<u32, Errno> 
     Ok(arg.pasid)
 }
 
-/// Creates a queue of `depth` entries with the driver's own struct in `driver_data`.
+/// Creates a queue of `depth` entries and this `priority` with the driver's own struct in
+/// `driver_data`.
 pub(crate) fn queue_create(
     fd: BorrowedFd<'_>,
     depth: u32,
+    priority: u32,
     driver_data: &[u8],
 ) -> Result<OwnedFd, Errno> {
     let address = if driver_data.is_empty() {
@@ -77,6 +90,7 @@ pub(crate) fn queue_create(
     let mut arg = uapi::QueueCreate {
         size: size_u32::<uapi::QueueCreate>(),
         depth,
+        priority,
         driver_data: address,
         driver_data_size: u32::try_from(driver_data.len()).map_err(|_| Errno::INVAL)?,
         fd: -1,

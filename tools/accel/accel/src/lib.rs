@@ -17,6 +17,7 @@ mod device;
 mod error;
 pub mod hisi_zip;
 mod info;
+mod inquire;
 mod ioctl;
 pub mod memory;
 mod monitor;
@@ -30,10 +31,11 @@ pub use context::Context;
 pub use device::Device;
 pub use error::{Error, Result};
 pub use info::{
-    AddressMode, AddressModeInfo, DeviceInfo, Doorbell, Function, ModeReason, Status, StatusInfo,
+    AddressMode, AddressModeInfo, ContextInfo, DeviceInfo, Doorbell, ErrorsInfo, Function,
+    ModeReason, SensorInfo, SensorKind, Status, StatusInfo,
 };
+pub use inquire::{Answers, Inquire};
 pub use monitor::Monitor;
-pub use node::Inquire;
 pub use queue::{Queue, QueueFacts, QueueOptions, QueueState, RegionInfo, RegionKind, Wake};
 pub use region::{Access, Region, Word};
 pub use revoked::survive_removal;

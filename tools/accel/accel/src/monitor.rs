@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The monitor node.
 
+use rustix::io::Errno;
+
 use crate::device::Device;
 use crate::error::Result;
-use crate::node::{HasNode, Inquire, Node};
+use crate::inquire::Answers;
+use crate::node::Node;
 
-/// An open `/dev/accel_monitorN`: it answers [`Inquire`] and can do nothing else.
+/// An open `/dev/accel_monitorN`: it answers [`Inquire`](crate::Inquire) and can do nothing else.
 #[derive(Debug)]
 pub struct Monitor {
     node: Node,
@@ -18,10 +21,12 @@ impl Monitor {
     }
 }
 
-impl HasNode for Monitor {
-    fn node(&self) -> &Node {
-        &self.node
+impl Answers for Monitor {
+    fn device_name(&self) -> &str {
+        self.node.name()
+    }
+
+    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
+        self.node.answer(query, room)
     }
 }
-
-impl Inquire for Monitor {}

@@ -24,6 +24,10 @@ numbered! {
         DeadReset = uapi::QUEUE_DEAD_RESET, "the device was reset";
         /// The device is gone.
         DeadRemoved = uapi::QUEUE_DEAD_REMOVED, "the device is gone";
+        /// A job did not end in time.
+        DeadTimeout = uapi::QUEUE_DEAD_TIMEOUT, "a job of it did not end in time";
+        /// The device was taken out of service.
+        DeadIsolated = uapi::QUEUE_DEAD_ISOLATED, "the device was taken out of service";
     }
 }
 
@@ -44,6 +48,9 @@ numbered! {
 pub struct QueueOptions<'a> {
     /// Entries wanted; 0 for the driver's default.
     pub depth: u32,
+    /// 0, or up to [`DeviceInfo::priorities`](crate::DeviceInfo::priorities) - 1, more urgent.
+    /// Needs `CAP_SYS_NICE` above 0.
+    pub priority: u32,
     /// The driver's own struct, as its header has it.
     pub driver_data: &'a [u8],
 }
@@ -113,7 +120,12 @@ pub struct Queue {
 
 impl Queue {
     pub(crate) fn create(node: Arc<Node>, options: &QueueOptions<'_>) -> Result<Self> {
-        let fd = match ioctl::queue_create(node.as_fd(), options.depth, options.driver_data) {
+        let fd = match ioctl::queue_create(
+            node.as_fd(),
+            options.depth,
+            options.priority,
+            options.driver_data,
+        ) {
             Err(Errno::BUSY) => Err(Error::QueuesBusy {
                 device: node.name().into(),
             }),
@@ -167,6 +179,22 @@ impl Queue {
         self.status.read(COMPLETIONS)
     }
 
+    /// Resets that its device had gone through when it was made, from the status page: no system
+    /// call.
+    pub fn generation(&self) -> u32 {
+        self.status.read(GENERATION)
+    }
+
+    /// Has an eventfd count up by 1 with each completion event, and when the queue dies; `None`
+    /// for no more.
+    ///
+    /// It takes the place of the one before. Completion events that are unread now are counted at
+    /// once.
+    pub fn set_eventfd(&self, eventfd: Option<BorrowedFd<'_>>) -> Result<()> {
+        ioctl::queue_eventfd(self.fd.as_fd(), eventfd)
+            .map_err(self.node.refused("giving a queue an eventfd"))
+    }
+
     /// Sleeps until a completion event is raised or the queue dies.
     ///
     /// When a device raises an event is the driver's to say; most want to be asked for it.
@@ -207,6 +235,7 @@ impl AsFd for Queue {
 
 /// Offsets in the status page.
 pub(crate) const STATE: usize = std::mem::offset_of!(uapi::QueueStatus, state);
+const GENERATION: usize = std::mem::offset_of!(uapi::QueueStatus, generation);
 const COMPLETIONS: usize = std::mem::offset_of!(uapi::QueueStatus, completions);
 
 fn facts(fd: BorrowedFd<'_>, node: &Node) -> Result<QueueFacts> {

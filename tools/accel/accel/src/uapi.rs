@@ -11,12 +11,18 @@ pub const IOC_TYPE: u8 = 0xBC;
 pub const NR_INFO: u8 = 0x00;
 pub const NR_CONTEXT_BIND: u8 = 0x01;
 pub const NR_QUEUE_CREATE: u8 = 0x02;
+pub const NR_RESET: u8 = 0x03;
+pub const NR_EVENTS: u8 = 0x04;
 pub const NR_QUEUE_INFO: u8 = 0x10;
+pub const NR_QUEUE_EVENTFD: u8 = 0x11;
 
 pub const INFO_QUERIES: u32 = 0;
 pub const INFO_DEVICE: u32 = 1;
 pub const INFO_STATUS: u32 = 2;
 pub const INFO_ADDRESS_MODES: u32 = 3;
+pub const INFO_CONTEXTS: u32 = 4;
+pub const INFO_SENSORS: u32 = 5;
+pub const INFO_ERRORS: u32 = 6;
 
 pub const FUNCTION_COPY: u32 = 0;
 pub const FUNCTION_FILL: u32 = 1;
@@ -36,15 +42,39 @@ pub const REASON_NO_IOMMU: u32 = 2;
 pub const REASON_NO_PASID: u32 = 3;
 pub const REASON_NO_PRI: u32 = 4;
 pub const REASON_NO_SVA: u32 = 5;
+pub const REASON_NO_DOMAIN: u32 = 6;
 
 pub const DOORBELL_NONE: u32 = 0;
 pub const DOORBELL_PER_QUEUE: u32 = 1;
 pub const DOORBELL_SHARED: u32 = 2;
 
+pub const DEVICE_RESET: u32 = 1 << 0;
+pub const DEVICE_AUTO_RECOVERY: u32 = 1 << 1;
+pub const DEVICE_COUNTS_JOBS: u32 = 1 << 2;
+pub const DEVICE_COUNTS_BYTES: u32 = 1 << 3;
+pub const DEVICE_COUNTS_BUSY: u32 = 1 << 4;
+
 pub const STATUS_OPERATIONAL: u32 = 0;
 pub const STATUS_IN_RESET: u32 = 1;
 pub const STATUS_ISOLATED: u32 = 2;
 pub const STATUS_REMOVED: u32 = 3;
+
+pub const SENSOR_TEMPERATURE: u32 = 0;
+pub const SENSOR_POWER: u32 = 1;
+pub const SENSOR_FREQUENCY: u32 = 2;
+
+pub const EVENT_LOST: u32 = 0;
+pub const EVENT_RESET_BEGIN: u32 = 1;
+pub const EVENT_RESET_END: u32 = 2;
+pub const EVENT_FAULT: u32 = 3;
+pub const EVENT_TIMEOUT: u32 = 4;
+pub const EVENT_ERROR: u32 = 5;
+pub const EVENT_ISOLATED: u32 = 6;
+pub const EVENT_CONTEXT_OPEN: u32 = 7;
+pub const EVENT_CONTEXT_CLOSE: u32 = 8;
+pub const EVENT_REMOVED: u32 = 9;
+
+pub const NO_QUEUE: u32 = 0xffff_ffff;
 
 pub const REGION_STATUS: u32 = 0;
 pub const REGION_DOORBELL: u32 = 1;
@@ -56,6 +86,8 @@ pub const REGION_WRITE: u32 = 1 << 1;
 pub const QUEUE_LIVE: u32 = 1;
 pub const QUEUE_DEAD_RESET: u32 = 2;
 pub const QUEUE_DEAD_REMOVED: u32 = 3;
+pub const QUEUE_DEAD_TIMEOUT: u32 = 4;
+pub const QUEUE_DEAD_ISOLATED: u32 = 5;
 
 pub const NAME_MAX: usize = 32;
 
@@ -65,6 +97,31 @@ pub const NAME_MAX: usize = 32;
 ///
 /// The type is `repr(C)`, has no padding, and all its fields are integers or arrays of them.
 pub unsafe trait Plain: Copy + Default {}
+
+// SAFETY: an integer.
+unsafe impl Plain for u32 {}
+
+/// The bytes of `values`.
+pub fn bytes_of<T: Plain>(values: &[T]) -> &[u8] {
+    // SAFETY: `T` is `Plain`, so that all its bytes are initialised; the view borrows `values`.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// The bytes of `values`, to be written.
+pub fn bytes_of_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
+    let len = size_of_val(values);
+    // SAFETY: as in `bytes_of`, and any bytes are a valid `T`; the view borrows `values`
+    // exclusively.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), len) }
+}
+
+/// The struct at the beginning of `bytes`; members that are not in there are zero.
+pub fn read<T: Plain>(bytes: &[u8]) -> T {
+    let mut value = T::default();
+    let len = bytes.len().min(size_of::<T>());
+    bytes_of_mut(std::slice::from_mut(&mut value))[..len].copy_from_slice(&bytes[..len]);
+    value
+}
 
 /// Declares the structs, and the check that nothing in them is padding.
 macro_rules! plain {
@@ -96,7 +153,7 @@ plain! {
         reason: u32,
     }
 
-    struct InfoDevice (200) {
+    struct InfoDevice (216) {
         functions: u64,
         address_modes: u32,
         numa_node: i32,
@@ -105,6 +162,10 @@ plain! {
         doorbell: u32,
         id: u32,
         request_max: u64,
+        contexts_max: u32,
+        priorities: u32,
+        job_limit_ms: u32,
+        flags: u32,
         name: [u8; NAME_MAX],
         driver: [u8; NAME_MAX],
         version: [u8; NAME_MAX],
@@ -112,7 +173,7 @@ plain! {
         address: [u8; NAME_MAX],
     }
 
-    struct InfoStatus (48) {
+    struct InfoStatus (72) {
         status: u32,
         generation: u32,
         contexts: u32,
@@ -121,6 +182,41 @@ plain! {
         completions: u64,
         errors: u64,
         timestamp_ns: u64,
+        jobs: u64,
+        busy_ns: u64,
+        usage_ns: u64,
+    }
+
+    struct InfoContext (64) {
+        id: u64,
+        pid: i32,
+        uid: u32,
+        mode: u32,
+        pasid: u32,
+        queues: u32,
+        reserved: u32,
+        completions: u64,
+        jobs: u64,
+        bytes: u64,
+        busy_ns: u64,
+    }
+
+    struct InfoSensor (56) {
+        kind: u32,
+        reserved: u32,
+        value: i64,
+        timestamp_ns: u64,
+        label: [u8; NAME_MAX],
+    }
+
+    struct InfoErrors (48) {
+        hardware: u64,
+        faults: u64,
+        timeouts: u64,
+        resets: u64,
+        resets_failed: u64,
+        threshold: u32,
+        recent: u32,
     }
 
     struct ContextBind (16) {
@@ -140,6 +236,30 @@ plain! {
         fd: i32,
     }
 
+    struct Reset (8) {
+        size: u32,
+        flags: u32,
+    }
+
+    struct Event (56) {
+        size: u32,
+        r#type: u32,
+        sequence: u64,
+        timestamp_ns: u64,
+        address: u64,
+        value: u64,
+        queue: u32,
+        pasid: u32,
+        pid: i32,
+        reserved: u32,
+    }
+
+    struct Events (16) {
+        size: u32,
+        flags: u32,
+        mask: u64,
+    }
+
     struct Region (24) {
         kind: u32,
         flags: u32,
@@ -157,9 +277,16 @@ plain! {
         regions: u64,
     }
 
+    struct QueueEventfd (16) {
+        size: u32,
+        flags: u32,
+        fd: i32,
+        reserved: u32,
+    }
+
     struct QueueStatus (16) {
         state: u32,
-        reserved: u32,
+        generation: u32,
         completions: u64,
     }
 

@@ -46,18 +46,32 @@ fn layouts() -> Vec<Fact> {
         InfoAddressMode = "accel_info_address_mode" { mode reason }
         InfoDevice = "accel_info_device" {
             functions address_modes numa_node queues_max depth_max doorbell id request_max
-            name driver version bus address
+            contexts_max priorities job_limit_ms flags name driver version bus address
         }
         InfoStatus = "accel_info_status" {
             status generation contexts queues queues_created completions errors timestamp_ns
+            jobs busy_ns usage_ns
+        }
+        InfoContext = "accel_info_context" {
+            id pid uid mode pasid queues reserved completions jobs bytes busy_ns
+        }
+        InfoSensor = "accel_info_sensor" { kind reserved value timestamp_ns label }
+        InfoErrors = "accel_info_errors" {
+            hardware faults timeouts resets resets_failed threshold recent
         }
         ContextBind = "accel_context_bind" { size flags mode pasid }
         QueueCreate = "accel_queue_create" {
             size flags depth priority driver_data driver_data_size fd
         }
+        Reset = "accel_reset" { size flags }
+        Event = "accel_event" {
+            size r#type sequence timestamp_ns address value queue pasid pid reserved
+        }
+        Events = "accel_events" { size flags mask }
         Region = "accel_region" { kind flags offset size }
         QueueInfo = "accel_queue_info" { size flags id depth state region_count regions }
-        QueueStatus = "accel_queue_status" { state reserved completions }
+        QueueEventfd = "accel_queue_eventfd" { size flags fd reserved }
+        QueueStatus = "accel_queue_status" { state generation completions }
         HisiZipQueue = "hisi_zip_queue" { size direction }
         HisiZipCqe = "hisi_zip_cqe" { rsvd0 cmd_id rsvd1 sq_head sq_num rsvd2 w7 }
         HisiZipSqe = "hisi_zip_sqe" {
@@ -80,17 +94,25 @@ macro_rules! constants {
 
 fn constants() -> Vec<Fact> {
     constants! {
-        "ACCEL_": IOC_TYPE NR_INFO NR_CONTEXT_BIND NR_QUEUE_CREATE NR_QUEUE_INFO
-            INFO_QUERIES INFO_DEVICE INFO_STATUS INFO_ADDRESS_MODES
+        "ACCEL_": IOC_TYPE NR_INFO NR_CONTEXT_BIND NR_QUEUE_CREATE NR_RESET NR_EVENTS
+            NR_QUEUE_INFO NR_QUEUE_EVENTFD
+            INFO_QUERIES INFO_DEVICE INFO_STATUS INFO_ADDRESS_MODES INFO_CONTEXTS INFO_SENSORS
+            INFO_ERRORS
             FUNCTION_COPY FUNCTION_FILL FUNCTION_CHECKSUM FUNCTION_DEFLATE FUNCTION_ZLIB
             FUNCTION_GZIP
             MODE_NONE MODE_SHARED MODE_PRIVATE MODE_KERNEL
             REASON_AVAILABLE REASON_DRIVER REASON_NO_IOMMU REASON_NO_PASID REASON_NO_PRI
-            REASON_NO_SVA
+            REASON_NO_SVA REASON_NO_DOMAIN
             DOORBELL_NONE DOORBELL_PER_QUEUE DOORBELL_SHARED
+            DEVICE_RESET DEVICE_AUTO_RECOVERY DEVICE_COUNTS_JOBS DEVICE_COUNTS_BYTES
+            DEVICE_COUNTS_BUSY
             STATUS_OPERATIONAL STATUS_IN_RESET STATUS_ISOLATED STATUS_REMOVED
+            SENSOR_TEMPERATURE SENSOR_POWER SENSOR_FREQUENCY
+            EVENT_LOST EVENT_RESET_BEGIN EVENT_RESET_END EVENT_FAULT EVENT_TIMEOUT EVENT_ERROR
+            EVENT_ISOLATED EVENT_CONTEXT_OPEN EVENT_CONTEXT_CLOSE EVENT_REMOVED NO_QUEUE
             REGION_STATUS REGION_DOORBELL REGION_RING REGION_READ REGION_WRITE
-            QUEUE_LIVE QUEUE_DEAD_RESET QUEUE_DEAD_REMOVED NAME_MAX;
+            QUEUE_LIVE QUEUE_DEAD_RESET QUEUE_DEAD_REMOVED QUEUE_DEAD_TIMEOUT
+            QUEUE_DEAD_ISOLATED NAME_MAX;
         "": HISI_ZIP_SQE_SIZE HISI_ZIP_CQE_SIZE HISI_ZIP_PAGE_SIZE HISI_ZIP_DOORBELL_OFFSET
             HISI_ZIP_DB_SQ HISI_ZIP_DB_CQ HISI_ZIP_COMPRESS HISI_ZIP_DECOMPRESS
             HISI_ZIP_DEFLATE HISI_ZIP_ZLIB HISI_ZIP_GZIP

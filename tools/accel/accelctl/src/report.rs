@@ -256,6 +256,14 @@ mod tests {
                 depth_max: 1024,
                 doorbell: Doorbell::PerQueue,
                 request_max: 8 << 20,
+                contexts_max: 0,
+                priorities: 1,
+                job_limit_ms: 0,
+                can_reset: true,
+                auto_recovery: true,
+                counts_jobs: true,
+                counts_bytes: true,
+                counts_busy: true,
             },
             status: StatusInfo {
                 status: Status::Operational,
@@ -266,6 +274,9 @@ mod tests {
                 completions: 5,
                 errors: 6,
                 timestamp_ns: 7,
+                jobs: 8,
+                busy_ns: 9,
+                usage_ns: Some(10),
             },
             address_modes: vec![
                 AddressModeInfo {

@@ -124,6 +124,7 @@ impl ZipQueue {
         let queue = context.create_queue(&QueueOptions {
             depth,
             driver_data: &direction.driver_data(),
+            ..Default::default()
         })?;
         let ring = queue.map(RegionKind::Ring)?;
         let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?, &queue)?;
