@@ -12,6 +12,7 @@ const INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_INFO);
 const CONTEXT_BIND: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_CONTEXT_BIND);
 const QUEUE_CREATE: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_CREATE);
 const RESET: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_RESET);
+const EVENTS: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_EVENTS);
 const QUEUE_INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_INFO);
 const QUEUE_EVENTFD: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_EVENTFD);
 
@@ -45,6 +46,17 @@ pub(crate) fn reset(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     };
     // SAFETY: `RESET` takes a `uapi::Reset`, which holds no pointers.
     unsafe { ioctl(fd, Updater::<RESET, _>::new(&mut arg)) }
+}
+
+/// Chooses the types of events that `fd` is told of.
+pub(crate) fn events(fd: BorrowedFd<'_>, mask: u64) -> Result<(), Errno> {
+    let mut arg = uapi::Events {
+        size: size_u32::<uapi::Events>(),
+        mask,
+        ..Default::default()
+    };
+    // SAFETY: `EVENTS` takes a `uapi::Events`, which holds no pointers.
+    unsafe { ioctl(fd, Updater::<EVENTS, _>::new(&mut arg)) }
 }
 
 /// Has the completion events of the queue behind `fd` counted by `eventfd`, or by none.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Accelerators of the kernel's `accel` subsystem: `/dev/accelN` and `/dev/accel_monitorN`.
 //!
-//! - [`Device`] finds devices, [`Monitor`] asks one about itself;
+//! - [`Device`] finds devices, [`Monitor`] asks one about itself and tells of its [`Event`]s;
 //! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what
 //!   of a queue is mapped;
 //! - [`memory`] has the memory that jobs work on;
@@ -15,6 +15,7 @@ mod barrier;
 mod context;
 mod device;
 mod error;
+mod events;
 pub mod hisi_zip;
 mod info;
 mod inquire;
@@ -30,12 +31,13 @@ pub mod uapi;
 pub use context::Context;
 pub use device::Device;
 pub use error::{Error, Result};
+pub use events::{Event, EventMask, EventReader, EventType, Next};
 pub use info::{
     AddressMode, AddressModeInfo, ContextInfo, DeviceInfo, Doorbell, ErrorsInfo, Function,
     ModeReason, SensorInfo, SensorKind, Status, StatusInfo,
 };
 pub use inquire::{Answers, Inquire};
-pub use monitor::Monitor;
+pub use monitor::{Events, Monitor};
 pub use queue::{Queue, QueueFacts, QueueOptions, QueueState, RegionInfo, RegionKind, Wake};
 pub use region::{Access, Region, Word};
 pub use revoked::survive_removal;

@@ -1,23 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The monitor node.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::device::Device;
 use crate::error::Result;
+use crate::events::{EventMask, EventReader};
 use crate::inquire::Answers;
+use crate::ioctl;
 use crate::node::Node;
 
-/// An open `/dev/accel_monitorN`: it answers [`Inquire`](crate::Inquire) and can do nothing else.
+/// An open `/dev/accel_monitorN`: it answers [`Inquire`](crate::Inquire), tells of events, and can
+/// do nothing else.
 #[derive(Debug)]
 pub struct Monitor {
     node: Node,
 }
 
+/// The events of an open monitor node.
+pub type Events = EventReader<Monitor>;
+
 impl Monitor {
     pub(crate) fn open(device: &Device) -> Result<Self> {
         let node = Node::open_to_read(device.to_string(), device.monitor_path())?;
         Ok(Self { node })
+    }
+
+    /// The events of these types that happened since the node was opened, and those to come.
+    pub fn events(self, mask: EventMask) -> Result<Events> {
+        let fd = self.node.as_fd();
+        // At open it is all, and a kernel need not know all types that there may be.
+        if mask != EventMask::ALL {
+            ioctl::events(fd, mask.bits()).map_err(self.node.refused("choosing events"))?;
+        }
+        rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)
+            .map_err(self.node.refused("making the monitor node non-blocking"))?;
+        Ok(EventReader::new(self.node.name().into(), self))
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.node.as_fd()
     }
 }
 
@@ -28,5 +55,56 @@ impl Answers for Monitor {
 
     fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
         self.node.answer(query, room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+    use crate::events::{EventType, Next};
+    use crate::uapi;
+
+    /// A pipe in the place of the monitor node of `accel0`, and its other end.
+    fn pipe(directory: &tempfile::TempDir) -> (Device, File) {
+        let path: PathBuf = directory.path().join("accel_monitor0");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let writer = File::options().read(true).write(true).open(path).unwrap();
+        let name = directory.path().join("accel0");
+        (Device::by_name(name.to_str().unwrap()).unwrap(), writer)
+    }
+
+    #[test]
+    fn events_are_read_from_the_monitor_node() {
+        let directory = tempfile::tempdir().unwrap();
+        let (device, writer) = pipe(&directory);
+        let mut events = device.monitor().unwrap().events(EventMask::ALL).unwrap();
+        let soon = Some(Duration::ZERO);
+        assert_eq!(events.next_within(soon).unwrap(), Next::Timeout);
+        let raw = uapi::Event {
+            size: 56,
+            r#type: uapi::EVENT_ISOLATED,
+            ..Default::default()
+        };
+        rustix::io::write(&writer, uapi::bytes_of(&[raw])).unwrap();
+        let told = events.next_within(soon).unwrap();
+        assert!(matches!(told, Next::Event(event) if event.kind == EventType::Isolated));
+        assert_eq!(events.source().device_name(), "accel0");
+    }
+
+    #[test]
+    fn a_node_without_events_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let (device, _writer) = pipe(&directory);
+        let mask = EventMask::from_iter([EventType::Fault]);
+        let error = device.monitor().unwrap().events(mask).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("accel0: choosing events: "), "{text}");
+        assert!(text.contains("does not know the request"), "{text}");
     }
 }
