@@ -92,6 +92,22 @@ pub enum Error {
         source: Errno,
     },
 
+    /// A device to be near to was not found.
+    #[error("{address}: no such PCI device: {path} does not exist; `lspci -D` shows the addresses")]
+    NoPlace {
+        /// What was given.
+        address: String,
+        /// Where was looked.
+        path: PathBuf,
+    },
+
+    /// What was given is no address on the PCI bus.
+    #[error("{address}: not a PCI address; give one such as 0000:01:00.0")]
+    BadAddress {
+        /// What was given.
+        address: String,
+    },
+
     /// The kernel's answer can't be right.
     #[error("{device}: {what}; kernel and program do not fit each other, update the older one")]
     Mismatch {

@@ -2,6 +2,7 @@
 //! Accelerators of the kernel's `accel` subsystem: `/dev/accelN` and `/dev/accel_monitorN`.
 //!
 //! - [`Device`] finds devices, [`Monitor`] asks one about itself and tells of its [`Event`]s;
+//! - [`find`] chooses the device that suits a program best, [`Topology`] knows which is near;
 //! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what
 //!   of a queue is mapped;
 //! - [`memory`] has the memory that jobs work on;
@@ -16,6 +17,7 @@ mod context;
 mod device;
 mod error;
 mod events;
+pub mod find;
 pub mod hisi_zip;
 mod info;
 mod inquire;
@@ -26,6 +28,7 @@ mod node;
 mod queue;
 mod region;
 mod revoked;
+mod topology;
 pub mod uapi;
 
 pub use context::Context;
@@ -41,3 +44,4 @@ pub use monitor::{Events, Monitor};
 pub use queue::{Queue, QueueFacts, QueueOptions, QueueState, RegionInfo, RegionKind, Wake};
 pub use region::{Access, Region, Word};
 pub use revoked::survive_removal;
+pub use topology::{PciDevice, Topology};
