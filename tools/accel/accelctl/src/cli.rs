@@ -1,20 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use std::time::Duration;
+
+use accel::find::Wish;
+use accel::{AddressMode, Function};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::events::{self, Kind};
+use crate::find::{self, Near};
 
 const AFTER_HELP: &str = "\
-Only the monitor nodes (/dev/accel_monitorN) are opened: no call waits for hardware, and no \
-access to the compute nodes is needed.
+DEV is a number, accelN or a path. But for reset, only the monitor nodes (/dev/accel_monitorN) are \
+opened: no answer waits for hardware, and no access to the compute nodes is needed. Of the use by \
+processes, you see that of your own; root, or who has CAP_PERFMON, sees that of all.
 
-Exit status: 0, or 1 after an error.
+Exit status: 0, or 1 after an error, or 2 after a mistake on the command line.
 
 Examples:
-  accelctl list                 a line for each accelerator
-  accelctl info                 all that is known of the only accelerator
-  accelctl info accel1 --json   the same of accel1, for programs";
+  accelctl list                    a line for each accelerator
+  accelctl info accel1 --json      all that is known of accel1, for programs
+  accelctl events --type fault     tells of faults as they happen
+  accelctl find --function gzip    path of the best device for a process on this CPU";
 
-/// Lists accelerators and tells what they are.
+const EVENTS_HELP: &str = "\
+Times are seconds since the machine was started, as in the kernel log. Addresses and processes are \
+told to root, or to who has CAP_PERFMON. Events that came faster than they were read are counted \
+(lost). Devices that appear later are not followed. It ends when the last device is gone.";
+
+const RESET_HELP: &str = "\
+All queues of the device end, and their programs must make new ones. A device that is isolated \
+after too many errors is in service again. Needs CAP_SYS_ADMIN; nothing is asked.";
+
+const FIND_HELP: &str = "\
+The best device takes a new queue now (those in reset and those without a free queue come last), is \
+nearest by the distance of NUMA nodes, then by the PCI bridges that it shares with ADDR, and is the \
+least busy of those: measured over a short time in steps of 10 %, then by queues in use. Devices \
+that are isolated or gone are left out.
+
+Exit status: 1 if there is none.
+
+Example:
+  DEV=$(accelctl find --function gzip --near-address 0000:41:00.0) && accel-gzip --device $DEV FILE";
+
+/// Shows, watches, chooses and resets accelerators.
 #[derive(Debug, Parser)]
 #[command(name = "accelctl", version, after_help = AFTER_HELP)]
 pub struct Args {
@@ -32,22 +61,188 @@ pub struct Args {
 pub enum Command {
     /// A line for each accelerator
     List,
-    /// Facts, status and address modes of one
+    /// Facts, status, errors, sensors, address modes and use of one
     Info {
-        /// A number, accelN or a path; not needed if there is only one
+        /// Which one; not needed if there is only one
         #[arg(value_name = "DEV")]
         device: Option<String>,
     },
+    /// What happens on one or all, as it happens
+    Events(Events),
+    /// Resets one; all its queues end
+    #[command(after_help = RESET_HELP)]
+    Reset {
+        /// Which one
+        #[arg(value_name = "DEV")]
+        device: String,
+    },
+    /// Path of the one that suits best
+    Find(Find),
+}
+
+/// Arguments of `events`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EVENTS_HELP)]
+pub struct Events {
+    /// Which one; all by default
+    #[arg(value_name = "DEV")]
+    pub device: Option<String>,
+
+    /// Only these, with commas between them
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_delimiter = ',')]
+    kinds: Vec<Kind>,
+
+    /// End after this many
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// End when nothing has happened for this long
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    timeout: Option<Duration>,
+}
+
+impl Events {
+    /// As the command takes them.
+    pub fn options(&self, json: bool) -> events::Options {
+        events::Options {
+            kinds: self.kinds.clone(),
+            count: self.count,
+            timeout: self.timeout,
+            json,
+        }
+    }
+}
+
+/// Arguments of `find`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = FIND_HELP)]
+pub struct Find {
+    /// What it shall do: copy, fill, checksum, deflate, zlib or gzip; several with commas
+    #[arg(short, long, value_name = "FUNCTION", value_delimiter = ',', value_parser = function)]
+    function: Vec<Function>,
+
+    /// The address mode that it shall offer: shared, private or kernel
+    #[arg(short, long, value_name = "MODE", value_parser = mode)]
+    mode: Option<AddressMode>,
+
+    /// Near this NUMA node; by default, that of the CPU on which this runs
+    #[arg(long, value_name = "N")]
+    near_node: Option<u32>,
+
+    /// Near this device on the PCI bus, such as 0000:01:00.0
+    #[arg(long, value_name = "ADDR", conflicts_with = "near_node")]
+    near_address: Option<String>,
+
+    /// How long to look at how busy devices are, if there are several
+    #[arg(long, value_name = "SECS", default_value = "0.2", value_parser = seconds)]
+    sample: Duration,
+
+    /// Tell of all devices, the best first, with the reason
+    #[arg(short, long)]
+    all: bool,
+}
+
+impl Find {
+    /// As the command takes them.
+    pub fn options(&self, json: bool) -> find::Options {
+        find::Options {
+            wish: Wish {
+                functions: self.function.clone(),
+                mode: self.mode,
+            },
+            near: self.near(),
+            sample: self.sample,
+            all: self.all,
+            json,
+        }
+    }
+
+    fn near(&self) -> Near {
+        match (self.near_node, &self.near_address) {
+            (Some(node), _) => Near::Node(node),
+            (None, Some(address)) => Near::Address(address.clone()),
+            (None, None) => Near::Here,
+        }
+    }
+}
+
+/// A time in seconds, with a point if need be.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds")?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+fn function(text: &str) -> Result<Function, String> {
+    known(Function::KNOWN, text)
+}
+
+fn mode(text: &str) -> Result<AddressMode, String> {
+    known(AddressMode::KNOWN, text)
+}
+
+/// The value of this name.
+fn known<T: Copy + ToString>(values: &[T], text: &str) -> Result<T, String> {
+    let found = values.iter().find(|value| value.to_string() == text);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = values.iter().map(T::to_string).collect();
+        format!("one of {}", names.join(", "))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["accelctl"], arguments].concat())
+    }
 
     #[test]
     fn the_command_is_consistent() {
-        <Args as clap::CommandFactory>::command().debug_assert();
-        let args = Args::try_parse_from(["accelctl", "info", "accel1", "--json"]).unwrap();
-        assert!(args.json);
+        Args::command().debug_assert();
+        assert!(parsed(&["info", "accel1", "--json"]).unwrap().json);
+    }
+
+    #[test]
+    fn every_option_has_a_help() {
+        for command in Args::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{}", argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn types_of_events_are_a_list() {
+        let Command::Events(events) = parsed(&["events", "--type", "fault,reset"])
+            .unwrap()
+            .command
+        else {
+            panic!("not events");
+        };
+        assert_eq!(events.options(false).kinds, [Kind::Fault, Kind::Reset]);
+        assert!(parsed(&["events", "--type", "lost"]).is_err());
+    }
+
+    #[test]
+    fn find_looks_near_one_place() {
+        let near = |arguments: &[&str]| match parsed(arguments).unwrap().command {
+            Command::Find(find) => find.options(false).near,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(near(&["find"]), Near::Here));
+        assert!(matches!(near(&["find", "--near-node", "1"]), Near::Node(1)));
+        let address = near(&["find", "--near-address", "01:00.0"]);
+        assert!(matches!(address, Near::Address(text) if text == "01:00.0"));
+        for bad in [
+            &["find", "--near-node", "1", "--near-address", "01:00.0"][..],
+            &["find", "--function", "fly"],
+            &["find", "--mode", "none"],
+        ] {
+            assert!(parsed(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -1,38 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Lists accelerators and tells what they are.
+//! Shows, watches, chooses and resets accelerators. Each command is a file of its name.
 
+mod choice;
 mod cli;
+mod events;
+mod failure;
+#[cfg(test)]
+mod fake;
+mod find;
+mod info;
+mod json;
+mod list;
 mod report;
+mod reset;
+mod system;
 mod table;
+mod units;
 
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Args, Command};
+use crate::failure::{Failure, Result};
+use crate::system::{Machine, System};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let result = match &args.command {
-        Command::List => report::list(args.json),
-        Command::Info { device } => report::info(device.as_deref(), args.json),
-    };
-    match result.and_then(|text| print(&text)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("accelctl: {message}");
+    match run(&Args::parse(), &Machine, &mut stdout().lock()) {
+        Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Said(sentence)) => {
+            eprintln!("accelctl: {sentence}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints `text`; that nobody wants to read on is no error.
-fn print(text: &str) -> Result<(), String> {
-    match stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("standard output: {error}"))
+fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
+    let json = args.json;
+    match &args.command {
+        Command::List => list::run(system, json, out),
+        Command::Info { device } => info::run(system, device.as_deref(), json, out),
+        Command::Events(events) => {
+            let device = events.device.as_deref();
+            events::run(system, device, &events.options(json), out)
         }
-        _ => Ok(()),
+        Command::Reset { device } => reset::run(system, device, json, out),
+        Command::Find(find) => find::run(system, &find.options(json), out),
     }
 }

@@ -1,26 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Tables for people.
 
-/// Rows under a header, in columns as wide as need be.
-pub fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
-    let header: Vec<String> = header.iter().map(|&title| title.into()).collect();
-    let all = || std::iter::once(&header).chain(rows);
-    let width = |column: usize| {
-        all()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    all().map(|row| line(row, &widths)).collect()
+/// Head of a column, and to which side its cells go.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    title: &'static str,
+    right: bool,
 }
 
-fn line(row: &[String], widths: &[usize]) -> String {
-    let cells = row
-        .iter()
-        .zip(widths)
-        .map(|(cell, &width)| format!("{cell:width$}"));
-    format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+impl Column {
+    /// A column of words.
+    pub const fn words(title: &'static str) -> Self {
+        Self {
+            title,
+            right: false,
+        }
+    }
+
+    /// A column of numbers.
+    pub const fn numbers(title: &'static str) -> Self {
+        Self { title, right: true }
+    }
+}
+
+/// Rows under their heads, in columns as wide as need be; a line each.
+pub fn lines(columns: &[Column], rows: &[Vec<String>]) -> Vec<String> {
+    let heads: Vec<String> = columns.iter().map(|column| column.title.into()).collect();
+    let all = || std::iter::once(&heads).chain(rows);
+    let width = |at: usize| all().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    all().map(|row| line(row, columns, &widths)).collect()
+}
+
+/// As [`lines`], in one text.
+pub fn text(columns: &[Column], rows: &[Vec<String>]) -> String {
+    lines(columns, rows)
+        .into_iter()
+        .map(|line| line + "\n")
+        .collect()
+}
+
+fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
+    let cell = |((cell, column), &width): ((&String, &Column), &usize)| {
+        if column.right {
+            format!("{cell:>width$}")
+        } else {
+            format!("{cell:width$}")
+        }
+    };
+    let cells = row.iter().zip(columns).zip(widths).map(cell);
+    cells.collect::<Vec<_>>().join("  ").trim_end().into()
 }
 
 /// Names and values, a line each.
@@ -38,11 +67,13 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_not_padded() {
+        let columns = [Column::words("X"), Column::numbers("N"), Column::words("Y")];
         let rows = [
-            vec!["a".into(), "bb".into()],
-            vec!["cccc".into(), String::new()],
+            vec!["a".into(), "5".into(), "bb".into()],
+            vec!["cccc".into(), "100".into(), String::new()],
         ];
-        assert_eq!(columns(&["X", "Y"], &rows), "X     Y\na     bb\ncccc\n");
+        let expected = "X       N  Y\na       5  bb\ncccc  100\n";
+        assert_eq!(text(&columns, &rows), expected);
     }
 
     #[test]

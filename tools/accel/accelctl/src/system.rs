@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the commands need of the machine.
+
+use std::time::Duration;
+
+use accel::{Answers, Device, Event, EventMask, Topology};
+
+/// The events of a device, as they come.
+pub type Stream = Box<dyn Iterator<Item = accel::Result<Event>> + Send>;
+
+/// The machine, or a stand-in for it.
+pub trait System {
+    /// All devices.
+    fn devices(&self) -> accel::Result<Vec<Device>>;
+
+    /// Opens the monitor node of a device.
+    fn ask(&self, device: &Device) -> accel::Result<Box<dyn Answers>>;
+
+    /// Events of a device from now on.
+    fn events(&self, device: &Device, mask: EventMask) -> accel::Result<Stream>;
+
+    /// Resets a device.
+    fn reset(&self, device: &Device) -> accel::Result<()>;
+
+    /// Name of the command that a process runs.
+    fn command(&self, pid: i32) -> Option<String>;
+
+    /// What is near what.
+    fn topology(&self) -> Topology;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
+}
+
+/// The machine on which this runs.
+#[derive(Debug)]
+pub struct Machine;
+
+impl System for Machine {
+    fn devices(&self) -> accel::Result<Vec<Device>> {
+        Device::list()
+    }
+
+    fn ask(&self, device: &Device) -> accel::Result<Box<dyn Answers>> {
+        Ok(Box::new(device.monitor()?))
+    }
+
+    fn events(&self, device: &Device, mask: EventMask) -> accel::Result<Stream> {
+        Ok(Box::new(device.monitor()?.events(mask)?))
+    }
+
+    fn reset(&self, device: &Device) -> accel::Result<()> {
+        device.reset()
+    }
+
+    fn command(&self, pid: i32) -> Option<String> {
+        let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+        Some(String::from_utf8_lossy(&name).trim_end().into())
+    }
+
+    fn topology(&self) -> Topology {
+        Topology::default()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Numbers as people read them.
+
+use accel::{SensorInfo, SensorKind};
+
+/// What stands for a value that is not known.
+pub const UNKNOWN: &str = "-";
+
+/// `value` as `format` writes it, or the sign for unknown.
+pub fn or_unknown<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.into(), format)
+}
+
+/// `0`, `7.3`, `999`, `1.5k`, `20M`: three digits at most before the letter.
+pub fn short(value: f64) -> String {
+    const LETTERS: [&str; 5] = ["", "k", "M", "G", "T"];
+    let mut scaled = value;
+    let mut letter = 0;
+    // 999.5 would be written as 1000.
+    while scaled >= 999.5 && letter + 1 < LETTERS.len() {
+        scaled /= 1000.0;
+        letter += 1;
+    }
+    // 9.95 would be written as 10.0, and 1.0 as 1.
+    let digits = usize::from(scaled < 9.95 && (scaled * 10.0).round() % 10.0 != 0.0);
+    format!("{scaled:.digits$}{}", LETTERS[letter])
+}
+
+/// A measured value with its unit.
+pub fn measured(sensor: &SensorInfo) -> String {
+    let value = sensor.value as f64;
+    match sensor.kind {
+        SensorKind::Temperature => format!("{:.1} °C", value / 1e3),
+        SensorKind::Power => format!("{:.2} W", value / 1e6),
+        SensorKind::Frequency => format!("{:.0} MHz", value / 1e6),
+        _ => sensor.value.to_string(),
+    }
+}
+
+/// `text` without what could command a terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+/// The values with commas between them.
+pub fn words<T: ToString>(values: &[T]) -> String {
+    if values.is_empty() {
+        return "none".into();
+    }
+    values
+        .iter()
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.26, "0.3"),
+            (7.0, "7"),
+            (9.96, "10"),
+            (12.4, "12"),
+            (999.4, "999"),
+            (999.6, "1k"),
+            (1_500.0, "1.5k"),
+            (20_000_000.0, "20M"),
+            (3e9, "3G"),
+            (5e15, "5000T"),
+        ] {
+            assert_eq!(short(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn sensors_have_units() {
+        let sensor = |kind, value| SensorInfo {
+            kind,
+            label: "core".into(),
+            value,
+            timestamp_ns: 0,
+        };
+        for (kind, value, text) in [
+            (SensorKind::Temperature, -5_500, "-5.5 °C"),
+            (SensorKind::Power, 12_345_678, "12.35 W"),
+            (SensorKind::Frequency, 1_200_000_000, "1200 MHz"),
+            (SensorKind::Unknown(9), 3, "3"),
+        ] {
+            assert_eq!(measured(&sensor(kind, value)), text);
+        }
+    }
+
+    #[test]
+    fn names_of_processes_cannot_command_the_terminal() {
+        assert_eq!(harmless("a\x1b[2Jb\nc"), "a?[2Jb?c");
+    }
+}
