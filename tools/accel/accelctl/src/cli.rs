@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::events::{self, Kind};
 use crate::find::{self, Near};
+use crate::top::{self, Sort};
 
 const AFTER_HELP: &str = "\
 DEV is a number, accelN or a path. But for reset, only the monitor nodes (/dev/accel_monitorN) are \
@@ -20,8 +21,18 @@ Exit status: 0, or 1 after an error, or 2 after a mistake on the command line.
 Examples:
   accelctl list                    a line for each accelerator
   accelctl info accel1 --json      all that is known of accel1, for programs
+  accelctl top                     what they do, and for whom
   accelctl events --type fault     tells of faults as they happen
   accelctl find --function gzip    path of the best device for a process on this CPU";
+
+const TOP_HELP: &str = "\
+BUSY% is the time that the device worked, the sum of its queues: above 100 where it works on \
+several at once. A dash is what is not known, or not yet.
+
+Keys: q quits, the arrows or k and j scroll the processes, s sorts them by something else.
+
+Without a terminal, or with --once, -n or --json, tables are written instead. The first comes after \
+the time of -d, because it takes two looks to measure.";
 
 const EVENTS_HELP: &str = "\
 Times are seconds since the machine was started, as in the kernel log. Addresses and processes are \
@@ -67,6 +78,8 @@ pub enum Command {
         #[arg(value_name = "DEV")]
         device: Option<String>,
     },
+    /// How busy they are, and who uses them, as it changes
+    Top(Top),
     /// What happens on one or all, as it happens
     Events(Events),
     /// Resets one; all its queues end
@@ -78,6 +91,44 @@ pub enum Command {
     },
     /// Path of the one that suits best
     Find(Find),
+}
+
+/// Arguments of `top`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = TOP_HELP)]
+pub struct Top {
+    /// Which one; all by default
+    #[arg(value_name = "DEV")]
+    device: Option<String>,
+
+    /// Time between two looks
+    #[arg(short, long, value_name = "SECS", default_value = "2", value_parser = delay)]
+    delay: Duration,
+
+    /// Write this many tables, and end
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// Write one table, and end
+    #[arg(long, conflicts_with = "count")]
+    once: bool,
+
+    /// What processes are sorted by
+    #[arg(short, long, value_name = "WHAT", default_value = "busy")]
+    sort: Sort,
+}
+
+impl Top {
+    /// As the command takes them.
+    pub fn options(&self, json: bool) -> top::Options {
+        top::Options {
+            device: self.device.clone(),
+            delay: self.delay,
+            count: if self.once { Some(1) } else { self.count },
+            sort: self.sort,
+            json,
+        }
+    }
 }
 
 /// Arguments of `events`.
@@ -172,6 +223,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
+/// A time that leaves the machine something else to do.
+fn delay(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time < Duration::from_millis(100) {
+        return Err("at least 0.1 seconds".into());
+    }
+    Ok(time)
+}
+
 fn function(text: &str) -> Result<Function, String> {
     known(Function::KNOWN, text)
 }
@@ -212,6 +272,22 @@ mod tests {
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{}", argument.get_id());
             }
+        }
+    }
+
+    #[test]
+    fn top_is_live_unless_told_how_often() {
+        let options = |arguments: &[&str]| match parsed(arguments).unwrap().command {
+            Command::Top(top) => top.options(false),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(options(&["top"]).count, None);
+        assert_eq!(options(&["top", "--once"]).count, Some(1));
+        let options = options(&["top", "-n", "3", "-d", "0.5", "1", "-s", "pid"]);
+        assert_eq!((options.count, options.sort), (Some(3), Sort::Pid));
+        assert_eq!(options.delay, Duration::from_millis(500));
+        for bad in [["-d", "0"], ["-d", "x"], ["-n", "0"], ["-d", "-1"]] {
+            assert!(parsed(&[&["top"][..], &bad].concat()).is_err(), "{bad:?}");
         }
     }
 

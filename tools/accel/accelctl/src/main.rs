@@ -15,6 +15,7 @@ mod report;
 mod reset;
 mod system;
 mod table;
+mod top;
 mod units;
 
 use std::io::{Write, stdout};
@@ -41,6 +42,7 @@ fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
     match &args.command {
         Command::List => list::run(system, json, out),
         Command::Info { device } => info::run(system, device.as_deref(), json, out),
+        Command::Top(top) => top::run(system, &top.options(json), out),
         Command::Events(events) => {
             let device = events.device.as_deref();
             events::run(system, device, &events.options(json), out)

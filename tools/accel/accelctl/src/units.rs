@@ -26,6 +26,11 @@ pub fn short(value: f64) -> String {
     format!("{scaled:.digits$}{}", LETTERS[letter])
 }
 
+/// Percent with one digit behind the point.
+pub fn percent(value: f64) -> String {
+    format!("{value:.1}")
+}
+
 /// A measured value with its unit.
 pub fn measured(sensor: &SensorInfo) -> String {
     let value = sensor.value as f64;

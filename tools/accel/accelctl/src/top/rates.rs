@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+//! From counters to rates.
+//!
+//! The kernel counts jobs, bytes and busy time in samples of its own. A rate is therefore the
+//! difference between two samples, over the time between those, and stays as it is until there is
+//! another sample.
+
+use std::collections::BTreeMap;
+
+use accel::{AddressMode, ContextInfo, DeviceInfo, SensorInfo, SensorKind, Status, StatusInfo};
+use serde::Serialize;
+
+use crate::choice;
+use crate::failure::Result;
+use crate::report::{Answer, Report, Told, Use};
+use crate::system::System;
+
+/// What is shown at one moment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct View {
+    /// The devices, by number.
+    pub devices: Vec<DeviceLine>,
+    /// Their use by processes.
+    pub processes: Vec<ProcessLine>,
+}
+
+/// A device.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DeviceLine {
+    pub device: String,
+    /// Why nothing else is known of it.
+    pub error: Option<String>,
+    pub name: Option<String>,
+    pub status: Option<Status>,
+    /// The sum of its queues: above 100 where it works on several at once.
+    pub busy_percent: Option<f64>,
+    pub jobs_per_second: Option<f64>,
+    pub queues: Option<u32>,
+    pub queues_max: Option<u32>,
+    pub contexts: Option<u32>,
+    /// The hottest of its sensors.
+    pub temperature_celsius: Option<f64>,
+    /// The highest of its sensors.
+    pub power_watts: Option<f64>,
+    /// Hardware errors, faults and timeouts since it was registered.
+    pub errors: Option<u64>,
+}
+
+/// The use that a process makes of a device, by all its contexts.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessLine {
+    pub device: String,
+    pub pid: Option<i32>,
+    pub command: Option<String>,
+    pub uid: u32,
+    pub modes: Vec<AddressMode>,
+    pub contexts: u32,
+    pub queues: u32,
+    pub jobs_per_second: Option<f64>,
+    pub bytes_per_second: Option<f64>,
+    pub busy_percent: Option<f64>,
+}
+
+/// What was done in a second, as far as the device counts it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rates {
+    jobs: Option<f64>,
+    bytes: Option<f64>,
+    busy_percent: Option<f64>,
+}
+
+impl Rates {
+    /// Of differences of the counters, in nanoseconds for the busy time.
+    fn of(facts: &DeviceInfo, seconds: f64, jobs: u64, bytes: u64, busy_ns: u64) -> Self {
+        let rate = |is_counted: bool, count: u64| is_counted.then_some(count as f64 / seconds);
+        Self {
+            jobs: rate(facts.counts_jobs, jobs),
+            bytes: rate(facts.counts_bytes, bytes),
+            busy_percent: rate(facts.counts_busy, busy_ns).map(|ns| ns / 1e7),
+        }
+    }
+}
+
+/// Counters of a sample, and the rates since the one before.
+#[derive(Debug)]
+struct Base {
+    status: StatusInfo,
+    contexts: BTreeMap<u64, ContextInfo>,
+    rates: Rates,
+    context_rates: BTreeMap<u64, Rates>,
+}
+
+/// Looks at devices again and again.
+#[derive(Debug, Default)]
+pub struct Sampler {
+    device: Option<String>,
+    bases: BTreeMap<String, Base>,
+}
+
+impl Sampler {
+    /// Looks at the device of this name only, if there is one.
+    pub fn new(device: Option<String>) -> Self {
+        Self {
+            device,
+            bases: BTreeMap::new(),
+        }
+    }
+
+    /// What is to be shown now.
+    pub fn look(&mut self, system: &dyn System) -> Result<View> {
+        let devices = match &self.device {
+            Some(name) => choice::all(system, Some(name))?,
+            None => system.devices()?,
+        };
+        let mut view = View::default();
+        for device in devices {
+            let report = Report::of(system, &device);
+            self.add(report, &mut view);
+        }
+        Ok(view)
+    }
+
+    fn add(&mut self, report: Report, view: &mut View) {
+        let device = report.device;
+        match report.answer {
+            Answer::Silent { error } => {
+                self.bases.remove(&device);
+                view.devices.push(DeviceLine {
+                    device,
+                    error: Some(error),
+                    ..DeviceLine::default()
+                });
+            }
+            Answer::Told(told) => {
+                let base = Base::advance(self.bases.remove(&device), &told);
+                view.devices.push(device_line(&device, &told, &base));
+                let uses = told.contexts.as_deref().unwrap_or_default();
+                view.processes.extend(process_lines(&device, uses, &base));
+                self.bases.insert(device, base);
+            }
+        }
+    }
+}
+
+impl Base {
+    /// The base after `told`.
+    fn advance(before: Option<Self>, told: &Told) -> Self {
+        let Some(before) = before else {
+            return Self::first(told);
+        };
+        match told.status.sampled_since(&before.status) {
+            Some(seconds) => Self::next(&before, told, seconds),
+            // There was no other sample yet.
+            None if told.status.usage_ns == before.status.usage_ns => before,
+            _ => Self::first(told),
+        }
+    }
+
+    fn first(told: &Told) -> Self {
+        Self {
+            status: told.status,
+            contexts: contexts(told),
+            rates: Rates::default(),
+            context_rates: BTreeMap::new(),
+        }
+    }
+
+    fn next(before: &Self, told: &Told, seconds: f64) -> Self {
+        let contexts = contexts(told);
+        let context_rates = contexts.iter().map(|(id, context)| {
+            // One that was not there had done nothing; numbers are not used again.
+            let then = before.contexts.get(id);
+            let difference =
+                |get: fn(&ContextInfo) -> u64| get(context).saturating_sub(then.map_or(0, get));
+            let rates = Rates::of(
+                &told.facts,
+                seconds,
+                difference(|context| context.jobs),
+                difference(|context| context.bytes),
+                difference(|context| context.busy_ns),
+            );
+            (*id, rates)
+        });
+        let (now, then) = (&told.status, &before.status);
+        let jobs = now.jobs.saturating_sub(then.jobs);
+        let busy_ns = now.busy_ns.saturating_sub(then.busy_ns);
+        Self {
+            status: *now,
+            context_rates: context_rates.collect(),
+            // There is no sum of the bytes.
+            rates: Rates::of(&told.facts, seconds, jobs, 0, busy_ns),
+            contexts,
+        }
+    }
+}
+
+fn contexts(told: &Told) -> BTreeMap<u64, ContextInfo> {
+    let uses = told.contexts.iter().flatten();
+    uses.map(|usage| (usage.context.id, usage.context))
+        .collect()
+}
+
+fn device_line(device: &str, told: &Told, base: &Base) -> DeviceLine {
+    let sensors = told.sensors.as_deref().unwrap_or_default();
+    DeviceLine {
+        device: device.into(),
+        error: None,
+        name: Some(told.facts.name.clone()),
+        status: Some(told.status.status),
+        busy_percent: base.rates.busy_percent,
+        jobs_per_second: base.rates.jobs,
+        queues: Some(told.status.queues),
+        queues_max: Some(told.facts.queues_max),
+        contexts: Some(told.status.contexts),
+        temperature_celsius: highest(sensors, SensorKind::Temperature).map(|value| value / 1e3),
+        power_watts: highest(sensors, SensorKind::Power).map(|value| value / 1e6),
+        errors: Some(errors(told)),
+    }
+}
+
+fn highest(sensors: &[SensorInfo], kind: SensorKind) -> Option<f64> {
+    let of_kind = sensors.iter().filter(|sensor| sensor.kind == kind);
+    of_kind
+        .map(|sensor| sensor.value)
+        .max()
+        .map(|value| value as f64)
+}
+
+fn errors(told: &Told) -> u64 {
+    match told.errors {
+        Some(errors) => errors.hardware + errors.faults + errors.timeouts,
+        None => told.status.errors,
+    }
+}
+
+/// The uses of a device, those of a process in one.
+fn process_lines(device: &str, uses: &[Use], base: &Base) -> Vec<ProcessLine> {
+    let mut lines: Vec<ProcessLine> = Vec::new();
+    for usage in uses {
+        let line = process_line(device, usage, base);
+        let same = |other: &&mut ProcessLine| {
+            line.pid.is_some() && (other.pid, other.uid) == (line.pid, line.uid)
+        };
+        match lines.iter_mut().find(same) {
+            Some(other) => join(other, line),
+            None => lines.push(line),
+        }
+    }
+    lines
+}
+
+fn process_line(device: &str, usage: &Use, base: &Base) -> ProcessLine {
+    let context = &usage.context;
+    let rates = base
+        .context_rates
+        .get(&context.id)
+        .copied()
+        .unwrap_or_default();
+    ProcessLine {
+        device: device.into(),
+        pid: context.pid,
+        command: usage.command.clone(),
+        uid: context.uid,
+        modes: context.mode.into_iter().collect(),
+        contexts: 1,
+        queues: context.queues,
+        jobs_per_second: rates.jobs,
+        bytes_per_second: rates.bytes,
+        busy_percent: rates.busy_percent,
+    }
+}
+
+fn join(line: &mut ProcessLine, other: ProcessLine) {
+    let new = |mode: &AddressMode| !line.modes.contains(mode);
+    let modes: Vec<_> = other.modes.into_iter().filter(new).collect();
+    line.modes.extend(modes);
+    line.contexts += other.contexts;
+    line.queues += other.queues;
+    line.jobs_per_second = sum(line.jobs_per_second, other.jobs_per_second);
+    line.bytes_per_second = sum(line.bytes_per_second, other.bytes_per_second);
+    line.busy_percent = sum(line.busy_percent, other.busy_percent);
+}
+
+/// The sum of what is known.
+fn sum(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use accel::uapi;
+
+    use super::*;
+    use crate::fake::{Fake, context};
+
+    fn look(sampler: &mut Sampler, fake: &Fake) -> View {
+        sampler.look(fake).unwrap()
+    }
+
+    #[test]
+    fn rates_are_between_samples_and_stay_until_the_next() {
+        let fake = Fake::with(1);
+        let mut sampler = Sampler::default();
+        let first = look(&mut sampler, &fake);
+        assert_eq!(first.devices[0].busy_percent, None);
+        assert_eq!(first.processes[0].busy_percent, None);
+        fake.sleep(Duration::from_secs(2));
+        for _ in 0..2 {
+            let view = look(&mut sampler, &fake);
+            let device = &view.devices[0];
+            assert_eq!(device.busy_percent, Some(50.0));
+            assert_eq!(device.jobs_per_second, Some(5000.0));
+            assert_eq!(device.temperature_celsius, Some(45.5));
+            assert_eq!(device.power_watts, None);
+            assert_eq!(device.errors, Some(7));
+            let process = &view.processes[0];
+            assert_eq!(process.bytes_per_second, Some(5e6));
+            assert_eq!(process.busy_percent, Some(50.0));
+        }
+        fake.device(0).sampled = false;
+        fake.sleep(Duration::from_secs(2));
+        let stale = look(&mut sampler, &fake);
+        assert_eq!(stale.devices[0].busy_percent, Some(50.0));
+    }
+
+    #[test]
+    fn a_context_that_is_new_began_at_nothing() {
+        let fake = Fake::with(1);
+        let mut sampler = Sampler::default();
+        look(&mut sampler, &fake);
+        fake.device(0).contexts = vec![context(13, 701)];
+        fake.sleep(Duration::from_secs(1));
+        let view = look(&mut sampler, &fake);
+        assert_eq!(view.processes[0].jobs_per_second, Some(5100.0));
+        assert_eq!(view.processes[0].command.as_deref(), Some("evil?[2J"));
+    }
+
+    #[test]
+    fn contexts_of_a_process_are_one_line() {
+        let fake = Fake::with(1);
+        let private = uapi::InfoContext {
+            mode: uapi::MODE_PRIVATE,
+            ..context(13, 700)
+        };
+        fake.device(0).contexts = vec![context(12, 700), private, context(14, 0), context(15, 0)];
+        let lines = look(&mut Sampler::default(), &fake).processes;
+        assert_eq!(lines.len(), 3);
+        assert_eq!((lines[0].contexts, lines[0].queues), (2, 6));
+        assert_eq!(lines[0].modes, [AddressMode::Shared, AddressMode::Private]);
+        assert_eq!(lines[1].pid, None);
+    }
+
+    #[test]
+    fn what_a_device_does_not_count_is_not_known() {
+        let fake = Fake::with(1);
+        fake.device(0).facts.flags = uapi::DEVICE_COUNTS_JOBS;
+        let mut sampler = Sampler::default();
+        look(&mut sampler, &fake);
+        fake.sleep(Duration::from_secs(1));
+        let view = look(&mut sampler, &fake);
+        let (device, process) = (&view.devices[0], &view.processes[0]);
+        assert_eq!(device.jobs_per_second, Some(5000.0));
+        assert_eq!(device.busy_percent, None);
+        assert_eq!(process.jobs_per_second, Some(5000.0));
+        assert_eq!(
+            (process.bytes_per_second, process.busy_percent),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn a_device_that_went_is_said_and_begins_anew() {
+        let fake = Fake::with(2);
+        let mut sampler = Sampler::default();
+        look(&mut sampler, &fake);
+        fake.device(1).silent = true;
+        let view = look(&mut sampler, &fake);
+        assert!(view.devices[1].error.is_some());
+        assert_eq!(view.processes.len(), 1);
+        fake.device(1).silent = false;
+        fake.sleep(Duration::from_secs(1));
+        assert_eq!(look(&mut sampler, &fake).devices[1].busy_percent, None);
+    }
+
+    #[test]
+    fn one_device_can_be_chosen() {
+        let mut sampler = Sampler::new(Some("accel1".into()));
+        let view = look(&mut sampler, &Fake::with(2));
+        assert_eq!(view.devices.len(), 1);
+        assert_eq!(view.devices[0].device, "accel1");
+    }
+}
