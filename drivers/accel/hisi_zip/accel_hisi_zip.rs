@@ -193,7 +193,11 @@ impl Zip<'_> {
         for _ in 0..TRIES {
             match self.pdev.try_reset_function() {
                 Err(EAGAIN) => fsleep(Delta::from_millis(10)),
-                result => return result,
+                result => {
+                    // It may have been cut off by `halt`.
+                    self.pdev.restore_master();
+                    return result;
+                }
             }
         }
         Err(EAGAIN)
@@ -201,7 +205,6 @@ impl Zip<'_> {
 
     /// Ends all accesses to memory, whatever it takes.
     fn halt(&self) {
-        dev_err!(self.pdev, "halting the device\n");
         if let Err(e) = hardware::halt(&self.bar) {
             dev_err!(self.pdev, "it does not halt ({e:?}); cutting it off\n");
             self.pdev.clear_master();
@@ -402,6 +405,7 @@ impl pci::ErrorHandler for PciDriver {
 
     fn slot_reset<'bound>(pdev: &'bound pci::Device<Core<'_>>, _this: Pin<&Self>) -> pci::Recovery {
         pdev.restore_state();
+        pdev.restore_master();
         pci::Recovery::Recovered
     }
 
@@ -421,12 +425,12 @@ impl pci::ErrorHandler for PciDriver {
 
 impl pci::Sleep for PciDriver {
     fn suspend<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
-        this.accel.begin_bus_reset();
-        Ok(())
+        this.accel.suspend()
     }
 
-    fn resume<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
-        this.accel.end_bus_reset()
+    fn resume<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
+        pdev.restore_master();
+        this.accel.resume()
     }
 }
 

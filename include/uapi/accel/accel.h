@@ -577,8 +577,8 @@ struct accel_queue_info {
  *	queue dies; -1 for none
  * @reserved: must be 0
  *
- * Takes the place of the one before. Completion events that were unread when
- * it is set are counted at once. EBADF, EINVAL: @fd is no eventfd. ENODEV: the
+ * Takes the place of the one before. If completion events are unread when it is
+ * set, it counts up by 1 at once. EBADF, EINVAL: @fd is no eventfd. ENODEV: the
  * queue is dead.
  */
 struct accel_queue_eventfd {

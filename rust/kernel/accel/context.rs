@@ -140,6 +140,8 @@ pub(super) struct Context {
     pub(super) completions: Atomic<u64>,
     #[pin]
     pub(super) usage: SpinLock<Usage>,
+    /// Mode and PASID as they are told, so that nobody who asks waits for a bind.
+    told: Atomic<u64>,
     #[pin]
     state: Mutex<State>,
 }
@@ -160,6 +162,7 @@ impl Context {
                 queues: Atomic::new(0),
                 completions: Atomic::new(0),
                 usage <- new_spinlock!(Usage::default()),
+                told: Atomic::new(0),
                 state <- new_mutex!(State::Unbound),
             }),
             GFP_KERNEL,
@@ -195,12 +198,11 @@ impl Context {
         self.uid
     }
 
-    /// Mode and PASID, if it has an address space.
+    /// Mode and PASID, if it has an address space. Does not sleep.
     pub(super) fn mode(&self) -> Option<(AddressMode, u32)> {
-        match &*self.state.lock() {
-            State::Bound(space) => Some((space.mode, space.pasid())),
-            _ => None,
-        }
+        let told = self.told.load(Relaxed);
+        let mode = AddressMode::try_from((told >> 32) as u32).ok()?;
+        Some((mode, told as u32))
     }
 
     /// Fails with [`EPERM`] if the current process has not the opener's address space.
@@ -270,6 +272,8 @@ impl Context {
             pasid,
             mm: (software && mode == AddressMode::Shared).then_some(&self.mm),
         })?;
+        self.told
+            .store(u64::from(mode as u32) << 32 | u64::from(pasid), Relaxed);
         *state = State::Bound(room.write(Space { mode, driver, hold }).into());
         Ok(pasid)
     }
@@ -382,6 +386,7 @@ impl Context {
         if matches!(*state, State::Gone) {
             return;
         }
+        self.told.store(0, Relaxed);
         if let State::Bound(space) = core::mem::replace(&mut *state, next) {
             // SAFETY: By the requirement of this function.
             unsafe { Space::put(space, data) };

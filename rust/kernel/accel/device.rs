@@ -385,6 +385,7 @@ impl Device {
             // relied upon.
             unsafe {
                 if !halted && queue.destroy(data).is_err() {
+                    dev_warn!(self.parent(), "a queue does not stop; halting the device\n");
                     (self.ops.halt)(data);
                     halted = true;
                 }

@@ -423,7 +423,12 @@ impl Queue {
         let mut live = self.live.lock();
         let live = (*live).as_mut().filter(|live| !live.revoked)?;
         // SAFETY: `access` keeps the driver's data, the lock the queue.
-        let progress = unsafe { live.driver.progress(access.data()) }?;
+        let told = unsafe { live.driver.progress(access.data()) }?;
+        // A device that does not answer does not do its jobs either.
+        let progress = told.unwrap_or(Progress {
+            pending: true,
+            ..live.seen.progress
+        });
         self.context.count(&live.seen.progress, &progress);
         Some(f(&mut live.seen, progress))
     }
@@ -444,7 +449,7 @@ impl Queue {
             return Ok(());
         };
         // SAFETY: `data` is the caller's promise; the queue is not destroyed yet.
-        if let Some(last) = unsafe { live.driver.progress(data) } {
+        if let Some(Ok(last)) = unsafe { live.driver.progress(data) } {
             self.context.count(&live.seen.progress, &last);
         }
         // SAFETY: `data` is the caller's promise; `live` is gone for good if this succeeds.
@@ -530,8 +535,8 @@ impl Queue {
             return Err(ENODEV);
         }
         let before = core::mem::replace(&mut events.eventfd, eventfd);
-        if events.unread != 0 {
-            self.wake(&events);
+        if let Some(eventfd) = events.eventfd.as_ref().filter(|_| events.unread != 0) {
+            eventfd.signal();
         }
         drop(events);
         drop(before);

@@ -46,7 +46,9 @@ use crate::{
         Srcu, //
     },
     time::{
+        delay::fsleep,
         ClockSource,
+        Delta,
         Monotonic, //
     },
     uapi,
@@ -128,14 +130,15 @@ impl Recovery {
         }
     }
 
-    /// Takes the device out of operation. Fails with [`EAGAIN`] if somebody else has.
-    fn begin(&self) -> Result {
-        for from in [OPERATIONAL, ISOLATED] {
-            if self.state.cmpxchg(from, IN_RESET, Full).is_ok() {
-                return Ok(());
-            }
+    /// Takes the device out of operation, if it is in one of these states. Fails with [`EAGAIN`]
+    /// if it is not.
+    fn begin(&self, from: &[u32]) -> Result {
+        let taken = |&state: &u32| self.state.cmpxchg(state, IN_RESET, Full).is_ok();
+        if from.iter().any(taken) {
+            Ok(())
+        } else {
+            Err(EAGAIN)
         }
-        Err(EAGAIN)
     }
 
     fn end(&self, state: u32) {
@@ -210,7 +213,7 @@ impl Device {
                 Err(now) => before = now,
             }
         }
-        let _ = workqueue::system_unbound().enqueue::<_, RECOVERY>(self.clone());
+        let _ = workqueue::system_dfl().enqueue::<_, RECOVERY>(self.clone());
     }
 
     fn run_recovery(self: &Arc<Self>) {
@@ -254,7 +257,7 @@ impl Device {
     /// way, [`EIO`] if it does not work afterwards, and is isolated then.
     pub(super) fn reset(self: &Arc<Self>, access: &Access<'_>) -> Result {
         let reset = self.ops().reset.ok_or(EOPNOTSUPP)?;
-        self.recovery.begin()?;
+        self.recovery.begin(&[OPERATIONAL, ISOLATED])?;
         self.take_down(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET);
         // SAFETY: `access` keeps the driver's data.
         let result = unsafe { reset(access.data()) };
@@ -264,7 +267,7 @@ impl Device {
     /// Takes the device out of service, until it is reset.
     fn isolate(self: &Arc<Self>, access: &Access<'_>) {
         // If it is being reset, the errors that led here are forgotten with it.
-        if self.recovery.begin().is_err() {
+        if self.recovery.begin(&[OPERATIONAL]).is_err() {
             return;
         }
         dev_err!(
@@ -313,7 +316,7 @@ impl Device {
         });
         let recovery = &self.recovery;
         let error = result.as_ref().err().map_or(0, |e| -e.to_errno());
-        let generation = recovery.generation.fetch_add(1, Relaxed) + 1;
+        let generation = recovery.generation.fetch_add(1, Relaxed);
         trace::reset_end(self.id(), generation, result);
         let end = uapi::accel_event_type_ACCEL_EVENT_RESET_END;
         self.events.tell(Event::new(end, error as u64));
@@ -334,22 +337,23 @@ impl Device {
         }
     }
 
-    /// The bus is going to reset the device, or to take its power: ends all use of it, until
+    /// The bus is going to reset the device: ends all use of it, until
     /// [`end_bus_reset`](Self::end_bus_reset).
     ///
-    /// Called with the device locked, as handlers of bus errors and of suspend are. Does nothing
-    /// in a reset of the core's own, which reaches the bus through [`Driver::reset`].
+    /// Called with the device locked, as handlers of bus errors and of resets are. Does nothing in a
+    /// reset of the core's own, which reaches the bus through [`Driver::reset`].
     ///
     /// [`Driver::reset`]: super::Driver::reset
-    pub fn begin_bus_reset(self: &Arc<Self>) {
-        let Ok(access) = self.enter() else {
-            return;
-        };
-        if self.recovery.begin().is_err() {
-            return;
-        }
+    pub fn begin_bus_reset(&self) {
+        let _ = self.try_begin_bus_reset(&[OPERATIONAL, ISOLATED]);
+    }
+
+    fn try_begin_bus_reset(&self, from: &[u32]) -> Result {
+        let access = self.enter()?;
+        self.recovery.begin(from)?;
         self.recovery.by_bus.store(true, Relaxed);
         self.take_down(&access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET);
+        Ok(())
     }
 
     /// The bus has reset the device: starts it again.
@@ -364,10 +368,36 @@ impl Device {
     }
 
     /// The bus has given the device up: takes it out of service.
-    pub fn fail_bus_reset(self: &Arc<Self>) {
+    pub fn fail_bus_reset(&self) {
         if self.recovery.by_bus.xchg(false, Relaxed) {
             self.stay_down();
         }
+    }
+
+    /// The device is going to lose its power: ends all use of it, until [`resume`](Self::resume).
+    /// For what is running it is a reset; a device that is isolated stays so.
+    ///
+    /// Called with the device locked. Fails with [`EBUSY`] if a reset does not end.
+    pub fn suspend(&self) -> Result {
+        const TRIES: u32 = 1000;
+
+        for _ in 0..TRIES {
+            match self.try_begin_bus_reset(&[OPERATIONAL]) {
+                Err(EAGAIN) if self.recovery.status() == IN_RESET => {
+                    fsleep(Delta::from_millis(10));
+                }
+                // Gone or isolated: there is nothing to end.
+                _ => return Ok(()),
+            }
+        }
+        Err(EBUSY)
+    }
+
+    /// The device has its power again: starts it.
+    ///
+    /// Fails with [`EIO`] if it does not start, and is isolated then.
+    pub fn resume(self: &Arc<Self>) -> Result {
+        self.end_bus_reset()
     }
 }
 

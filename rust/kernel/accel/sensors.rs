@@ -97,7 +97,7 @@ impl Device {
     pub(super) fn refresh_sensors(self: &Arc<Self>) {
         if !self.sensors.are_fresh(Monotonic::ktime_get()) {
             // If it is under way already, that will do.
-            let _ = workqueue::system_unbound().enqueue::<_, SENSORS>(self.clone());
+            let _ = workqueue::system_dfl().enqueue::<_, SENSORS>(self.clone());
         }
     }
 

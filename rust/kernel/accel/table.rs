@@ -127,15 +127,15 @@ impl DriverQueue {
         unsafe { (self.ops.queue_destroy)(data, self.queue) }
     }
 
-    /// Asks the driver what the queue has done. `None` if it can't tell.
+    /// Asks the driver what the queue has done. `None` if it never can tell.
     ///
     /// # Safety
     ///
     /// `data` must be of the device that made the queue, and live, and the queue not destroyed.
-    pub(super) unsafe fn progress(&self, data: Data) -> Option<Progress> {
+    pub(super) unsafe fn progress(&self, data: Data) -> Option<Result<Progress>> {
         let progress = self.ops.queue_progress?;
         // SAFETY: By the requirements of this function and the type invariant.
-        unsafe { progress(data, self.queue) }.ok()
+        Some(unsafe { progress(data, self.queue) })
     }
 
     /// Calls the driver's own ioctl of this index.

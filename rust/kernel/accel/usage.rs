@@ -90,7 +90,7 @@ impl Device {
         }
         let delay = msecs_to_jiffies(self.sampling_period_ms() as u32);
         // If it is under way already, that will do.
-        let _ = workqueue::system_unbound().enqueue_delayed::<_, SAMPLING>(self.clone(), delay);
+        let _ = workqueue::system_dfl().enqueue_delayed::<_, SAMPLING>(self.clone(), delay);
     }
 
     fn sample(self: &Arc<Self>) {

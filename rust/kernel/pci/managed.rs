@@ -39,6 +39,13 @@ impl Device<device::Bound> {
         // SAFETY: `self` is a valid device.
         unsafe { bindings::pci_clear_master(self.as_raw()) };
     }
+
+    /// Switches bus mastering on again, after [`clear_master`](Self::clear_master) or a reset.
+    /// Calls `pci_set_master()`.
+    pub fn restore_master(&self) {
+        // SAFETY: `self` is a valid device.
+        unsafe { bindings::pci_set_master(self.as_raw()) };
+    }
 }
 
 #[cfg(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI))]

@@ -322,13 +322,16 @@ TEST_F(nodes, status_counts_contexts_and_queues)
 
 TEST_F(nodes, timestamp_is_clock_monotonic)
 {
-	double before = seconds(), after;
+	double before = seconds(), now, after;
 	struct accel_info_status status = {};
 
 	ASSERT_WORKS(accel_info_status(self->compute, &status), "INFO_STATUS");
 	after = seconds();
-	EXPECT_THAT(status.timestamp_ns / 1e9 <= after && status.timestamp_ns / 1e9 >= before - 60,
-		    "timestamp_ns is of CLOCK_MONOTONIC, not later than now");
+	now = status.timestamp_ns / 1e9;
+	EXPECT_TRUE(before <= now && now <= after) {
+		TH_LOG("expected: timestamp_ns is CLOCK_MONOTONIC of during the call: %f <= %f <= %f",
+		       before, now, after);
+	}
 }
 
 TEST_F(nodes, info_fills_small_rooms_and_says_the_real_size)
