@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel run shell test lint clean
+.PHONY: help doctor tree kernel run shell test hammer lint clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -14,6 +14,8 @@ help:
 	@echo '  make run [FILE=path]    boot a virtual machine and let its accelerator compress FILE'
 	@echo '  make shell              the same machine, with you inside'
 	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern'
+	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
+	@echo '                          everything at once, for so many seconds'
 	@echo '  make lint               formats, clippy, checkpatch, documentation'
 	@echo
 	@echo 'Each of these does first what it needs of:'
@@ -44,6 +46,10 @@ shell:
 
 test:
 	@$(BENCH)/test $(if $(T),--only '$(T)')
+
+hammer:
+	@$(BENCH)/vm test $(if $(CHECK),--check) --only hammer \
+		--append 'HAMMER_SECONDS=$(or $(TIME),600) HAMMER_SEED=$(or $(SEED),1)'
 
 lint:
 	@$(BENCH)/lint $(if $(T),--only '$(T)')

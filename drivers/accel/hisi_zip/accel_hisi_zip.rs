@@ -373,14 +373,16 @@ impl pci::Driver for PciDriver {
     type Data<'bound> = Self;
 
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
-    const ERROR_HANDLERS: Option<pci::ErrorHandlers<Self>> = Some(pci::ErrorHandlers::new());
-    const SLEEP_OPS: Option<pci::SleepOps<Self>> = Some(pci::SleepOps::new());
+    const ERROR_HANDLERS: Option<pci::ErrorHandlers<Self>> = Some(pci::ErrorHandlers::of_driver());
+    const SLEEP_OPS: Option<pci::SleepOps<Self>> = Some(pci::SleepOps::of_driver());
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'bound {
         pdev.enable_managed()?;
+        // What it is given back after an error of the bus.
+        pdev.save_state()?;
         Ok(Self {
             accel: accel::register::<ZipDriver>(pdev)?,
         })
@@ -405,7 +407,6 @@ impl pci::ErrorHandler for PciDriver {
 
     fn slot_reset<'bound>(pdev: &'bound pci::Device<Core<'_>>, _this: Pin<&Self>) -> pci::Recovery {
         pdev.restore_state();
-        pdev.restore_master();
         pci::Recovery::Recovered
     }
 

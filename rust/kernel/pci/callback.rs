@@ -79,8 +79,8 @@ mod tests {
         type IdInfo = ();
         type Data<'bound> = ();
         const ID_TABLE: IdTable<()> = &IDS;
-        const ERROR_HANDLERS: Option<ErrorHandlers<Self>> = Some(ErrorHandlers::new());
-        const SLEEP_OPS: Option<SleepOps<Self>> = Some(SleepOps::new());
+        const ERROR_HANDLERS: Option<ErrorHandlers<Self>> = Some(ErrorHandlers::of_driver());
+        const SLEEP_OPS: Option<SleepOps<Self>> = Some(SleepOps::of_driver());
 
         fn probe<'bound>(
             _pdev: &'bound Device<Core<'_>>,

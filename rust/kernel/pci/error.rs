@@ -101,7 +101,7 @@ impl Recovery {
 ///     type IdInfo = ();
 ///     type Data<'bound> = MyData;
 ///     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
-///     const ERROR_HANDLERS: Option<ErrorHandlers<Self>> = Some(ErrorHandlers::new());
+///     const ERROR_HANDLERS: Option<ErrorHandlers<Self>> = Some(ErrorHandlers::of_driver());
 ///
 ///     fn probe<'bound>(
 ///         _pdev: &'bound pci::Device<Core<'_>>,
@@ -202,7 +202,7 @@ pub struct ErrorHandlers<T: ?Sized> {
 
 impl<T: ErrorHandler> ErrorHandlers<T> {
     /// All callbacks that `T` implements.
-    pub const fn new() -> Self {
+    pub const fn of_driver() -> Self {
         Self {
             table: &Callbacks::<T>::TABLE,
             _driver: PhantomData,

@@ -53,7 +53,7 @@ use core::{
 ///     type IdInfo = ();
 ///     type Data<'bound> = MyData;
 ///     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
-///     const SLEEP_OPS: Option<SleepOps<Self>> = Some(SleepOps::new());
+///     const SLEEP_OPS: Option<SleepOps<Self>> = Some(SleepOps::of_driver());
 ///
 ///     fn probe<'bound>(
 ///         _pdev: &'bound pci::Device<Core<'_>>,
@@ -105,7 +105,7 @@ pub struct SleepOps<T: ?Sized> {
 
 impl<T: Sleep> SleepOps<T> {
     /// The callbacks of `T`.
-    pub const fn new() -> Self {
+    pub const fn of_driver() -> Self {
         Self {
             ops: &Callbacks::<T>::OPS,
             _driver: PhantomData,

@@ -13,9 +13,10 @@ START_LIMIT = 300  # seconds without a word while the machine starts or ends
 class TestBoot:
     """Runs the tests that share a boot, and gives the verdicts to the score."""
 
-    def __init__(self, name, boot, tests, score):
+    def __init__(self, name, boot, tests, score, append=""):
         self.name = name
         self.boot = boot
+        self.append = append
         self.tests = {test.name: test for test in tests}
         self.score = score
         self.verdicts = {}
@@ -29,7 +30,7 @@ class TestBoot:
         """Boots, runs everything, judges."""
         machine = Machine(self.name, qemu, kernel.image, memory=self.boot.memory,
                           revision=self.boot.revision, queues=self.boot.queues,
-                          append=self.boot.append)
+                          append=f"{self.boot.append} {self.append}".strip())
         plan = "".join(f"{test.name} {test.limit} /accel/tests/{test.name}\n"
                        for test in self.tests.values())
         settings = {"JOB": "test", "MODULES": self.boot.modules}

@@ -12,8 +12,9 @@ FLAVOURS = ("plain", "check")
 class Suite:
     """Runs parts one after the other; a part that can't run counts as failed."""
 
-    def __init__(self, only="", flavours=FLAVOURS, parts=10):
+    def __init__(self, only="", flavours=FLAVOURS, parts=10, append=""):
         self.only = only
+        self.append = append
         self.flavours = flavours
         self.score = Score()
         self.steps = report.Steps(parts)
@@ -56,7 +57,7 @@ class Suite:
         self.steps.start(f"tests in the virtual machine, {kernel.flavour} kernel")
         for number, (boot, group) in enumerate(inventory.boots(tests, (kernel.flavour,)), 1):
             name = f"{kernel.flavour}-{number}"
-            TestBoot(name, boot, group, self.score).run(qemu, kernel, base)
+            TestBoot(name, boot, group, self.score, self.append).run(qemu, kernel, base)
 
     def _require_kinds(self, programs):
         for kind, found in programs.items():
@@ -71,9 +72,9 @@ class Suite:
         return self.only in name
 
 
-def guest_tests_only(flavours, only):
+def guest_tests_only(flavours, only, append):
     """`vm test`: returns the exit code."""
-    suite = Suite(only, flavours, parts=6)
+    suite = Suite(only, flavours, parts=6, append=append)
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
