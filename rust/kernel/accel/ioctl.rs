@@ -102,14 +102,14 @@ pub const fn are_distinct(shapes: &[Shape]) -> bool {
 ///
 /// ```ignore
 /// const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
-///     accel::QueueIoctl:
+///     QueueIoctl:
 ///     (uapi::my_ioctl_nr_MY_NR_SUBMIT, uapi::my_submit, 16, MyDriver::submit),
 /// };
 /// ```
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __accel_declare_ioctls {
-    ($kind:path: $(($nr:expr, $arg:ty, $min:expr, $call:expr)),+ $(,)?) => {{
+    ($kind:ident: $(($nr:expr, $arg:ty, $min:expr, $call:expr)),+ $(,)?) => {{
         $(
             const _: () = assert!(
                 ::core::mem::offset_of!($arg, size) == 0,
@@ -123,7 +123,7 @@ macro_rules! __accel_declare_ioctls {
             $crate::accel::are_distinct(SHAPES),
             "two ioctls have the same number",
         );
-        &[$($kind {
+        &[$($crate::accel::$kind {
             shape: $crate::accel::Shape::new($nr, ::core::mem::size_of::<$arg>(), $min),
             call: |data, object, bytes| {
                 let mut arg = $crate::accel::from_bytes::<$arg>(bytes);
