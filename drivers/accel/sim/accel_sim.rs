@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An accelerator in software: it copies, fills and checksums the memory of processes, on any
+//! machine. It can be told to misbehave.
+//!
+//! Documentation: `Documentation/accel/sim.rst`. User interface:
+//! [`include/uapi/accel/accel_sim.h`](srctree/include/uapi/accel/accel_sim.h)
+
+mod control;
+mod fleet;
+mod job;
+mod memory;
+mod queue;
+mod ring;
+mod sensors;
+mod worker;
+
+use crate::{
+    control::Control,
+    fleet::{
+        Berth,
+        Fleet,
+        INSTANCES_MAX, //
+    },
+    queue::{
+        Context,
+        Queue, //
+    },
+    sensors::Climate,
+    worker::Worker, //
+};
+use kernel::{
+    accel::{
+        self,
+        AddressMode,
+        ContextRequest,
+        DeviceInfo,
+        Doorbell,
+        Function,
+        Functions,
+        NewQueue,
+        NoArgs,
+        Progress,
+        QueueRequest,
+        Reach,
+        Sensor, //
+    },
+    debugfs,
+    device::{
+        Bound,
+        DeviceContext, //
+    },
+    faux,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        SetOnce, //
+    },
+    sysfs,
+    time::{
+        delay::fsleep,
+        ClockSource,
+        Delta,
+        Monotonic, //
+    },
+    uapi,
+    workqueue::cancel::OwnedDelayedWork, //
+};
+use zerocopy_derive::Immutable;
+
+/// Queues that a device has.
+const QUEUES_MAX: u32 = 64;
+
+/// A device.
+#[pin_data]
+struct Sim {
+    /// Known from [`SimDriver::start`] on.
+    device: SetOnce<Arc<accel::Device>>,
+    /// Known when the instance is complete.
+    berth: SetOnce<Berth>,
+    control: Arc<Control>,
+    contexts: Atomic<u32>,
+    /// Nanoseconds that queues have worked which are gone.
+    busy_before: Atomic<u64>,
+    /// Queues that may touch memory.
+    #[pin]
+    queues: Mutex<KVec<Arc<OwnedDelayedWork<Worker>>>>,
+    #[pin]
+    climate: Mutex<Climate>,
+}
+
+impl Sim {
+    fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            device: SetOnce::new(),
+            berth: SetOnce::new(),
+            control: Arc::new(Control::new(), GFP_KERNEL)?,
+            contexts: Atomic::new(0),
+            busy_before: Atomic::new(0),
+            queues <- new_mutex!(KVec::new()),
+            climate <- new_mutex!(Climate::COLD),
+        })
+    }
+
+    fn device(&self) -> Result<&Arc<accel::Device>> {
+        self.device.as_ref().ok_or(ENODEV)
+    }
+
+    fn moor(&self, berth: Berth) {
+        self.berth.populate(berth);
+    }
+
+    /// Removes the instance, as if it were pulled out.
+    fn pull_out(&self) -> Result {
+        self.berth.as_ref().ok_or(EAGAIN)?.leave();
+        Ok(())
+    }
+
+    /// Calls `f` with a queue. Fails with [`EINVAL`] if there is none of that number.
+    fn with_queue(&self, id: u32, f: impl FnOnce(&Worker)) -> Result {
+        let queues = self.queues.lock();
+        let mut workers = queues.iter().map(|work| work.callback());
+        f(workers.find(|worker| worker.id() == id).ok_or(EINVAL)?);
+        Ok(())
+    }
+
+    /// Forgets a queue that is stopped.
+    fn forget_queue(&self, stopped: &Worker) {
+        let mut queues = self.queues.lock();
+        self.retire(stopped);
+        queues.retain(|work| !core::ptr::eq(work.callback(), stopped));
+    }
+
+    fn retire(&self, worker: &Worker) {
+        let done = worker.progress().unwrap_or_default();
+        self.busy_before.fetch_add(done.busy_ns, Relaxed);
+    }
+
+    /// Stops all queues, and waits until none touches memory any more.
+    ///
+    /// One that is in the middle of an access which user space keeps waiting, by `userfaultfd()`
+    /// for example, is waited for without end: a kernel thread can't be interrupted there.
+    fn halt(&self) {
+        let queues = core::mem::take(&mut *self.queues.lock());
+        for work in &queues {
+            work.callback().shut();
+        }
+        for work in &queues {
+            work.cancel();
+            self.retire(work.callback());
+        }
+    }
+
+    /// Nanoseconds that all queues have worked.
+    fn busy_ns(&self) -> u64 {
+        let queues = self.queues.lock();
+        let now = queues.iter().map(|work| work.callback().progress());
+        let now: u64 = now.map(|done| done.unwrap_or_default().busy_ns).sum();
+        now + self.busy_before.load(Relaxed)
+    }
+
+    /// Fails with [`ETIMEDOUT`], after a while, if the device hangs.
+    fn check_answers(&self) -> Result {
+        if self.control.hangs() {
+            fsleep(queue::STOP_TIMEOUT);
+            return Err(ETIMEDOUT);
+        }
+        Ok(())
+    }
+
+    /// `ACCEL_SIM_STATS`.
+    fn stats(&self, _context: &Context, arg: &mut Stats) -> Result {
+        if arg.reserved != 0 {
+            return Err(EINVAL);
+        }
+        arg.contexts = self.contexts.load(Relaxed);
+        arg.queues = self.queues.lock().len() as u32;
+        arg.jobs = self.control.jobs();
+        arg.busy_ns = self.busy_ns();
+        Ok(())
+    }
+}
+
+/// `struct accel_sim_stats`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+struct Stats {
+    size: u32,
+    contexts: u32,
+    queues: u32,
+    reserved: u32,
+    jobs: u64,
+    busy_ns: u64,
+}
+
+const _: () = assert!(size_of::<Stats>() == size_of::<uapi::accel_sim_stats>());
+
+/// `sim_jobs`: jobs that have ended since the device was made.
+struct SimJobs;
+
+#[vtable]
+impl sysfs::Attribute<Arc<accel::Device>> for SimJobs {
+    const NAME: &'static CStr = c"sim_jobs";
+
+    fn show(device: &Arc<accel::Device>, out: &mut sysfs::Output<'_>) -> Result {
+        let jobs = device.with_data::<SimDriver, _>(|sim| Ok(sim.control.jobs()))?;
+        out.emit(fmt!("{jobs}\n"))
+    }
+}
+
+/// The driver, to the core of the subsystem.
+struct SimDriver;
+
+#[vtable]
+impl accel::Driver for SimDriver {
+    type Parent<Ctx: DeviceContext> = faux::Device<Ctx>;
+    type Data<'a> = Sim;
+    type Context = Context;
+    type Queue = Queue;
+    type QueueArgs = NoArgs;
+
+    const CONTEXT_IOCTLS: &'static [accel::ContextIoctl<Self>] = accel::declare_ioctls! {
+        ContextIoctl:
+        (uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_STATS, Stats, size_of::<Stats>(), Sim::stats),
+    };
+
+    const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
+        QueueIoctl:
+        (
+            uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_KICK,
+            queue::Kick,
+            size_of::<queue::Kick>(),
+            Queue::kick
+        ),
+        (
+            uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_SUBMIT,
+            queue::Submit,
+            size_of::<queue::Submit>(),
+            Queue::submit
+        ),
+        (
+            uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_REAP,
+            queue::Reap,
+            size_of::<queue::Reap>(),
+            Queue::reap
+        ),
+    };
+
+    const SENSORS: &'static [Sensor] = sensors::SENSORS;
+
+    const ATTRIBUTES: Option<&'static sysfs::Group<Arc<accel::Device>>> =
+        Some(sysfs::group![SimJobs]);
+
+    fn probe<'a>(_parent: &'a faux::Device<Bound>) -> impl PinInit<Sim, Error> + 'a {
+        Sim::new()
+    }
+
+    fn info(_sim: &Sim) -> DeviceInfo {
+        DeviceInfo {
+            name: c"accelerator in software",
+            version: c"1",
+            functions: Functions::of(&[Function::Copy, Function::Fill, Function::Checksum]),
+            modes: &[
+                AddressMode::Shared,
+                AddressMode::Private,
+                AddressMode::Kernel,
+            ],
+            reach: Reach::Software,
+            doorbell: Doorbell::None,
+            queues_max: QUEUES_MAX,
+            depth_max: queue::DEPTH_MAX,
+            request_max: u64::from(uapi::ACCEL_SIM_LENGTH_MAX),
+            contexts_max: module_parameters::contexts.value(),
+            priorities: queue::PRIORITIES,
+            job_limit: match module_parameters::job_limit_ms.value() {
+                0 => None,
+                ms => Some(Delta::from_millis(i64::from(ms))),
+            },
+            auto_recovery: module_parameters::auto_recovery.value(),
+            error_threshold: module_parameters::error_threshold.value(),
+            counts: uapi::ACCEL_DEVICE_COUNTS_JOBS
+                | uapi::ACCEL_DEVICE_COUNTS_BYTES
+                | uapi::ACCEL_DEVICE_COUNTS_BUSY,
+        }
+    }
+
+    fn start(sim: &Sim, device: &Arc<accel::Device>) -> Result {
+        // The second time, after a reset, it is the same.
+        sim.device.populate(device.clone());
+        Ok(())
+    }
+
+    fn context_create(sim: &Sim, request: &ContextRequest<'_>) -> Result<Context> {
+        let context = Context::new(request)?;
+        sim.contexts.fetch_add(1, Relaxed);
+        Ok(context)
+    }
+
+    fn context_destroy(sim: &Sim, _context: &Context) {
+        sim.contexts.fetch_sub(1, Relaxed);
+    }
+
+    fn queue_create(sim: &Sim, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
+        sim.check_answers()?;
+        Queue::create(sim, request)
+    }
+
+    fn queue_destroy(sim: &Sim, queue: &Queue) -> Result {
+        sim.check_answers()?;
+        sim.control.check_stuck()?;
+        queue.destroy(sim)
+    }
+
+    fn queue_progress(_sim: &Sim, queue: &Queue) -> Result<Progress> {
+        queue.progress()
+    }
+
+    fn halt(sim: &Sim) {
+        sim.halt();
+    }
+
+    fn reset(sim: &Sim) -> Result {
+        sim.control.reset()
+    }
+
+    fn read_sensor(sim: &Sim, index: usize) -> Result<i64> {
+        sim.control.wait_for_sensor()?;
+        let busy_ns = sim.busy_ns();
+        let mut climate = sim.climate.lock();
+        climate.update(Monotonic::ktime_get(), busy_ns);
+        climate.read(index)
+    }
+
+    fn debugfs<'a>(
+        sim: &'a Sim,
+        _device: &'a Arc<accel::Device>,
+        dir: &debugfs::ScopedDir<'a, '_>,
+    ) {
+        control::add_files(sim, dir);
+    }
+}
+
+/// The module: its instances, and a file that makes more.
+struct SimModule {
+    /// Before the instances, so that none is made when they go.
+    debugfs: Option<Pin<KBox<debugfs::Scope<Arc<Fleet>>>>>,
+    fleet: Arc<Fleet>,
+}
+
+impl kernel::Module for SimModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let wanted = module_parameters::devices.value();
+        if wanted > INSTANCES_MAX {
+            pr_err!("there can be {INSTANCES_MAX} devices at most\n");
+            return Err(EINVAL);
+        }
+        let mut module = Self {
+            debugfs: None,
+            fleet: fleet::new()?,
+        };
+        for _ in 0..wanted {
+            fleet::add(&module.fleet)?;
+        }
+        let scope = debugfs::Scope::dir(module.fleet.clone(), c"accel_sim", |fleet, dir| {
+            dir.write_only_callback_file(c"add", fleet, &fleet::write_add);
+        });
+        module.debugfs = Some(KBox::pin_init(scope, GFP_KERNEL)?);
+        Ok(module)
+    }
+}
+
+impl Drop for SimModule {
+    fn drop(&mut self) {
+        self.debugfs = None;
+        fleet::disband(&self.fleet);
+    }
+}
+
+module! {
+    type: SimModule,
+    name: "accel_sim",
+    authors: ["The accel developers"],
+    description: "Accelerator in software, for tests",
+    license: "GPL",
+    params: {
+        devices: u32 {
+            default: 1,
+            description: "Devices to make, at most 64 (default: 1)",
+        },
+        contexts: u32 {
+            default: 0,
+            description: "Contexts that a device can have at once, 0 for any number (default: 0)",
+        },
+        job_limit_ms: u32 {
+            default: 2000,
+            description: "Milliseconds that a job may take, 0 for ever (default: 2000)",
+        },
+        auto_recovery: bool {
+            default: true,
+            description: "Reset a device that does not stop a queue (default: yes)",
+        },
+        error_threshold: u32 {
+            default: 0,
+            description: "Errors within an hour that isolate a device, 0 for none (default: 0)",
+        },
+    },
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Queues, and the ioctls on them.
+
+use crate::{
+    job::{
+        Completion,
+        Job, //
+    },
+    memory::Memory,
+    ring::Rings,
+    worker::Worker,
+    Sim,
+    SimDriver, //
+};
+use kernel::{
+    accel::{
+        AddressMode,
+        ContextRequest,
+        NewQueue,
+        Progress,
+        QueueRequest, //
+    },
+    new_owned_delayed_work,
+    prelude::*,
+    sync::Arc,
+    time::Delta,
+    uapi,
+    workqueue::{
+        self,
+        cancel::OwnedDelayedWork, //
+    }, //
+};
+use zerocopy_derive::Immutable;
+
+/// Entries that a queue has if the application does not say.
+const DEPTH_DEFAULT: u32 = 256;
+/// Entries that a queue has at most.
+pub(crate) const DEPTH_MAX: u32 = 4096;
+
+/// Jobs that a queue does in one turn, by its priority. Queues take turns.
+const TURNS: [u32; 3] = [4, 16, 64];
+/// Priorities that a queue can have.
+pub(crate) const PRIORITIES: u32 = TURNS.len() as u32;
+
+/// How long a queue is waited for that does not stop.
+pub(crate) const STOP_TIMEOUT: Delta = Delta::from_millis(100);
+
+/// A context.
+pub(crate) struct Context {
+    memory: Memory,
+    mode: AddressMode,
+}
+
+impl Context {
+    pub(crate) fn new(request: &ContextRequest<'_>) -> Result<Self> {
+        let memory = match request.mode {
+            AddressMode::Shared => Memory::Process(request.mm.ok_or(EINVAL)?.clone()),
+            AddressMode::Private | AddressMode::Kernel => Memory::Nothing,
+        };
+        Ok(Self {
+            memory,
+            mode: request.mode,
+        })
+    }
+}
+
+/// A queue.
+pub(crate) struct Queue {
+    work: Arc<OwnedDelayedWork<Worker>>,
+    mode: AddressMode,
+}
+
+impl Queue {
+    /// Makes a queue and lets it take jobs.
+    pub(crate) fn create(
+        sim: &Sim,
+        request: &QueueRequest<'_, SimDriver>,
+    ) -> Result<NewQueue<Self>> {
+        let depth = match request.depth {
+            0 => DEPTH_DEFAULT,
+            1..=DEPTH_MAX => request.depth.next_power_of_two(),
+            _ => return Err(EINVAL),
+        };
+        let turn = TURNS.get(request.priority as usize).ok_or(EINVAL)?;
+        let rings = Rings::new(depth)?;
+        let mut regions = KVec::with_capacity(1, GFP_KERNEL)?;
+        regions.push(rings.region(), GFP_KERNEL)?;
+
+        let worker = Worker::new(
+            request.id,
+            sim.device()?.clone(),
+            sim.control.clone(),
+            request.context.memory.clone(),
+            rings,
+            *turn,
+        );
+        let work = Arc::pin_init(
+            new_owned_delayed_work!(workqueue::system_dfl(), worker, "accel_sim_queue"),
+            GFP_KERNEL,
+        )?;
+        sim.queues.lock().push(work.clone(), GFP_KERNEL)?;
+        // The first tick: an application that never kicks is served too.
+        work.schedule(0);
+
+        Ok(NewQueue {
+            queue: Self {
+                work,
+                mode: request.context.mode,
+            },
+            depth,
+            regions,
+        })
+    }
+
+    fn worker(&self) -> &Worker {
+        self.work.callback()
+    }
+
+    /// Stops the queue: when this succeeds, no memory is touched for it any more.
+    ///
+    /// Fails with [`ETIMEDOUT`] if it is in the middle of an access that user space keeps waiting.
+    pub(crate) fn destroy(&self, sim: &Sim) -> Result {
+        self.worker().shut();
+        self.worker().wait_shut(STOP_TIMEOUT)?;
+        self.work.cancel();
+        sim.forget_queue(self.worker());
+        Ok(())
+    }
+
+    pub(crate) fn progress(&self) -> Result<Progress> {
+        self.worker().progress()
+    }
+
+    /// `ACCEL_SIM_KICK`.
+    pub(crate) fn kick(_sim: &Sim, queue: &Self, arg: &mut Kick) -> Result {
+        if arg.flags != 0 {
+            return Err(EINVAL);
+        }
+        queue.work.reschedule(0);
+        Ok(())
+    }
+
+    /// `ACCEL_SIM_SUBMIT`.
+    pub(crate) fn submit(_sim: &Sim, queue: &Self, arg: &mut Submit) -> Result {
+        queue.check_kernel_mode(arg.flags)?;
+        queue.worker().put(arg.job)?;
+        queue.work.reschedule(0);
+        Ok(())
+    }
+
+    /// `ACCEL_SIM_REAP`.
+    pub(crate) fn reap(_sim: &Sim, queue: &Self, arg: &mut Reap) -> Result {
+        queue.check_kernel_mode(arg.flags)?;
+        arg.completion = queue.worker().reap()?;
+        // There is room again.
+        queue.work.reschedule(0);
+        Ok(())
+    }
+
+    fn check_kernel_mode(&self, flags: u32) -> Result {
+        if flags != 0 {
+            return Err(EINVAL);
+        }
+        match self.mode {
+            AddressMode::Kernel => Ok(()),
+            AddressMode::Shared | AddressMode::Private => Err(EOPNOTSUPP),
+        }
+    }
+}
+
+/// `struct accel_sim_kick`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+pub(crate) struct Kick {
+    pub(crate) size: u32,
+    flags: u32,
+}
+
+/// `struct accel_sim_submit`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+pub(crate) struct Submit {
+    pub(crate) size: u32,
+    flags: u32,
+    job: Job,
+}
+
+/// `struct accel_sim_reap`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+pub(crate) struct Reap {
+    pub(crate) size: u32,
+    flags: u32,
+    completion: Completion,
+}
+
+const _: () = assert!(size_of::<Kick>() == size_of::<uapi::accel_sim_kick>());
+const _: () = assert!(size_of::<Submit>() == size_of::<uapi::accel_sim_submit>());
+const _: () = assert!(size_of::<Reap>() == size_of::<uapi::accel_sim_reap>());

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What does the jobs of a queue: a work item of its own, which stays awake while there are jobs
+//! and looks again from time to time when there are none.
+//!
+//! No lock is held while a job touches the memory of a process. That may be the queue's own ring,
+//! whose page faults take a lock of the core under which [`Worker::progress`] is called.
+
+use crate::{
+    control::Control,
+    job::{
+        Completion,
+        Job,
+        Plan, //
+    },
+    memory::Memory,
+    ring::{
+        Position,
+        Ready,
+        Rings, //
+    }, //
+};
+use kernel::{
+    accel::{
+        Device,
+        Progress, //
+    },
+    io::poll::read_poll_timeout,
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        barrier::{
+            smp_mb,
+            Full, //
+        },
+        Arc,
+        Mutex, //
+    },
+    time::{
+        msecs_to_jiffies,
+        ClockSource,
+        Delta,
+        Monotonic, //
+    },
+    uapi,
+    workqueue::cancel::{
+        Callback,
+        Schedule, //
+    }, //
+};
+
+/// How long it goes on looking for jobs after the last one.
+const POLL_NS: i64 = 50_000;
+/// After how long it lets others run.
+const TURN_NS: i64 = 5_000_000;
+/// How often it looks at the indices while it sleeps.
+const TICK_MS: u32 = 10;
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Keeps a worker from touching memory once it is shut.
+struct Gate {
+    shut: Atomic<bool>,
+    inside: Atomic<bool>,
+}
+
+/// The worker is inside of its gate.
+struct Inside<'a>(&'a Gate);
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            shut: Atomic::new(false),
+            inside: Atomic::new(false),
+        }
+    }
+
+    /// Lets the worker in, unless the gate is shut. Only one is in at a time, since a work item is.
+    fn enter(&self) -> Option<Inside<'_>> {
+        self.inside.store(true, Relaxed);
+        // With that in `shut`: the worker sees that the gate is shut, or who shuts it sees it.
+        smp_mb(Full);
+        let inside = Inside(self);
+        (!self.is_shut()).then_some(inside)
+    }
+
+    fn is_shut(&self) -> bool {
+        self.shut.load(Relaxed)
+    }
+
+    fn shut(&self) {
+        self.shut.store(true, Relaxed);
+        smp_mb(Full);
+    }
+
+    /// Whether the worker is outside; if the gate is shut, for good.
+    fn is_empty(&self) -> bool {
+        !self.inside.load(Acquire)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.store(false, Release);
+    }
+}
+
+/// A job that has not ended.
+struct Current {
+    job: Job,
+    since: i64,
+    doing: Doing,
+}
+
+#[derive(Copy, Clone)]
+enum Doing {
+    Computing,
+    SleepingUntil(i64),
+    Hanging,
+}
+
+/// Where a queue is.
+struct State {
+    at: Position,
+    current: Option<Current>,
+    /// Room for a page, taken out while a job uses it.
+    bounce: KVec<u8>,
+    done: Progress,
+    /// When the last job ended.
+    last: i64,
+    /// Takes no job any more, as the administrator wants.
+    hung: bool,
+}
+
+/// The worker of a queue.
+#[pin_data]
+pub(crate) struct Worker {
+    id: u32,
+    device: Arc<Device>,
+    control: Arc<Control>,
+    memory: Memory,
+    rings: Rings,
+    /// Jobs that it does before it lets others run.
+    turn: u32,
+    gate: Gate,
+    #[pin]
+    state: Mutex<State>,
+}
+
+/// What a worker does next.
+enum Next {
+    /// The same again, after others.
+    Again,
+    /// The same again in so many milliseconds, or when it is kicked.
+    In(u32),
+    /// Nothing, until it is kicked.
+    Nothing,
+}
+
+/// What became of an attempt to do a job.
+enum Step {
+    Done,
+    Idle,
+    Stop(Next),
+}
+
+impl Worker {
+    pub(crate) fn new(
+        id: u32,
+        device: Arc<Device>,
+        control: Arc<Control>,
+        memory: Memory,
+        rings: Rings,
+        turn: u32,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            id,
+            device,
+            control,
+            memory,
+            rings,
+            turn,
+            gate: Gate::new(),
+            state <- new_mutex!(State {
+                at: Position::default(),
+                current: None,
+                bounce: KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?,
+                done: Progress::default(),
+                last: 0,
+                hung: false,
+            }),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Lets it take no job any more, until the device is reset.
+    pub(crate) fn hang(&self) {
+        self.state.lock().hung = true;
+    }
+
+    /// Lets it touch no memory any more, sooner or later.
+    pub(crate) fn shut(&self) {
+        self.gate.shut();
+    }
+
+    /// Waits until that has come about. Fails with [`ETIMEDOUT`] if it takes longer than
+    /// `timeout`: then the memory of the process is what keeps it, and nothing can interrupt that.
+    pub(crate) fn wait_shut(&self, timeout: Delta) -> Result {
+        let look = || Ok(self.gate.is_empty());
+        read_poll_timeout(look, |empty| *empty, Delta::from_millis(1), timeout)?;
+        Ok(())
+    }
+
+    /// Puts a job into the ring in the name of an application that can't.
+    pub(crate) fn put(&self, job: Job) -> Result {
+        self.rings.put(&self.state.lock().at, job)
+    }
+
+    /// Takes a completion out of the ring in the name of an application that can't.
+    pub(crate) fn reap(&self) -> Result<Completion> {
+        self.rings.reap(&self.state.lock().at)
+    }
+
+    /// What the queue has done, the job under way included.
+    pub(crate) fn progress(&self) -> Result<Progress> {
+        let state = self.state.lock();
+        let current = state.current.as_ref();
+        let under_way = current.map_or(0, |current| Monotonic::ktime_get() - current.since);
+        Ok(Progress {
+            busy_ns: state.done.busy_ns + under_way as u64,
+            pending: current.is_some() || self.rings.ready(&state.at)? == Ready::Job,
+            ..state.done
+        })
+    }
+
+    /// Does jobs, for as long as it is this worker's turn.
+    fn take_turn(&self) -> Result<Next> {
+        self.rings.set_flags(0)?;
+        let began = Monotonic::ktime_get();
+        for _ in 0..self.turn {
+            match self.step()? {
+                Step::Done if Monotonic::ktime_get() - began < TURN_NS => {}
+                Step::Done => break,
+                Step::Idle => return self.rest(),
+                Step::Stop(next) => return Ok(next),
+            }
+        }
+        Ok(Next::Again)
+    }
+
+    /// There is no job that could be done. Goes to sleep, if that has been so for a while.
+    fn rest(&self) -> Result<Next> {
+        let state = self.state.lock();
+        if Monotonic::ktime_get() - state.last < POLL_NS {
+            return Ok(Next::Again);
+        }
+        let bad = match self.rings.ready(&state.at)? {
+            Ready::BadIndex => uapi::ACCEL_SIM_BAD_INDEX,
+            _ => 0,
+        };
+        self.rings.set_flags(uapi::ACCEL_SIM_NEEDS_KICK | bad)?;
+        // What was stored before is seen now, what is stored later comes with a kick.
+        match self.rings.ready(&state.at)? {
+            Ready::Job => Ok(Next::Again),
+            _ => Ok(Next::In(TICK_MS)),
+        }
+    }
+
+    /// Goes on with the job under way, or takes the next one.
+    fn step(&self) -> Result<Step> {
+        let mut state = self.state.lock();
+        if state.hung || self.control.hangs() {
+            return Ok(Step::Stop(Next::Nothing));
+        }
+        if let Some(current) = &state.current {
+            let (job, doing) = (current.job, current.doing);
+            drop(state);
+            return self.go_on(&job, doing);
+        }
+        if self.rings.ready(&state.at)? != Ready::Job {
+            return Ok(Step::Idle);
+        }
+        let job = self.rings.take(&mut state.at)?;
+        let plan = if self.control.take_fault() {
+            Plan::End(job.faulted())
+        } else {
+            job.plan()
+        };
+        let since = Monotonic::ktime_get();
+        let doing = match plan {
+            Plan::Sleep(ms) => Doing::SleepingUntil(since + i64::from(ms) * NS_PER_MS),
+            Plan::Hang => Doing::Hanging,
+            Plan::End(_) | Plan::Compute => Doing::Computing,
+        };
+        state.current = Some(Current { job, since, doing });
+        drop(state);
+        match plan {
+            Plan::End(completion) => self.end(&job, completion),
+            _ => self.go_on(&job, doing),
+        }
+    }
+
+    fn go_on(&self, job: &Job, doing: Doing) -> Result<Step> {
+        match doing {
+            Doing::Computing => self.compute(job),
+            Doing::Hanging => Ok(Step::Stop(Next::Nothing)),
+            Doing::SleepingUntil(end) => {
+                let left = end - Monotonic::ktime_get();
+                if left <= 0 {
+                    return self.end(job, job.done());
+                }
+                // At most `ACCEL_SIM_SLEEP_MAX`.
+                let ms = (left / NS_PER_MS) as u32 + 1;
+                Ok(Step::Stop(Next::In(ms)))
+            }
+        }
+    }
+
+    fn compute(&self, job: &Job) -> Result<Step> {
+        let mut bounce = core::mem::take(&mut self.state.lock().bounce);
+        let completion = self
+            .memory
+            .with(|access| job.compute(access, &mut bounce, || self.gate.is_shut()));
+        self.state.lock().bounce = bounce;
+        match completion {
+            Some(completion) => self.end(job, completion),
+            None => Ok(Step::Stop(Next::Nothing)),
+        }
+    }
+
+    fn end(&self, job: &Job, completion: Completion) -> Result<Step> {
+        self.count(job, completion)?;
+        if let Some(fault) = completion.fault() {
+            self.device.report_fault(self.id, fault.address);
+        }
+        if job.wants_event() {
+            self.device.complete(self.id);
+        }
+        Ok(Step::Done)
+    }
+
+    fn count(&self, job: &Job, completion: Completion) -> Result {
+        self.control.count_job();
+        let state = &mut *self.state.lock();
+        let now = Monotonic::ktime_get();
+        let since = state.current.take().map_or(now, |current| current.since);
+        state.done.jobs += 1;
+        state.done.bytes += job.traffic(&completion);
+        state.done.busy_ns += (now - since) as u64;
+        state.last = now;
+        self.rings.complete(&mut state.at, completion)
+    }
+}
+
+impl Callback for Worker {
+    fn run(&self, schedule: &Schedule) {
+        let Some(_inside) = self.gate.enter() else {
+            return;
+        };
+        match self.take_turn() {
+            Ok(Next::Again) => schedule.schedule(0),
+            Ok(Next::In(ms)) => schedule.schedule(msecs_to_jiffies(ms)),
+            Ok(Next::Nothing) => false,
+            Err(e) => {
+                pr_err!("queue {}: its rings can't be reached: {e:?}\n", self.id);
+                false
+            }
+        };
+    }
+}
