@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The device in software, told to misbehave, and what the core makes of it. */
+/* accel-bench: modules=accel_sim */
+#include <linux/userfaultfd.h>
+#include <sys/syscall.h>
+
+#include "sim_util.h"
+
+#define PAGE 4096
+#define DEPTH 16
+
+FIXTURE(control) {
+	int number;
+	int ctx;
+	struct sim_queue q;
+};
+
+FIXTURE_SETUP(control)
+{
+	self->number = sim_number();
+	self->ctx = sim_open_shared();
+	ASSERT_SIM(self->ctx);
+	ASSERT_RET(0, sim_queue_open(&self->q, self->ctx, DEPTH), "a queue");
+}
+
+static int reset(int ctx)
+{
+	struct accel_reset reset = { .size = sizeof(reset) };
+
+	return accel_ioctl(ctx, ACCEL_RESET, &reset);
+}
+
+static __u32 device_status(int ctx)
+{
+	struct accel_info_status status = { .status = ~0 };
+
+	accel_info_status(ctx, &status);
+	return status.status;
+}
+
+/* Waits for a status of the device; the one that it has then. */
+static __u32 wait_status(int ctx, __u32 wanted)
+{
+	double end = seconds() + SIM_WAIT_SECONDS;
+
+	while (device_status(ctx) != wanted && seconds() < end)
+		usleep(1000);
+	return device_status(ctx);
+}
+
+static struct accel_info_errors errors(int ctx)
+{
+	struct accel_info_errors errors = {};
+
+	accel_info(ctx, ACCEL_INFO_ERRORS, &errors, sizeof(errors));
+	return errors;
+}
+
+/* Waits until the device has gone through so many resets, well or not. */
+static bool wait_resets(int ctx, __u64 resets)
+{
+	double end = seconds() + SIM_WAIT_SECONDS;
+
+	while (errors(ctx).resets + errors(ctx).resets_failed < resets && seconds() < end)
+		usleep(1000);
+	return errors(ctx).resets + errors(ctx).resets_failed >= resets;
+}
+
+static void expect_works(struct __test_metadata *_metadata, int ctx)
+{
+	struct accel_sim_job job = sim_nop(5);
+	struct sim_result r;
+	struct sim_queue q;
+
+	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a new queue");
+	r = sim_run(&q, &job);
+	EXPECT_DONE(r, "a job on a new queue");
+	sim_close(&q);
+}
+
+FIXTURE_TEARDOWN(control)
+{
+	sim_close(&self->q);
+	ASSERT_RET(0, reset(self->ctx), "a reset that mends all");
+	close(self->ctx);
+}
+
+/* --- Single queues --- */
+
+TEST_F(control, next_jobs_fault)
+{
+	struct accel_sim_job job = sim_nop(1);
+	struct sim_result r;
+	int i;
+
+	ASSERT_RET(0, sim_control(self->number, "fault", "2"), "fault");
+	for (i = 0; i < 2; i++) {
+		r = sim_run(&self->q, &job);
+		EXPECT_STATUS(ACCEL_SIM_STATUS_FAULT, r, "a fault that was asked for");
+	}
+	r = sim_run(&self->q, &job);
+	EXPECT_DONE(r, "a job after those");
+}
+
+TEST_F(control, hung_queue_is_stopped_alone)
+{
+	struct accel_sim_job job = sim_nop(1);
+	struct sim_queue other;
+	struct sim_result r;
+	char id[16];
+
+	ASSERT_RET(0, sim_queue_open(&other, self->ctx, 4), "a second queue");
+	snprintf(id, sizeof(id), "%u", self->q.id);
+	ASSERT_RET(0, sim_control(self->number, "hang", id), "hang");
+	ASSERT_RET(0, sim_submit(&self->q, &job), "a job that is not taken");
+	EXPECT_EQ(ACCEL_QUEUE_DEAD_TIMEOUT, sim_wait_dead(&self->q));
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(other.status->state));
+	r = sim_run(&other, &job);
+	EXPECT_DONE(r, "a job on another queue");
+	EXPECT_RET(-EINVAL, sim_control(self->number, "hang", "63"), "a queue that is not there");
+	sim_close(&other);
+}
+
+TEST_F(control, a_queue_that_does_not_stop_is_stopped_later)
+{
+	struct sim_queue q;
+	__u64 resets = errors(self->ctx).resets;
+
+	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "a queue");
+	ASSERT_RET(0, sim_control(self->number, "stuck", "1"), "stuck");
+	sim_close(&q);
+	while (accel_queues(self->ctx) > 1)
+		usleep(1000);
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
+	EXPECT_EQ(resets, errors(self->ctx).resets);
+	expect_works(_metadata, self->ctx);
+}
+
+/* --- The whole device --- */
+
+TEST_F(control, hung_device_is_reset)
+{
+	struct accel_sim_job job = sim_nop(1);
+	__u64 resets = errors(self->ctx).resets;
+	struct sim_queue q;
+
+	ASSERT_RET(0, sim_control(self->number, "hang", "device"), "hang");
+	EXPECT_RET(-ETIMEDOUT, sim_queue_open(&q, self->ctx, 4), "no new queue");
+	ASSERT_RET(0, sim_submit(&self->q, &job), "a job that is not taken");
+	EXPECT_EQ(ACCEL_QUEUE_DEAD_TIMEOUT, sim_wait_dead(&self->q));
+	EXPECT_THAT(wait_resets(self->ctx, resets + 1), "the device is reset");
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, wait_status(self->ctx, ACCEL_STATUS_OPERATIONAL));
+	EXPECT_EQ(0, accel_queues(self->ctx));
+	expect_works(_metadata, self->ctx);
+}
+
+TEST_F(control, device_asks_for_a_reset)
+{
+	__u64 resets = errors(self->ctx).resets;
+
+	ASSERT_RET(0, sim_control(self->number, "reset_request", "1"), "reset_request");
+	EXPECT_EQ(ACCEL_QUEUE_DEAD_RESET, sim_wait_dead(&self->q));
+	EXPECT_THAT(wait_resets(self->ctx, resets + 1), "the device is reset");
+	expect_works(_metadata, self->ctx);
+}
+
+TEST_F(control, a_reset_that_fails_isolates)
+{
+	struct sim_queue q;
+
+	ASSERT_RET(0, sim_control(self->number, "fail_reset", "1"), "fail_reset");
+	EXPECT_RET(-EIO, reset(self->ctx), "a reset that fails");
+	EXPECT_EQ(ACCEL_STATUS_ISOLATED, device_status(self->ctx));
+	EXPECT_RET(-EIO, sim_queue_open(&q, self->ctx, 4), "no queue on an isolated device");
+	EXPECT_RET(0, reset(self->ctx), "the next reset");
+	expect_works(_metadata, self->ctx);
+}
+
+TEST_F(control, errors_isolate)
+{
+	int i;
+	char path[96];
+
+	snprintf(path, sizeof(path), ACCEL_CLASS "/accel%d/error_threshold", self->number);
+	ASSERT_RET(0, write_file(path, "3"), "a threshold");
+	for (i = 0; i < 3; i++)
+		ASSERT_RET(0, sim_control(self->number, "error", "17"), "error");
+	EXPECT_EQ(ACCEL_STATUS_ISOLATED, wait_status(self->ctx, ACCEL_STATUS_ISOLATED));
+	EXPECT_EQ(ACCEL_QUEUE_DEAD_ISOLATED, sim_wait_dead(&self->q));
+	EXPECT_EQ(3, errors(self->ctx).recent);
+	EXPECT_RET(0, reset(self->ctx), "a reset");
+	EXPECT_EQ(0, errors(self->ctx).recent);
+	ASSERT_RET(0, write_file(path, "0"), "no threshold");
+	expect_works(_metadata, self->ctx);
+}
+
+TEST_F(control, sensors_move_with_load)
+{
+	struct accel_sim_job job = { .opcode = ACCEL_SIM_SLEEP, .value = 1000 };
+	struct accel_info_sensor idle[3] = {}, busy[3] = {};
+	struct sim_result r;
+	int i;
+
+	usleep(300000);
+	accel_info(self->ctx, ACCEL_INFO_SENSORS, idle, sizeof(idle));
+	usleep(300000);
+	ASSERT_EQ(sizeof(idle), accel_info(self->ctx, ACCEL_INFO_SENSORS, idle, sizeof(idle)));
+	sim_submit(&self->q, &job);
+	usleep(300000);
+	accel_info(self->ctx, ACCEL_INFO_SENSORS, busy, sizeof(busy));
+	usleep(300000);
+	ASSERT_EQ(sizeof(busy), accel_info(self->ctx, ACCEL_INFO_SENSORS, busy, sizeof(busy)));
+	for (i = 0; i < 3; i++) {
+		EXPECT_LT(idle[i].value, busy[i].value) {
+			TH_LOG("expected: sensor %s of kind %u shows more under load",
+			       idle[i].label, idle[i].kind);
+		}
+		EXPECT_LT(idle[i].timestamp_ns, busy[i].timestamp_ns);
+	}
+	r = sim_wait(&self->q);
+	EXPECT_DONE(r, "the load");
+}
+
+/* --- Coming and going --- */
+
+TEST_F(control, a_device_comes_and_is_pulled_out)
+{
+	struct accel_sim_job hang = sim_hang();
+	double end = seconds() + SIM_WAIT_SECONDS;
+	int number, ctx;
+	struct sim_queue q;
+
+	EXPECT_RET(-ENOENT, sim_number_from(self->number + 1), "one device at first");
+	ASSERT_RET(0, write_file("/sys/kernel/debug/accel_sim/add", "1"), "add");
+	number = sim_number_from(self->number + 1);
+	ASSERT_LE(0, number);
+	ctx = accel_open_number("accel", number, O_RDWR);
+	ASSERT_LE(0, ctx);
+	ASSERT_RET(0, accel_bind_shared(ctx), "bind");
+	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a queue");
+	ASSERT_RET(0, sim_submit(&q, &hang), "a job");
+	ASSERT_RET(0, sim_control(number, "remove", "1"), "remove");
+	EXPECT_EQ(ACCEL_QUEUE_DEAD_REMOVED, sim_wait_dead(&q));
+	EXPECT_EQ(ACCEL_STATUS_REMOVED, wait_status(ctx, ACCEL_STATUS_REMOVED));
+	while (sim_is(number) && seconds() < end)
+		usleep(1000);
+	EXPECT_THAT(!sim_is(number), "its nodes are gone");
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
+	EXPECT_TOUCH(SIGBUS, touch_read(q.ring), "the ring is gone");
+	sim_close(&q);
+	close(ctx);
+}
+
+/* --- Memory that its owner does not provide --- */
+
+static int open_userfault(void *page)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)page, .len = PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+/* The kernel can't interrupt the access; nobody else may have to wait for it. */
+TEST_F(control, userfault_keeps_only_its_own_queue)
+{
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct accel_sim_job job = sim_fill(page, ~0ull, PAGE);
+	struct accel_info_errors before = errors(self->ctx);
+	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)page, .len = PAGE } };
+	int fd = open_userfault(page);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct sim_queue q;
+	double begin;
+
+	ASSERT_WORKS(fd, "a userfaultfd");
+	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "a queue");
+	ASSERT_RET(0, sim_submit(&q, &job), "a job that is kept waiting");
+	ASSERT_EQ(1, poll(&p, 1, SIM_WAIT_SECONDS * 1000));
+	expect_works(_metadata, self->ctx);
+
+	begin = seconds();
+	sim_close(&q);
+	EXPECT_GE(5.0, seconds() - begin) {
+		TH_LOG("expected: closing does not wait for the page");
+	}
+	EXPECT_EQ(ACCEL_STATUS_IN_RESET, wait_status(self->ctx, ACCEL_STATUS_IN_RESET)) {
+		TH_LOG("expected: the device is reset, and that waits");
+	}
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_ZEROPAGE, &zero));
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, wait_status(self->ctx, ACCEL_STATUS_OPERATIONAL));
+	EXPECT_EQ(before.resets + 1, errors(self->ctx).resets);
+	EXPECT_EQ(0, accel_queues(self->ctx));
+	expect_works(_metadata, self->ctx);
+	close(fd);
+	munmap(page, PAGE);
+}
+
+TEST_HARNESS_MAIN
