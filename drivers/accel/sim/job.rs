@@ -252,7 +252,7 @@ impl Crc32 {
             let mut crc = byte as u32;
             let mut bit = 0;
             while bit < 8 {
-                crc = crc >> 1 ^ (crc & 1) * 0xedb8_8320;
+                crc = (crc >> 1) ^ ((crc & 1) * 0xedb8_8320);
                 bit += 1;
             }
             table[byte] = crc;
@@ -268,7 +268,7 @@ impl Crc32 {
     fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let [low, ..] = self.0.to_le_bytes();
-            self.0 = self.0 >> 8 ^ Self::TABLE[usize::from(low ^ byte)];
+            self.0 = (self.0 >> 8) ^ Self::TABLE[usize::from(low ^ byte)];
         }
     }
 

@@ -100,7 +100,7 @@ impl Gate {
         smp_mb(Full);
     }
 
-    /// Whether the worker is outside; if the gate is shut, for good.
+    /// Whether the worker is outside; if the gate is shut, it touches no memory from then on.
     fn is_empty(&self) -> bool {
         !self.inside.load(Acquire)
     }

@@ -397,6 +397,7 @@ static void take_all(struct __test_metadata *_metadata, struct sim_queue *q, __u
 static void run_many(struct __test_metadata *_metadata, struct sim_queue *q, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
+	double begin = seconds();
 	__u32 sent = 0, done = 0;
 	__u64 count;
 
@@ -411,6 +412,7 @@ static void run_many(struct __test_metadata *_metadata, struct sim_queue *q, int
 		ASSERT_EQ(8, read(fd, &count, 8));
 		take_all(_metadata, q, &done);
 	}
+	TH_LOG("%u jobs in %.1f s", MANY, seconds() - begin);
 }
 
 TEST_F(sim, many_jobs_by_poll)
