@@ -128,7 +128,7 @@ macro_rules! __accel_declare_ioctls {
             call: |data, object, bytes| {
                 let mut arg = $crate::accel::from_bytes::<$arg>(bytes);
                 $call(data, object, &mut arg)?;
-                $crate::accel::to_bytes(&arg, bytes);
+                $crate::accel::to_bytes(&mut arg, bytes);
                 Ok(())
             },
         }),+]
@@ -146,9 +146,9 @@ pub fn from_bytes<T: FromBytes + IntoBytes>(bytes: &[u8]) -> T {
 
 /// Puts a struct where the core copies it from.
 #[doc(hidden)]
-pub fn to_bytes<T: IntoBytes + zerocopy::Immutable>(value: &T, bytes: &mut [u8]) {
+pub fn to_bytes<T: FromBytes + IntoBytes>(value: &mut T, bytes: &mut [u8]) {
     let len = size_of::<T>().min(bytes.len());
-    bytes[..len].copy_from_slice(&value.as_bytes()[..len]);
+    bytes[..len].copy_from_slice(&value.as_mut_bytes()[..len]);
 }
 
 /// The argument of a driver's ioctl, copied from user space before the device is entered and copied
