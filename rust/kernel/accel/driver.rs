@@ -250,6 +250,8 @@ pub struct ContextRequest<'a> {
 
 /// A queue that the core asks the driver for.
 pub struct QueueRequest<'a, T: Driver> {
+    /// The device, for drivers that keep it beside a queue to [`complete`](Device::complete) jobs.
+    pub device: &'a Arc<Device>,
     /// Number of the queue: below [`DeviceInfo::queues_max`], and no other queue's until
     /// [`Driver::queue_destroy`] has returned for this one.
     pub id: u32,

@@ -220,6 +220,7 @@ impl Queue {
         let id = device.slots.claim()?;
 
         let wanted = Wanted {
+            device,
             id,
             depth: args.depth,
             priority: args.priority,

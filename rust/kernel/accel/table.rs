@@ -170,6 +170,7 @@ pub(super) struct Created {
 
 /// What the core knows of a queue that it asks for.
 pub(super) struct Wanted<'a> {
+    pub(super) device: &'a Arc<Device>,
     pub(super) id: u32,
     pub(super) depth: u32,
     pub(super) priority: u32,
@@ -342,6 +343,7 @@ impl<T: Driver> Table<T> {
     unsafe fn queue_create(data: Data, wanted: &Wanted<'_>) -> Result<Created> {
         let args = wanted.args.get::<T::QueueArgs>();
         let request = QueueRequest {
+            device: wanted.device,
             id: wanted.id,
             depth: wanted.depth,
             priority: wanted.priority,
