@@ -33,6 +33,7 @@ pub(super) const GROUP: &sysfs::Group<Arc<Device>> = sysfs::group![
     BusyTime,
     QueuesTotal,
     QueuesUsed,
+    Contexts,
     Errors,
     Faults,
     Timeouts,
@@ -66,6 +67,7 @@ values! {
     BusyTime c"busy_time_us" |device| device.counters.busy_ns.load(Relaxed) / 1000;
     QueuesTotal c"queues_total" |device| device.info().queues_max;
     QueuesUsed c"queues_used" |device| device.counters.queues.load(Relaxed);
+    Contexts c"contexts" |device| device.counters.contexts.load(Relaxed);
     Errors c"errors" |device| device.counters.errors.load(Relaxed);
     Faults c"faults" |device| device.counters.faults.load(Relaxed);
     Timeouts c"timeouts" |device| device.counters.timeouts.load(Relaxed);
