@@ -10,10 +10,19 @@
 //!
 //! # Lock order
 //!
-//! From the outside in: the SRCU read side of [`Device`], `Device::contexts`, `Context::space`,
-//! the mmap lock of a process, `Queue::inode`, `Queue::live`, `Slot`, `Queue::events`. No user
-//! memory is touched under the last four, since a page fault on a queue's own mapping takes them.
-//! Nor is it touched in the SRCU section: its owner could keep a removal waiting for ever.
+//! From the outside in: the SRCU section `Device::registered`, the SRCU section
+//! `Recovery::operating`, `Context::state`, the mmap lock of a process, `Queue::inode`,
+//! `Queue::live`, `Slot`, `Queue::events`. No user memory is touched under the last four, since a
+//! page fault on a queue's own mapping takes them. Nor is it touched in the SRCU sections: its owner
+//! could keep a removal or a reset waiting for ever.
+//!
+//! Innermost, with none of these inside: `Device::contexts`, `Slots::used`, `Context::usage`,
+//! `Recovery::recent`, and `Events::ring`, in which readers of the monitor node wait.
+//!
+//! The callbacks of a driver run in the SRCU sections, those of a context also under
+//! `Context::state`, and those that look at a live queue under `Queue::live`. A queue is stopped
+//! outside of `Queue::live`: a fault that waited for it would keep the page requests waiting that
+//! the device waits for. See `Documentation/accel/internals.rst`.
 
 mod attributes;
 mod class;
