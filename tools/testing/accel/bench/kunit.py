@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """KUnit suites and the documentation examples of the kernel's Rust code, run at boot."""
 
+import functools
 import re
 from dataclasses import dataclass, field
 
-from . import initramfs, kernel_log, paths, report
+from . import initramfs, kernel_log, overlay, paths, report
 from .machine import Machine, watch
 
 LIMIT = 300  # seconds without a word
@@ -75,6 +76,14 @@ def _count(name, log, score):
         score.fail(name, "none of our documentation examples ran")
 
 
+@functools.cache
+def _own_suites():
+    """The suites that files of the overlay declare."""
+    sources = [path for path in overlay.listed() if path.endswith(".rs")]
+    text = "".join((paths.REPO / path).read_text() for path in sources)
+    return set(re.findall(r"kunit_tests\((\w+)\)", text))
+
+
 def _is_ours(suite, location):
-    """Ours are the suites that name accel, and the examples in files of the overlay."""
-    return "accel" in suite or bool(location) and (paths.REPO / location).is_file()
+    """Ours are the suites and the examples in files of the overlay."""
+    return suite in _own_suites() or bool(location) and (paths.REPO / location).is_file()

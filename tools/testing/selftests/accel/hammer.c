@@ -349,6 +349,21 @@ static int work(void *arg)
 	return 0;
 }
 
+/* Workers close everything first, most of the time: an open descriptor holds the module. */
+static bool unload(struct shared *shared, unsigned int *seed)
+{
+	bool gone = false;
+	int i;
+
+	STORE(shared->pause, rand_r(seed) % 4);
+	for (i = 0; i < 20 && !gone; i++) {
+		gone = !syscall(SYS_delete_module, ACCEL_DRIVER, O_NONBLOCK);
+		usleep(50000);
+	}
+	STORE(shared->pause, false);
+	return gone;
+}
+
 static void load_again(void)
 {
 	pid_t pid = fork();
@@ -376,11 +391,7 @@ static void disturb(struct shared *shared, const char *address, unsigned int *se
 		device_bind(address);
 		break;
 	case 2:
-		/* An open descriptor holds the module. */
-		STORE(shared->pause, rand_r(seed) % 4);
-		usleep(100000);
-		shared->removals += !syscall(SYS_delete_module, ACCEL_DRIVER, O_NONBLOCK);
-		STORE(shared->pause, false);
+		shared->removals += unload(shared, seed);
 		load_again();
 		device_bind(address);
 		break;
