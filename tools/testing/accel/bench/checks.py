@@ -13,8 +13,10 @@ from .report import Stop
 # patch; user space has its own types, and memory that a device writes is volatile there;
 # `-o deflate deflate.c` is no repeated word.
 CHECKPATCH_IGNORED = "FILE_PATH_CHANGES,PREFER_KERNEL_TYPES,VOLATILE,REPEATED_WORD"
+KERNEL_DRIVERS = ("drivers/accel/core/", "drivers/accel/hisi_zip/", "drivers/accel/sim/",
+                  "samples/rust/")
 KERNEL_CODE = ("rust/", "drivers/", "samples/")
-WITHOUT_UNSAFE = ("drivers/accel/hisi_zip/", "samples/")
+WITHOUT_UNSAFE = ("drivers/accel/hisi_zip/", "drivers/accel/sim/", "samples/")
 
 
 def _ours(*suffixes, under=("",)):
@@ -77,14 +79,14 @@ def kernel_clippy():
     """clippy as the kernel sets it, on the kernel crate and our drivers."""
     kernel = _lint_kernel()
     _forget_objects(kernel)
-    log = _run("clippy", kernel.make("CLIPPY=1", "prepare", "drivers/accel/core/",
-                                       "drivers/accel/hisi_zip/"), env=environment())
+    log = _run("clippy", kernel.make("CLIPPY=1", "prepare", *KERNEL_DRIVERS), env=environment())
     _require_no_warnings(log, "clippy")
 
 
 def _forget_objects(kernel):
     """clippy speaks only while it compiles; what was compiled before it has to see again."""
-    for pattern in ("rust/kernel.o", "rust/libkernel.rmeta", "drivers/accel/**/*.o"):
+    for pattern in ("rust/kernel.o", "rust/libkernel.rmeta", "drivers/accel/**/*.o",
+                    "samples/rust/*.o"):
         for path in glob.glob(str(kernel.objects / pattern), recursive=True):
             Path(path).unlink()
 

@@ -361,7 +361,7 @@ TEST_F(sim, a_lost_kick_only_delays)
 
 /* --- Many jobs, and their events --- */
 
-#define MANY 200000
+#define MANY 100000
 
 /* Fills the ring; every eighth job and the last one of a batch raise an event. */
 static __u32 put_batch(struct sim_queue *q, __u32 sent)
