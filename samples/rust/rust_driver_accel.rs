@@ -58,10 +58,10 @@ impl workqueue::cancel::Callback for Adder {
     }
 }
 
-type Queue = Pin<KBox<workqueue::cancel::OwnedDelayedWork<Adder>>>;
+type Work = Pin<KBox<workqueue::cancel::OwnedDelayedWork<Adder>>>;
 
 /// Hands a job to the device. Fails with [`EBUSY`] while there is one.
-fn add(_data: &(), queue: &Queue, job: &mut Add) -> Result {
+fn add(_data: &(), queue: &Work, job: &mut Add) -> Result {
     if job.count == 0 || job.count > DEPTH {
         return Err(EINVAL);
     }
@@ -80,7 +80,7 @@ impl accel::Driver for Sample {
     type Parent<Ctx: device::DeviceContext> = faux::Device<Ctx>;
     type Data<'a> = ();
     type Context = Arc<Atomic<u64>>;
-    type Queue = Queue;
+    type Queue = Work;
     type QueueArgs = accel::NoArgs;
 
     const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
@@ -106,7 +106,7 @@ impl accel::Driver for Sample {
         Ok(Arc::new(Atomic::new(0), GFP_KERNEL)?)
     }
 
-    fn queue_create(_: &(), new: &accel::QueueRequest<'_, Self>) -> Result<accel::NewQueue<Queue>> {
+    fn queue_create(_d: &(), new: &accel::QueueRequest<'_, Self>) -> Result<accel::NewQueue<Work>> {
         let numbers = Arc::new(page::SharedPages::new(page::PAGE_SIZE)?, GFP_KERNEL)?;
         let adder = Adder {
             device: new.device.clone(),
@@ -123,7 +123,7 @@ impl accel::Driver for Sample {
         })
     }
 
-    fn queue_destroy(_data: &(), queue: &Queue) -> Result {
+    fn queue_destroy(_data: &(), queue: &Work) -> Result {
         queue.cancel();
         Ok(())
     }
