@@ -13,7 +13,7 @@ use crate::mailbox::Mailbox;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
 use crate::regs;
-use crate::regs::abnormal;
+use crate::regs::Abnormal;
 use crate::regs::RegisterFile;
 use crate::stats::Stats;
 
@@ -280,8 +280,8 @@ impl Device {
     }
 
     fn read_abnormal(&self, offset: u64) -> Option<u32> {
-        let base = abnormal_group(offset)?;
-        (offset - base == abnormal::STATUS).then(|| self.regs.abnormal_status(base))
+        let group = Abnormal::at(offset)?;
+        (offset == group.status).then(|| self.regs.abnormal_status(group))
     }
 
     /// Writes `size` (4 or 8) bytes at `offset` of `bar`. [`Self::step`] is due afterwards.
@@ -313,8 +313,8 @@ impl Device {
         if self.write_test_port(offset, value) {
             return;
         }
-        if let Some(base) = abnormal_group(offset) {
-            self.abnormal |= self.regs.set_abnormal(base, offset, value);
+        if let Some(group) = Abnormal::at(offset) {
+            self.abnormal |= self.regs.set_abnormal(group, offset, value);
             return;
         }
         self.regs.set(offset, value);
@@ -468,11 +468,4 @@ impl Device {
         };
         self.stats.doorbells_dropped += u64::from(!done);
     }
-}
-
-/// Base of the abnormal interrupt registers that `offset` is one of.
-fn abnormal_group(offset: u64) -> Option<u64> {
-    [regs::QM_ABNORMAL, regs::ZIP_ABNORMAL]
-        .into_iter()
-        .find(|base| (*base..=base + abnormal::SET).contains(&offset))
 }

@@ -33,8 +33,13 @@ pub const MAILBOX: u64 = 0x300;
 /// First byte behind the mailbox.
 pub const MAILBOX_END: u64 = 0x310;
 
-/// Source of the queue manager's abnormal interrupt; mask, status and set follow.
-pub const QM_ABNORMAL: u64 = 0x10_0000;
+/// The queue manager's abnormal interrupt.
+pub const QM_ABNORMAL: Abnormal = Abnormal {
+    source: 0x10_0000,
+    mask: 0x10_0004,
+    status: 0x10_0008,
+    set: 0x10_000c,
+};
 /// Forgets contexts and ranges when 1 is written.
 pub const MEM_INIT: u64 = 0x10_0040;
 /// Whether that is done, bit 0.
@@ -69,8 +74,13 @@ pub const CQE_COUNT: u64 = 0x10_4048;
 pub const MASTER_CTRL: u64 = 0x30_0000;
 /// 3 when no DMA is under way.
 pub const MASTER_RETURN: u64 = 0x30_0150;
-/// Source of the engine's abnormal interrupt; mask, status and set follow.
-pub const ZIP_ABNORMAL: u64 = 0x30_10a0;
+/// The engine's abnormal interrupt. Its last two registers are the other way round.
+pub const ZIP_ABNORMAL: Abnormal = Abnormal {
+    source: 0x30_10a0,
+    mask: 0x30_10a4,
+    status: 0x30_10ac,
+    set: 0x30_10a8,
+};
 /// Bit 0 makes data accesses use the PASID (revision 0x21).
 pub const DATA_USER: u64 = 0x30_1128;
 /// Bit 0 prefers speed to size.
@@ -81,16 +91,26 @@ pub fn split_selection(value: u32) -> (u32, usize) {
     (value & 0xffff, (value >> 16) as usize)
 }
 
-/// Offsets within a group of abnormal interrupt registers.
-pub mod abnormal {
+/// Offsets of a group of abnormal interrupt registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Abnormal {
     /// What happened; 1 clears.
-    pub const SOURCE: u64 = 0x0;
+    pub source: u64,
     /// What does not interrupt.
-    pub const MASK: u64 = 0x4;
+    pub mask: u64,
     /// Source without what is masked.
-    pub const STATUS: u64 = 0x8;
+    pub status: u64,
     /// Adds to the source.
-    pub const SET: u64 = 0xc;
+    pub set: u64,
+}
+
+impl Abnormal {
+    /// The group that has a register at `offset`.
+    pub fn at(offset: u64) -> Option<Self> {
+        [QM_ABNORMAL, ZIP_ABNORMAL]
+            .into_iter()
+            .find(|group| [group.source, group.mask, group.status, group.set].contains(&offset))
+    }
 }
 
 /// Registers that keep what is written to them, with their values after a reset.
@@ -111,8 +131,8 @@ impl RegisterFile {
             (MEM_INIT_DONE, 1),
             (VFT_READY, 1),
             (QUEUE_COUNT, count),
-            (QM_ABNORMAL + abnormal::MASK, u32::MAX),
-            (ZIP_ABNORMAL + abnormal::MASK, u32::MAX),
+            (QM_ABNORMAL.mask, u32::MAX),
+            (ZIP_ABNORMAL.mask, u32::MAX),
         ]);
         Self { values }
     }
@@ -140,23 +160,23 @@ impl RegisterFile {
         }
     }
 
-    /// Writes `value` to a register of the abnormal interrupt group at `base`.
+    /// Writes `value` to the register at `offset`, one of an abnormal interrupt's.
     ///
     /// Returns whether that leaves something to interrupt for.
-    pub fn set_abnormal(&mut self, base: u64, offset: u64, value: u32) -> bool {
-        let source = self.get(base + abnormal::SOURCE);
-        match offset - base {
-            abnormal::SOURCE => self.set(base + abnormal::SOURCE, source & !value),
-            abnormal::SET => self.set(base + abnormal::SOURCE, source | value),
-            abnormal::MASK => self.set(offset, value),
+    pub fn set_abnormal(&mut self, group: Abnormal, offset: u64, value: u32) -> bool {
+        let source = self.get(group.source);
+        match offset {
+            _ if offset == group.source => self.set(offset, source & !value),
+            _ if offset == group.set => self.set(group.source, source | value),
+            _ if offset == group.mask => self.set(offset, value),
             _ => {}
         }
-        self.abnormal_status(base) != 0
+        self.abnormal_status(group) != 0
     }
 
-    /// What the abnormal interrupt group at `base` interrupts for.
-    pub fn abnormal_status(&self, base: u64) -> u32 {
-        self.get(base + abnormal::SOURCE) & !self.get(base + abnormal::MASK)
+    /// What an abnormal interrupt is for.
+    pub fn abnormal_status(&self, group: Abnormal) -> u32 {
+        self.get(group.source) & !self.get(group.mask)
     }
 
     /// The queue range in the data registers: first queue and how many; `None` if it is empty.
@@ -187,14 +207,14 @@ mod tests {
         let mut regs = RegisterFile::new(64, true);
         // (register, value, status after it)
         let steps = [
-            (abnormal::SET, 0b110, 0),
-            (abnormal::MASK, 0b010, 0b100),
-            (abnormal::SOURCE, 0b100, 0),
-            (abnormal::MASK, 0, 0b010),
-            (abnormal::STATUS, 0xff, 0b010),
+            (QM_ABNORMAL.set, 0b110, 0),
+            (QM_ABNORMAL.mask, 0b010, 0b100),
+            (QM_ABNORMAL.source, 0b100, 0),
+            (QM_ABNORMAL.mask, 0, 0b010),
+            (QM_ABNORMAL.status, 0xff, 0b010),
         ];
         for (register, value, status) in steps {
-            let raised = regs.set_abnormal(QM_ABNORMAL, QM_ABNORMAL + register, value);
+            let raised = regs.set_abnormal(QM_ABNORMAL, register, value);
             assert_eq!(regs.abnormal_status(QM_ABNORMAL), status);
             assert_eq!(raised, status != 0);
         }

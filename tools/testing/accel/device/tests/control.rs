@@ -361,11 +361,11 @@ fn flush_stops_all_and_they_can_start_anew() {
 #[test]
 fn abnormal_interrupt() {
     let mut machine = Machine::new();
-    machine.write(regs::QM_ABNORMAL + 4, 0);
-    machine.write(regs::QM_ABNORMAL + 0xc, 1 << 13);
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    machine.write(regs::QM_ABNORMAL.set, 1 << 13);
     machine.step();
     assert_eq!(machine.memory.interrupts, [3]);
-    assert_eq!(machine.read(regs::QM_ABNORMAL + 8), 1 << 13);
+    assert_eq!(machine.read(regs::QM_ABNORMAL.status), 1 << 13);
 }
 
 #[test]

@@ -7,7 +7,6 @@ mod common;
 use common::*;
 use hisi_zip_model::faults;
 use hisi_zip_model::regs;
-use hisi_zip_model::regs::abnormal;
 use hisi_zip_model::Bar;
 use hisi_zip_model::PciError;
 use hisi_zip_model::ResetKind;
@@ -227,8 +226,8 @@ fn a_device_that_hangs() {
 fn a_device_that_hangs_reports_hardware_errors() {
     let mut machine = machine(Page::Present);
     machine.write(faults::HANG_DEVICE, 1);
-    machine.write(regs::QM_ABNORMAL + abnormal::MASK, 0);
-    machine.write(regs::QM_ABNORMAL + abnormal::SET, 1 << 5);
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    machine.write(regs::QM_ABNORMAL.set, 1 << 5);
     machine.settle();
     assert_eq!(machine.memory.interrupts, [3]);
 }
@@ -298,18 +297,18 @@ fn events_get_lost() {
 fn hardware_errors_need_no_port() {
     for group in [regs::QM_ABNORMAL, regs::ZIP_ABNORMAL] {
         let mut machine = Machine::new();
-        machine.write(group + abnormal::SET, 0b110);
+        machine.write(group.set, 0b110);
         machine.step();
         assert!(machine.memory.interrupts.is_empty(), "masked");
-        machine.write(group + abnormal::MASK, !0b100);
+        machine.write(group.mask, !0b100);
         machine.step();
         assert_eq!(machine.memory.interrupts, [3]);
-        assert_eq!(machine.read(group + abnormal::STATUS), 0b100);
-        assert_eq!(machine.read(group + abnormal::SOURCE), 0b110);
-        machine.write(group + abnormal::SOURCE, 0b110);
+        assert_eq!(machine.read(group.status), 0b100);
+        assert_eq!(machine.read(group.source), 0b110);
+        machine.write(group.source, 0b110);
         machine.step();
         assert_eq!(machine.memory.interrupts, [3]);
-        assert_eq!(machine.read(group + abnormal::SOURCE), 0);
+        assert_eq!(machine.read(group.source), 0);
         assert_eq!(machine.device.stats().abnormal_interrupts, 1);
     }
 }
@@ -336,7 +335,7 @@ fn a_device_that_was_pulled_out() {
     machine.step();
     machine.submit(2, &job());
     machine.write(faults::REMOVE, 2500);
-    assert_eq!(machine.read(regs::QM_ABNORMAL), u32::MAX, "at once");
+    assert_eq!(machine.read(regs::QM_ABNORMAL.source), u32::MAX, "at once");
     machine.settle();
     assert_eq!(machine.memory.unplugged, [2500]);
     assert_eq!(machine.device.stats().removals, 1);
@@ -348,8 +347,8 @@ fn a_device_that_was_pulled_out() {
         machine.device.read(Bar::Doorbells, 0x1_1000, 4),
         0xffff_ffff
     );
-    machine.write(regs::QM_ABNORMAL + abnormal::MASK, 0);
-    machine.write(regs::QM_ABNORMAL + abnormal::SET, 1);
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    machine.write(regs::QM_ABNORMAL.set, 1);
     machine.write(faults::RELEASE, 0);
     machine.doorbell(2, 0, 1, 0);
     machine.device.set_bus_master(false);

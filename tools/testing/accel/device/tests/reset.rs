@@ -6,7 +6,6 @@ mod common;
 
 use common::*;
 use hisi_zip_model::regs;
-use hisi_zip_model::regs::abnormal;
 use hisi_zip_model::Bar;
 use hisi_zip_model::ResetKind;
 
@@ -143,8 +142,8 @@ fn as_new() {
     machine.run(1, &job());
     machine.mailbox(4, 0, 0x1_2345_6000);
     machine.step();
-    machine.write(regs::QM_ABNORMAL + abnormal::MASK, 0);
-    machine.write(regs::QM_ABNORMAL + abnormal::SET, 1);
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    machine.write(regs::QM_ABNORMAL.set, 1);
     for offset in [0x34, 0x10_0050, 0x30_1040, 0x30_1004, regs::HIGH_PERF] {
         machine.write(offset, 0x5a5a_5a5a);
     }
