@@ -340,7 +340,12 @@ impl accel::Driver for ZipDriver {
 
     fn queue_progress(zip: &Zip<'_>, queue: &Queue) -> Result<Progress> {
         // First, since it fails if the device is gone and the counters mean nothing.
-        let pending = queue.is_pending(&zip.bar, &zip.mailbox)?;
+        let pending = match queue.is_pending(&zip.bar, &zip.mailbox) {
+            // Another queue does not stop, and keeps the mailbox until the device is reset. There is
+            // nothing to say against this one.
+            Err(EBUSY) if zip.mailbox.is_stopping(&zip.bar) => false,
+            pending => pending?,
+        };
         Ok(Progress {
             jobs: queue.count(zip.completed(queue)),
             pending,

@@ -108,6 +108,12 @@ impl Mailbox {
         Ok(context)
     }
 
+    /// Whether the message under way is to stop a queue.
+    pub(crate) fn is_stopping(&self, bar: &Bar<'_>) -> bool {
+        bar.try_read(regs::MAILBOX_LOW)
+            .is_ok_and(|m| m.busy() && m.command() == Command::StopQueue as u8)
+    }
+
     /// Sends a message that carries an address, or nothing.
     pub(crate) fn send(&self, bar: &Bar<'_>, command: Command, queue: u16, address: u64) -> Result {
         let _guard = self.buffer.lock();
