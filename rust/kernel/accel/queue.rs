@@ -363,6 +363,10 @@ impl Queue {
 
     /// The descriptor is closed: nobody can use the queue any more.
     fn close(&self, access: &Access<'_>) {
+        // Nor is anybody told of its end, who may still have the eventfd for other queues.
+        let eventfd = self.events.lock().eventfd.take();
+        drop(eventfd);
+
         let device = self.context.device();
         if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) {
             device.recover_stuck();
