@@ -13,6 +13,10 @@ use super::{
     }, //
 };
 use crate::{
+    capability::{
+        capable,
+        Cap, //
+    },
     prelude::*,
     sync::{
         atomic::Relaxed,
@@ -152,6 +156,16 @@ fn sentence(reason: uapi::accel_mode_reason) -> Option<&'static str> {
     }
 }
 
+/// Fails with [`EPERM`] without the capability: the owner of a file may be root of a user namespace
+/// only, or have given up all that root may.
+fn check_administrator() -> Result {
+    if capable(Cap::SysAdmin) {
+        Ok(())
+    } else {
+        Err(EPERM)
+    }
+}
+
 struct Reset;
 
 #[vtable]
@@ -162,6 +176,7 @@ impl Attribute<Arc<Device>> for Reset {
         if value != "1" {
             return Err(EINVAL);
         }
+        check_administrator()?;
         device.reset(&device.enter()?)
     }
 }
@@ -179,6 +194,7 @@ impl Attribute<Arc<Device>> for ErrorThreshold {
 
     fn store(device: &Arc<Device>, value: &str) -> Result {
         let threshold = value.parse().map_err(|_| EINVAL)?;
+        check_administrator()?;
         device.recovery.threshold.store(threshold, Relaxed);
         Ok(())
     }
