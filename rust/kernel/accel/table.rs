@@ -211,6 +211,8 @@ impl Args {
     }
 }
 
+type QueueProgress = unsafe fn(Data, NonNull<c_void>) -> Result<Progress>;
+
 /// A driver, as the core calls it.
 ///
 /// In each function `Data` must be of a device of this driver, and live, and a context or queue
@@ -234,7 +236,7 @@ pub(super) struct Ops {
     context_drop: unsafe fn(NonNull<c_void>),
     pub(super) queue_create: unsafe fn(Data, &Wanted<'_>) -> Result<Created>,
     queue_destroy: unsafe fn(Data, NonNull<c_void>) -> Result,
-    pub(super) queue_progress: Option<unsafe fn(Data, NonNull<c_void>) -> Result<Progress>>,
+    pub(super) queue_progress: Option<QueueProgress>,
     queue_ioctl: unsafe fn(Data, NonNull<c_void>, usize, &mut [u8]) -> Result,
     queue_drop: unsafe fn(NonNull<c_void>),
     pub(super) halt: unsafe fn(Data),
