@@ -9,12 +9,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <accel/accel.h>
@@ -209,6 +211,45 @@ static inline int accel_contexts(int fd)
 	return ret < 0 ? ret : (int)status.contexts;
 }
 
+static inline int accel_info_errors(int fd, struct accel_info_errors *errors)
+{
+	return accel_info(fd, ACCEL_INFO_ERRORS, errors, sizeof(*errors));
+}
+
+/* Resets that the device has gone through, or a negative errno. */
+static inline int accel_generation(int fd)
+{
+	struct accel_info_status status;
+	int ret = accel_info_status(fd, &status);
+
+	return ret < 0 ? ret : (int)status.generation;
+}
+
+/* One of enum accel_status, or a negative errno. */
+static inline int accel_state(int fd)
+{
+	struct accel_info_status status;
+	int ret = accel_info_status(fd, &status);
+
+	return ret < 0 ? ret : (int)status.status;
+}
+
+static inline int accel_address(int fd, char address[ACCEL_NAME_MAX])
+{
+	struct accel_info_device device = {};
+	int ret = accel_info_device(fd, &device);
+
+	memcpy(address, device.address, ACCEL_NAME_MAX);
+	return ret < 0 ? ret : 0;
+}
+
+static inline int accel_reset(int ctx)
+{
+	struct accel_reset reset = { .size = sizeof(reset) };
+
+	return accel_ioctl(ctx, ACCEL_RESET, &reset);
+}
+
 static inline int accel_bind(int ctx, __u32 mode)
 {
 	struct accel_context_bind bind = { .size = sizeof(bind), .mode = mode };
@@ -330,6 +371,21 @@ static inline int write_file(const char *path, const char *text)
 	return ret;
 }
 
+/* Returns the bytes that @path holds, as many as fit; @text ends in a zero byte. */
+static inline int read_file(const char *path, char *text, size_t room)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, room - 1);
+	n = n < 0 ? -errno : n;
+	text[n < 0 ? 0 : n] = 0;
+	close(fd);
+	return n;
+}
+
 static inline int device_unbind(const char *address)
 {
 	return write_file(ACCEL_PCI_DRIVER "/unbind", address);
@@ -338,6 +394,113 @@ static inline int device_unbind(const char *address)
 static inline int device_bind(const char *address)
 {
 	return write_file(ACCEL_PCI_DRIVER "/bind", address);
+}
+
+/* A file of the PCI function. */
+static inline int pci_write(const char *address, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", address, name);
+	return write_file(path, text);
+}
+
+/* --- Attributes of the device in sysfs --- */
+
+static inline int attribute_path(char path[PATH_MAX], const char *name)
+{
+	int number = accel_number();
+
+	snprintf(path, PATH_MAX, ACCEL_CLASS "/accel%d/%s", number, name);
+	return number < 0 ? number : 0;
+}
+
+static inline int attribute_read(const char *name, char *text, size_t room)
+{
+	char path[PATH_MAX];
+	int ret = attribute_path(path, name);
+
+	return ret ? ret : read_file(path, text, room);
+}
+
+static inline int attribute_write(const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	int ret = attribute_path(path, name);
+
+	return ret ? ret : write_file(path, text);
+}
+
+/* The number that is all of the attribute, or a negative errno. */
+static inline long attribute_number(const char *name)
+{
+	char text[64], *end;
+	int ret = attribute_read(name, text, sizeof(text));
+	long value;
+
+	if (ret < 0)
+		return ret;
+	value = strtol(text, &end, 10);
+	return end != text && !strcmp(end, "\n") ? value : -EBADMSG;
+}
+
+/* Whether the attribute is this word, in a line of its own. */
+static inline bool attribute_is(const char *name, const char *word)
+{
+	char text[256];
+	int n = attribute_read(name, text, sizeof(text));
+
+	return n == (int)strlen(word) + 1 && !strncmp(text, word, n - 1) && text[n - 1] == '\n';
+}
+
+/* --- Events of the monitor node --- */
+
+/* Takes one event; a negative errno where there is none. */
+static inline int event_take(int monitor, struct accel_event *event)
+{
+	ssize_t n = read(monitor, event, sizeof(*event));
+
+	if (n < 0)
+		return -errno;
+	return n == sizeof(*event) ? 0 : -ENODATA;
+}
+
+/* Takes events until there is one of @type, which is waited for. */
+static inline int event_wait(int monitor, __u32 type, struct accel_event *event, int limit)
+{
+	double end = seconds() + limit;
+	struct pollfd p = { .fd = monitor, .events = POLLIN };
+	int ret;
+
+	for (;;) {
+		ret = poll(&p, 1, (int)((end - seconds()) * 1000));
+		if (ret < 0)
+			return -errno;
+		if (!ret || seconds() > end)
+			return -ETIMEDOUT;
+		ret = event_take(monitor, event);
+		if (ret)
+			return ret;
+		if (event->type == type)
+			return 0;
+	}
+}
+
+/* --- Capabilities --- */
+
+/* For good: the process is to be a child made for this. */
+static inline int drop_capability(int capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	__u32 keep = ~CAP_TO_MASK(capability);
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[CAP_TO_INDEX(capability)].effective &= keep;
+	data[CAP_TO_INDEX(capability)].permitted &= keep;
+	data[CAP_TO_INDEX(capability)].inheritable &= keep;
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 /* --- Children --- */
@@ -373,6 +536,16 @@ static inline int in_child(int (*fn)(void *arg), void *arg)
 
 	return pid < 0 ? -errno : child_result(pid);
 }
+
+/* Waits until what others write is no longer 0; false if that takes too long. */
+#define WAIT_FOR(condition, limit) \
+	({ \
+		double __end = seconds() + (limit); \
+		bool __met; \
+		while (!(__met = (condition)) && seconds() < __end) \
+			usleep(1000); \
+		__met; \
+	})
 
 /* --- Memory that others write, and faults --- */
 

@@ -136,7 +136,7 @@ static int live(int number)
 	return ret;
 }
 
-TEST_F(fail_nth, life_of_a_process)
+TEST_F(fail_nth, idxd_cve_2026_74574_life_of_a_process)
 {
 	bool failed = true;
 	int n, ret;
@@ -172,7 +172,7 @@ static int write_open_file(int fd, const char *text)
  * Where the PCI core probes in a worker near the device, only what the binding
  * task itself allocates fails here.
  */
-TEST_F(fail_nth, bind)
+TEST_F(fail_nth, uacce_cve_2026_23096_bind)
 {
 	int fd = open(ACCEL_PCI_DRIVER "/bind", O_WRONLY | O_CLOEXEC), n, ret;
 	bool failed = true;

@@ -145,10 +145,17 @@ static inline struct hisi_zip_cqe *zip_cqe(const struct zip_queue *q)
 				       HISI_ZIP_CQ_OFFSET(q->depth)) + q->head;
 }
 
+/* The register: where one page is all there is, it is the first. */
+static inline void *zip_doorbell(const struct zip_queue *q)
+{
+	return (char *)q->doorbell +
+	       (q->doorbell_region.size > HISI_ZIP_DOORBELL_OFFSET ? HISI_ZIP_DOORBELL_OFFSET : 0);
+}
+
 static inline void zip_ring(struct zip_queue *q, __u32 cmd, __u32 index,
 			    __u32 priority)
 {
-	__u64 *doorbell = q->doorbell + HISI_ZIP_DOORBELL_OFFSET;
+	__u64 *doorbell = zip_doorbell(q);
 
 	/* The device must find in memory what the doorbell announces. */
 	__sync_synchronize();
@@ -386,5 +393,135 @@ static inline bool zip_works(struct zip_queue *q)
 }
 
 #define EXPECT_WORKS(q, rule) EXPECT_THAT(zip_works(q), rule)
+
+/* Compresses until the queue dies; false where a result was wrong. */
+static inline bool zip_compress_until_dead(struct zip_queue *q, int *jobs)
+{
+	static __u8 in[8 * 4096], out[12 * 4096];
+	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, sizeof(in), sizeof(out) };
+	/* Not on the stack: it is looked at after a jump. */
+	static bool right;
+	struct zip_result r;
+
+	right = true;
+	zip_fill(in, sizeof(in), getpid());
+	touch_catch(touch_caught);
+	if (!sigsetjmp(touch_return, 1)) {
+		while (right) {
+			r = zip_run(q, &job);
+			if (r.error)
+				break;
+			right = zip_good(&r) && zip_matches(out, r.produced, in, sizeof(in));
+			STORE(*jobs, *jobs + 1);
+		}
+	}
+	touch_catch(SIG_DFL);
+	return right;
+}
+
+/* What everybody sees of a queue that is dead, for the reason @state. */
+static inline void expect_dead(struct __test_metadata *_metadata, struct zip_queue *q,
+			       __u32 state)
+{
+	struct accel_queue_info info;
+	short seen = poll_now(q->fd, POLLIN);
+	ssize_t n;
+	__u64 count;
+
+	EXPECT_EQ(POLLERR | POLLHUP, seen & (POLLERR | POLLHUP)) {
+		TH_LOG("expected: poll says error and hang-up at once");
+	}
+	/* What came before its death can still be read. */
+	n = read(q->fd, &count, 8);
+	if (n == 8)
+		n = read(q->fd, &count, 8);
+	EXPECT_EQ(-1, n) {
+		TH_LOG("expected: read of a dead queue fails");
+	}
+	EXPECT_EQ(ENODEV, errno) {
+		TH_LOG("expected: ENODEV from read, got %s", strerror(errno));
+	}
+	EXPECT_RET(-ENODEV, accel_queue_info(q->fd, &info, NULL), "QUEUE_INFO of a dead queue");
+	EXPECT_TOUCH(0, touch_read((void *)q->status), "the status page");
+	EXPECT_EQ(state, LOAD(q->status->state)) {
+		TH_LOG("expected: the status page says why the queue is dead");
+	}
+	EXPECT_TOUCH(SIGBUS, touch_write(zip_doorbell(q), 0), "ringing a dead queue");
+	EXPECT_TOUCH(SIGBUS, touch_read(q->doorbell), "the doorbell's first page");
+	EXPECT_TOUCH(SIGBUS, touch_read(q->ring), "the ring");
+	EXPECT_TOUCH(SIGBUS, touch_write(q->ring, 1), "writing the ring");
+}
+
+/* A context and a queue of its own, made for this, do a job. */
+static inline void expect_device_works(struct __test_metadata *_metadata)
+{
+	int ctx = accel_open_shared();
+	struct zip_queue q;
+
+	ASSERT_DEVICE(ctx);
+	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue of a new context");
+	EXPECT_WORKS(&q, "a job on it");
+	zip_close(&q);
+	close(ctx);
+}
+
+/* --- The registers, which root can map beside the driver --- */
+
+#define ZIP_REGISTERS_SIZE (4u << 20)
+
+/* Raise errors of the queue manager, of the engine. */
+#define ZIP_SET_MANAGER_ERRORS 0x10000c
+#define ZIP_SET_ENGINE_ERRORS 0x3010a8
+
+/* The test port of the emulated device. */
+#define ZIP_PORT 0x3ff000
+#define ZIP_PORT_MAGIC 0x53544c46
+#define ZIP_END_HANGS 0x3ff000
+#define ZIP_HANG_QUEUE 0x3ff004
+#define ZIP_HANG_QUEUE_HARD 0x3ff008
+#define ZIP_HANG_DEVICE 0x3ff00c
+#define ZIP_DROP_COMPLETIONS 0x3ff010
+#define ZIP_DROP_EVENTS 0x3ff014
+#define ZIP_PCI_ERROR 0x3ff018
+#define ZIP_PULL_OUT 0x3ff01c
+
+enum zip_pci_error { ZIP_PCI_CORRECTABLE, ZIP_PCI_NONFATAL, ZIP_PCI_FATAL };
+
+/* The address, or a negative errno in its place. */
+static inline void *zip_map_registers(const char *address)
+{
+	char path[PATH_MAX];
+	void *p;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", address);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return (void *)(intptr_t)-errno;
+	p = mmap(NULL, ZIP_REGISTERS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = p == MAP_FAILED ? (void *)(intptr_t)-errno : p;
+	close(fd);
+	return p;
+}
+
+/* Writes one 32-bit register; a negative errno where that can't be done. */
+static inline int zip_poke(const char *address, __u32 offset, __u32 value)
+{
+	char *registers = zip_map_registers(address);
+	int ret = map_error(registers);
+
+	if (ret)
+		return ret;
+	if (offset >= ZIP_PORT && LOAD(*(__u32 *)(registers + ZIP_PORT)) != ZIP_PORT_MAGIC)
+		ret = -ENXIO;
+	else
+		STORE(*(__u32 *)(registers + offset), value);
+	munmap(registers, ZIP_REGISTERS_SIZE);
+	return ret;
+}
+
+#define ASSERT_POKE(address, offset, value) \
+	ASSERT_RET(0, zip_poke(address, offset, value), \
+		   "an emulated device with faults=on, whose BAR 2 can be mapped")
 
 #endif /* HISI_ZIP_UTIL_H */

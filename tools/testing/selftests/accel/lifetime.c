@@ -85,18 +85,6 @@ static int open_busy(struct zip_queue *q)
 	return ctx;
 }
 
-static void expect_device_works(struct __test_metadata *_metadata)
-{
-	struct zip_queue q;
-	int ctx = accel_open_shared();
-
-	ASSERT_WORKS(ctx, "open and bind a new context");
-	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a new queue");
-	EXPECT_WORKS(&q, "a job on a new queue");
-	zip_close(&q);
-	close(ctx);
-}
-
 /* --- Processes that die --- */
 
 static int be_busy_until_killed(void *arg)

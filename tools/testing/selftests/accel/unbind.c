@@ -42,45 +42,7 @@ FIXTURE_TEARDOWN(unbind)
 		device_bind(self->address);
 }
 
-static void expect_new_device_works(struct __test_metadata *_metadata)
-{
-	int ctx = accel_open_shared();
-	struct zip_queue q;
-
-	ASSERT_DEVICE(ctx);
-	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue of the new device");
-	EXPECT_WORKS(&q, "a job on the new device");
-	zip_close(&q);
-	close(ctx);
-}
-
 /* --- What a process sees when the device is gone --- */
-
-static void expect_queue_dead(struct __test_metadata *_metadata, struct zip_queue *q)
-{
-	struct accel_queue_info info;
-	__u64 count;
-
-	EXPECT_EQ(POLLERR | POLLHUP, poll_now(q->fd, POLLIN) & (POLLERR | POLLHUP)) {
-		TH_LOG("expected: poll says error and hang-up at once");
-	}
-	EXPECT_EQ(-1, read(q->fd, &count, 8)) {
-		TH_LOG("expected: read of a dead queue fails");
-	}
-	EXPECT_EQ(ENODEV, errno) {
-		TH_LOG("expected: ENODEV from read, got %s", strerror(errno));
-	}
-	EXPECT_RET(-ENODEV, accel_queue_info(q->fd, &info, NULL), "QUEUE_INFO of a dead queue");
-	EXPECT_TOUCH(0, touch_read((void *)q->status), "the status page");
-	EXPECT_EQ(ACCEL_QUEUE_DEAD_REMOVED, LOAD(q->status->state)) {
-		TH_LOG("expected: the status page says that the device is gone");
-	}
-	EXPECT_TOUCH(SIGBUS, touch_write((char *)q->doorbell + HISI_ZIP_DOORBELL_OFFSET, 0),
-		     "ringing a device that is gone");
-	EXPECT_TOUCH(SIGBUS, touch_read(q->doorbell), "the doorbell's first page");
-	EXPECT_TOUCH(SIGBUS, touch_read(q->ring), "the ring");
-	EXPECT_TOUCH(SIGBUS, touch_write(q->ring, 1), "writing the ring");
-}
 
 static void expect_node_dead(struct __test_metadata *_metadata, int ctx)
 {
@@ -112,7 +74,7 @@ TEST_F(unbind, old_descriptors_tell_that_the_device_is_gone)
 	}
 	ASSERT_RET(0, device_unbind(self->address), "unbind with descriptors open");
 	for (i = 0; i < 2; i++)
-		expect_queue_dead(_metadata, &q[i]);
+		expect_dead(_metadata, &q[i], ACCEL_QUEUE_DEAD_REMOVED);
 	expect_node_dead(_metadata, bound);
 	expect_node_dead(_metadata, unbound);
 	EXPECT_RET(-ENODEV, accel_info_device(self->monitor, &device),
@@ -123,14 +85,14 @@ TEST_F(unbind, old_descriptors_tell_that_the_device_is_gone)
 	}
 	EXPECT_RET(-ENOENT, accel_open(), "no node is left to open");
 	ASSERT_RET(0, device_bind(self->address), "bind again with old descriptors open");
-	expect_queue_dead(_metadata, &q[0]);
+	expect_dead(_metadata, &q[0], ACCEL_QUEUE_DEAD_REMOVED);
 	expect_node_dead(_metadata, bound);
-	expect_new_device_works(_metadata);
+	expect_device_works(_metadata);
 	for (i = 0; i < 2; i++)
 		zip_close(&q[i]);
 	close(bound);
 	close(unbound);
-	expect_new_device_works(_metadata);
+	expect_device_works(_metadata);
 }
 
 TEST_F(unbind, dead_queue_cannot_be_mapped_anew)
@@ -160,7 +122,7 @@ TEST_F(unbind, mappings_never_touched_before_are_sigbus)
 	ASSERT_DEVICE(ctx);
 	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue");
 	ASSERT_RET(0, device_unbind(self->address), "unbind before the first touch");
-	expect_queue_dead(_metadata, &q);
+	expect_dead(_metadata, &q, ACCEL_QUEUE_DEAD_REMOVED);
 	zip_close(&q);
 	close(ctx);
 }
@@ -216,31 +178,6 @@ TEST_F(unbind, uacce_poll_and_read_wake_up)
 
 /* --- Those who work --- */
 
-/* Compresses until the device is gone; false where a result was wrong. */
-static bool compress_until_dead(struct zip_queue *q, int *jobs)
-{
-	static __u8 in[8 * PAGE], out[12 * PAGE];
-	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, sizeof(in), sizeof(out) };
-	/* Not on the stack: it is looked at after a jump. */
-	static bool right;
-	struct zip_result r;
-
-	right = true;
-	zip_fill(in, sizeof(in), getpid());
-	touch_catch(touch_caught);
-	if (!sigsetjmp(touch_return, 1)) {
-		while (right) {
-			r = zip_run(q, &job);
-			if (r.error)
-				break;
-			right = zip_good(&r) && zip_matches(out, r.produced, in, sizeof(in));
-			STORE(*jobs, *jobs + 1);
-		}
-	}
-	touch_catch(SIG_DFL);
-	return right;
-}
-
 static void be_a_compressor(struct __test_metadata *_metadata, struct shared *shared,
 			    int *jobs)
 {
@@ -254,12 +191,12 @@ static void be_a_compressor(struct __test_metadata *_metadata, struct shared *sh
 	EXPECT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue");
 	if (_metadata->exit_code)
 		return;
-	EXPECT_THAT(compress_until_dead(&q, jobs), "each result before the end is right");
+	EXPECT_THAT(zip_compress_until_dead(&q, jobs), "each result before the end is right");
 	/* A queue says that it is dead a moment before its mappings go. */
 	end = seconds() + ZIP_WAIT_SECONDS;
 	while (!LOAD(shared->unbound) && seconds() < end)
 		usleep(1000);
-	expect_queue_dead(_metadata, &q);
+	expect_dead(_metadata, &q, ACCEL_QUEUE_DEAD_REMOVED);
 	expect_node_dead(_metadata, ctx);
 	EXPECT_EQ(0, close(q.fd)) {
 		TH_LOG("expected: a dead queue closes cleanly");
@@ -300,7 +237,7 @@ TEST_F(unbind, four_processes_compress)
 	for (i = 0; i < CHILDREN; i++)
 		EXPECT_RET(0, child_result(pid[i]), "the process ends by itself");
 	EXPECT_RET(0, device_bind(self->address), "bind again");
-	expect_new_device_works(_metadata);
+	expect_device_works(_metadata);
 }
 
 static int die_busy(void *arg)
@@ -312,7 +249,7 @@ static int die_busy(void *arg)
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
 	if (ret)
 		return ret;
-	compress_until_dead(&q, &shared->jobs[0]);
+	zip_compress_until_dead(&q, &shared->jobs[0]);
 	for (;;)
 		pause();
 }
@@ -334,7 +271,7 @@ TEST_F(unbind, process_killed_while_the_device_goes)
 		EXPECT_RET(CHILD_KILLED - SIGKILL, child_result(pid), "the child's end");
 		ASSERT_RET(0, device_bind(self->address), "bind again");
 	}
-	expect_new_device_works(_metadata);
+	expect_device_works(_metadata);
 }
 
 /* --- Numbers --- */
@@ -553,7 +490,7 @@ TEST_F(unbind, uacce_cve_2026_23063_storm)
 	STORE(self->shared->stop, 1);
 	for (i = 0; i < ARRAY_SIZE(storms); i++)
 		EXPECT_RET(0, child_result(pid[i]), "nothing but 'gone' is seen in the storm");
-	expect_new_device_works(_metadata);
+	expect_device_works(_metadata);
 }
 
 TEST_HARNESS_MAIN
