@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The administrator has allowed a doorbell page that queues share. Processes can
+ * disturb each other's jobs then, but neither the kernel nor the device.
+ *
+ * accel-bench: revision=0x21 append=accel.allow_shared_doorbells=1
+ */
+#include "hisi_zip_util.h"
+
+#define PAGE 4096
+
+FIXTURE(shared_doorbell) {
+	int ctx;
+};
+
+FIXTURE_SETUP(shared_doorbell)
+{
+	struct accel_info_device device = {};
+
+	self->ctx = accel_open_shared();
+	ASSERT_DEVICE(self->ctx);
+	ASSERT_WORKS(accel_info_device(self->ctx, &device), "INFO_DEVICE");
+	ASSERT_EQ(ACCEL_DOORBELL_SHARED, device.doorbell) {
+		TH_LOG("expected: a device of revision 0x21");
+	}
+}
+
+FIXTURE_TEARDOWN(shared_doorbell)
+{
+	close(self->ctx);
+}
+
+TEST_F(shared_doorbell, is_told_and_works)
+{
+	struct zip_queue q[3];
+	int i;
+
+	EXPECT_THAT(attribute_is("doorbell", "shared, allowed"), "the attribute says so");
+	for (i = 0; i < 3; i++) {
+		ASSERT_RET(0, zip_open(&q[i], self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+		EXPECT_EQ(PAGE, q[i].doorbell_region.size) {
+			TH_LOG("expected: one page");
+		}
+	}
+	for (i = 0; i < 30; i++)
+		EXPECT_WORKS(&q[i % 3], "a job");
+	for (i = 0; i < 3; i++)
+		zip_close(&q[i]);
+}
+
+static int be_a_victim(void *arg)
+{
+	struct zip_queue q;
+	int ctx = accel_open_shared(), ret;
+
+	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	if (ret)
+		return ret;
+	/* Its jobs may fail. That it can ask for them, and is not killed, is enough. */
+	while (!LOAD(*(int *)arg) && LOAD(q.status->state) == ACCEL_QUEUE_LIVE) {
+		static __u8 in[PAGE], out[2 * PAGE];
+		struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
+
+		zip_submit(&q, &job);
+		usleep(1000);
+	}
+	return 0;
+}
+
+/* Whatever is rung, for whichever queue, in use or not. */
+TEST_F(shared_doorbell, wild_values_disturb_neither_kernel_nor_device)
+{
+	int *stop = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct zip_queue q;
+	unsigned int i;
+	size_t offset;
+	__u64 x = 1;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, stop);
+	pid = child_start(be_a_victim, stop);
+	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+	for (i = 0; i < 20000; i++) {
+		x = x * 6364136223846793005ull + 1442695040888963407ull;
+		offset = i % 4 ? 0 : (x >> 40) % (PAGE / 8) * 8;
+		STORE(*(__u64 *)((char *)q.doorbell + offset), i % 2 ? x : x & ~0xff80ull);
+	}
+	STORE(*stop, 1);
+	EXPECT_RET(0, child_result(pid), "the other process");
+	zip_close(&q);
+	EXPECT_RET(0, accel_reset(self->ctx), "a reset mends what was disturbed");
+	expect_device_works(_metadata);
+	munmap(stop, PAGE);
+}
+
+TEST_F(shared_doorbell, resets_and_removals_take_the_page)
+{
+	char address[ACCEL_NAME_MAX];
+	struct zip_queue q[2];
+
+	ASSERT_RET(0, accel_address(self->ctx, address), "INFO_DEVICE");
+	ASSERT_RET(0, zip_open(&q[0], self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+	EXPECT_WORKS(&q[0], "a job before");
+	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
+	expect_dead(_metadata, &q[0], ACCEL_QUEUE_DEAD_RESET);
+	ASSERT_RET(0, zip_open(&q[1], self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	EXPECT_WORKS(&q[1], "a job on it");
+	expect_dead(_metadata, &q[0], ACCEL_QUEUE_DEAD_RESET);
+	ASSERT_RET(0, device_unbind(address), "unbind");
+	expect_dead(_metadata, &q[1], ACCEL_QUEUE_DEAD_REMOVED);
+	zip_close(&q[0]);
+	zip_close(&q[1]);
+	ASSERT_RET(0, device_bind(address), "bind");
+	expect_device_works(_metadata);
+}
+
+TEST_HARNESS_MAIN
