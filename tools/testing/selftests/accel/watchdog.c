@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Queues and devices that hang: who is stopped, who goes on, and what mends it.
+ * Hangs are made by the test port of the emulated device.
+ *
+ * accel-bench: append=accel_hisi_zip.job_limit_ms=1000
+ */
+#include "hisi_zip_util.h"
+
+#define PAGE 4096
+#define LIMIT_MS 1000
+/* The driver waits so long for a queue to stop, while its largest job may need it. */
+#define STOP_SECONDS 30
+#define HARD_SECONDS (2 * STOP_SECONDS + 30)
+
+FIXTURE(watchdog) {
+	char address[ACCEL_NAME_MAX];
+	int monitor;
+	int watch;
+	int ctx;
+	int generation;
+	struct zip_queue hung;
+	struct zip_queue other;
+	struct accel_info_errors before;
+};
+
+static bool has_auto_recovery(int fd)
+{
+	struct accel_info_device device = {};
+
+	accel_info_device(fd, &device);
+	return device.flags & ACCEL_DEVICE_AUTO_RECOVERY;
+}
+
+static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(watchdog) * self)
+{
+	struct accel_info_device device = {};
+
+	self->monitor = accel_open_monitor();
+	self->watch = accel_open();
+	self->ctx = accel_open_shared();
+	ASSERT_DEVICE(self->monitor);
+	ASSERT_DEVICE(self->watch);
+	ASSERT_DEVICE(self->ctx);
+	ASSERT_RET(0, accel_address(self->monitor, self->address), "INFO_DEVICE");
+	ASSERT_WORKS(accel_info_device(self->monitor, &device), "INFO_DEVICE");
+	ASSERT_EQ(LIMIT_MS, device.job_limit_ms) {
+		TH_LOG("load the driver with job_limit_ms=%d for this", LIMIT_MS);
+	}
+	self->generation = accel_generation(self->monitor);
+	ASSERT_WORKS(accel_info_errors(self->monitor, &self->before), "INFO_ERRORS");
+	ASSERT_RET(0, zip_open(&self->hung, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+	ASSERT_RET(0, zip_open(&self->other, self->ctx, 8, HISI_ZIP_COMPRESS), "a second queue");
+	EXPECT_WORKS(&self->hung, "a job before");
+	EXPECT_WORKS(&self->other, "a job before");
+}
+
+static void teardown(FIXTURE_DATA(watchdog) * self)
+{
+	zip_poke(self->address, ZIP_END_HANGS, 1);
+	zip_close(&self->hung);
+	zip_close(&self->other);
+	close(self->ctx);
+	close(self->watch);
+	close(self->monitor);
+}
+
+FIXTURE_SETUP(watchdog)
+{
+	setup(_metadata, self);
+	ASSERT_TRUE(has_auto_recovery(self->monitor)) {
+		TH_LOG("load the driver with auto_recovery on for this");
+	}
+}
+
+FIXTURE_TEARDOWN(watchdog)
+{
+	teardown(self);
+}
+
+static void submit_one(struct zip_queue *q)
+{
+	static __u8 in[PAGE], out[2 * PAGE];
+	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
+
+	zip_submit(q, &job);
+}
+
+/* A queue hangs with a job under way, or before its next one. */
+static void hang_with_a_job(struct __test_metadata *_metadata, const char *address,
+			    struct zip_queue *q, __u32 how)
+{
+	ASSERT_POKE(address, how, q->id);
+	submit_one(q);
+}
+
+static bool is_dead(const struct zip_queue *q)
+{
+	return LOAD(q->status->state) != ACCEL_QUEUE_LIVE;
+}
+
+static void expect_timeouts(struct __test_metadata *_metadata,
+			    const FIXTURE_DATA(watchdog) * self, __u64 count)
+{
+	struct accel_info_errors errors = {};
+
+	ASSERT_WORKS(accel_info_errors(self->monitor, &errors), "INFO_ERRORS");
+	EXPECT_EQ(self->before.timeouts + count, errors.timeouts) {
+		TH_LOG("expected: INFO_ERRORS counts %llu timeouts more", count);
+	}
+	EXPECT_EQ(errors.timeouts, attribute_number("timeouts")) {
+		TH_LOG("expected: so does the attribute");
+	}
+}
+
+/* --- A queue that can be stopped --- */
+
+TEST_F(watchdog, hung_queue_is_stopped_alone)
+{
+	double begin = seconds(), end;
+	struct zip_queue fresh;
+	int jobs = 0;
+
+	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE);
+	while (!is_dead(&self->hung) && seconds() < begin + ZIP_WAIT_SECONDS) {
+		ASSERT_TRUE(zip_works(&self->other)) {
+			TH_LOG("expected: another queue goes on meanwhile");
+		}
+		jobs++;
+	}
+	end = seconds();
+	TH_LOG("stopped after %.1f s, %d jobs of another queue", end - begin, jobs);
+	EXPECT_LE(LIMIT_MS / 1000.0, end - begin) {
+		TH_LOG("expected: not before the limit");
+	}
+	expect_dead(_metadata, &self->hung, ACCEL_QUEUE_DEAD_TIMEOUT);
+	EXPECT_WORKS(&self->other, "the other queue afterwards");
+	expect_timeouts(_metadata, self, 1);
+	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
+		TH_LOG("expected: no reset");
+	}
+	ASSERT_RET(0, zip_open(&fresh, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	EXPECT_EQ(self->hung.id, fresh.id) {
+		TH_LOG("expected: the number is free again");
+	}
+	EXPECT_WORKS(&fresh, "a job on it");
+	zip_close(&fresh);
+}
+
+TEST_F(watchdog, monitor_is_told_who_hung)
+{
+	struct accel_info_context contexts[2] = {};
+	struct accel_event event = {};
+
+	ASSERT_RET(sizeof(contexts),
+		   accel_info(self->monitor, ACCEL_INFO_CONTEXTS, contexts, sizeof(contexts)),
+		   "INFO_CONTEXTS");
+	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE);
+	ASSERT_RET(0, event_wait(self->monitor, ACCEL_EVENT_TIMEOUT, &event, ZIP_WAIT_SECONDS),
+		   "the event of the timeout");
+	EXPECT_EQ(self->hung.id, event.queue) {
+		TH_LOG("expected: it names the queue");
+	}
+	EXPECT_EQ(getpid(), event.pid) {
+		TH_LOG("expected: it names the process");
+	}
+	EXPECT_NE(0, event.pasid) {
+		TH_LOG("expected: it names the PASID");
+	}
+	EXPECT_THAT(event.pasid == contexts[0].pasid || event.pasid == contexts[1].pasid,
+		    "the PASID is that of the context");
+}
+
+static int read_timeout_unprivileged(void *arg)
+{
+	int ret = drop_capability(CAP_PERFMON) ?: drop_capability(CAP_SYS_ADMIN);
+	int fd = ret ?: accel_open_monitor();
+	struct accel_event event;
+
+	if (fd < 0)
+		return fd;
+	STORE(*(int *)arg, 1);
+	ret = event_wait(fd, ACCEL_EVENT_TIMEOUT, &event, ZIP_WAIT_SECONDS);
+	if (ret)
+		return ret;
+	if (event.queue == ACCEL_NO_QUEUE)
+		return -EBADMSG;
+	return event.pid || event.pasid || event.address ? -EPERM : 0;
+}
+
+TEST_F(watchdog, monitor_without_cap_perfmon_is_not_told_who_hung)
+{
+	int *ready = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, ready);
+	pid = child_start(read_timeout_unprivileged, ready);
+	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), ZIP_WAIT_SECONDS)) {
+		TH_LOG("expected: the reader is there");
+	}
+	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE);
+	EXPECT_RET(0, child_result(pid), "the event comes, without process and PASID");
+	munmap(ready, PAGE);
+}
+
+TEST_F(watchdog, idle_and_busy_queues_are_left_alone)
+{
+	double end = seconds() + 4 * LIMIT_MS / 1000.0;
+	struct zip_queue idle;
+
+	ASSERT_RET(0, zip_open(&idle, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue without jobs");
+	while (seconds() < end) {
+		submit_one(&self->other);
+		ASSERT_TRUE(zip_works(&self->hung)) {
+			TH_LOG("expected: a busy queue is never stopped");
+		}
+		zip_wait(&self->other);
+	}
+	EXPECT_WORKS(&idle, "a queue that was idle longer than the limit");
+	expect_timeouts(_metadata, self, 0);
+	zip_close(&idle);
+}
+
+/* The device has to stop when nobody reads what it has done. */
+TEST_F(watchdog, process_that_reads_no_completions_loses_its_queue_alone)
+{
+	double end = seconds() + ZIP_WAIT_SECONDS;
+	struct zip_queue *q = &self->hung;
+
+	while (!is_dead(q) && seconds() < end) {
+		touch_catch(touch_caught);
+		if (!sigsetjmp(touch_return, 1))
+			submit_one(q);
+		touch_catch(SIG_DFL);
+		ASSERT_TRUE(zip_works(&self->other)) {
+			TH_LOG("expected: another queue goes on meanwhile");
+		}
+	}
+	expect_dead(_metadata, q, ACCEL_QUEUE_DEAD_TIMEOUT);
+	EXPECT_WORKS(&self->other, "the other queue afterwards");
+	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
+		TH_LOG("expected: no reset");
+	}
+}
+
+TEST_F(watchdog, hung_queue_can_be_closed)
+{
+	struct zip_queue q;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+		hang_with_a_job(_metadata, self->address, &q, ZIP_HANG_QUEUE);
+		zip_close(&q);
+		EXPECT_EQ(2, accel_queues(self->monitor)) {
+			TH_LOG("expected: a queue that hangs is gone once it is closed");
+		}
+	}
+	EXPECT_WORKS(&self->other, "another queue afterwards");
+	expect_timeouts(_metadata, self, 0);
+}
+
+/* --- A queue that can't --- */
+
+static void expect_prompt_info(struct __test_metadata *_metadata, int fd, double *longest)
+{
+	struct accel_info_context contexts[16];
+	struct accel_info_errors errors;
+	struct accel_info_device device;
+	struct accel_info_status status;
+	double begin = seconds();
+
+	EXPECT_RET(sizeof(status), accel_info_status(fd, &status), "INFO_STATUS");
+	EXPECT_RET(sizeof(device), accel_info_device(fd, &device), "INFO_DEVICE");
+	EXPECT_RET(sizeof(errors), accel_info_errors(fd, &errors), "INFO_ERRORS");
+	EXPECT_LE(0, accel_info(fd, ACCEL_INFO_CONTEXTS, contexts, sizeof(contexts))) {
+		TH_LOG("expected: INFO_CONTEXTS is answered");
+	}
+	EXPECT_LE(0, accel_info(fd, ACCEL_INFO_SENSORS, contexts, sizeof(contexts))) {
+		TH_LOG("expected: INFO_SENSORS is answered");
+	}
+	if (seconds() - begin > *longest)
+		*longest = seconds() - begin;
+}
+
+/* Sees to it that INFO is answered until @generation; false if that is too late. */
+static bool ask_until_reset(struct __test_metadata *_metadata, int monitor, int generation)
+{
+	double begin = seconds(), longest = 0;
+
+	while (accel_generation(monitor) != generation && seconds() < begin + HARD_SECONDS) {
+		expect_prompt_info(_metadata, monitor, &longest);
+		usleep(50000);
+	}
+	TH_LOG("%.1f s to the reset, at most %.1f ms for all INFO queries", seconds() - begin,
+	       longest * 1000);
+	EXPECT_LT(longest, 5) {
+		TH_LOG("expected: INFO does not wait for the device");
+	}
+	return accel_generation(monitor) == generation;
+}
+
+TEST_F(watchdog, queue_that_does_not_stop_leads_to_a_reset)
+{
+	struct zip_queue fresh;
+
+	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE_HARD);
+	ASSERT_TRUE(ask_until_reset(_metadata, self->monitor, self->generation + 1)) {
+		TH_LOG("expected: the device is reset without being asked");
+	}
+	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
+			     ZIP_WAIT_SECONDS));
+	expect_dead(_metadata, &self->hung, ACCEL_QUEUE_DEAD_TIMEOUT);
+	expect_dead(_metadata, &self->other, ACCEL_QUEUE_DEAD_RESET);
+	expect_timeouts(_metadata, self, 1);
+	ASSERT_RET(0, zip_open(&fresh, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	EXPECT_WORKS(&fresh, "a job on it");
+	zip_close(&fresh);
+}
+
+static int hang_and_leave(void *arg)
+{
+	struct zip_queue q;
+	int ctx = accel_open_shared(), ret;
+
+	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	if (!ret)
+		ret = zip_poke(arg, ZIP_HANG_QUEUE_HARD, q.id);
+	if (!ret)
+		submit_one(&q);
+	return ret;
+}
+
+/* The memory that the device may still write must outlive the process. */
+TEST_F(watchdog, hisi_cve_2024_47730_process_dies_with_a_queue_that_does_not_stop)
+{
+	EXPECT_RET(0, in_child(hang_and_leave, self->address), "the child's end");
+	ASSERT_TRUE(ask_until_reset(_metadata, self->monitor, self->generation + 1)) {
+		TH_LOG("expected: the device is reset without being asked");
+	}
+	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
+			     ZIP_WAIT_SECONDS));
+	EXPECT_EQ(0, accel_queues(self->monitor)) {
+		TH_LOG("expected: no queue is left");
+	}
+	expect_device_works(_metadata);
+}
+
+/* --- A device that hangs --- */
+
+static void hang_device(struct __test_metadata *_metadata, FIXTURE_DATA(watchdog) * self)
+{
+	ASSERT_POKE(self->address, ZIP_HANG_DEVICE, 1);
+	submit_one(&self->hung);
+	submit_one(&self->other);
+}
+
+TEST_F(watchdog, device_that_hangs_is_reset)
+{
+	hang_device(_metadata, self);
+	ASSERT_TRUE(ask_until_reset(_metadata, self->monitor, self->generation + 1)) {
+		TH_LOG("expected: the device is reset without being asked");
+	}
+	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
+			     ZIP_WAIT_SECONDS));
+	EXPECT_THAT(is_dead(&self->hung) && is_dead(&self->other), "all its queues are dead");
+	expect_device_works(_metadata);
+}
+
+/* --- Left to the administrator --- */
+
+FIXTURE(by_hand) {
+	FIXTURE_DATA(watchdog) base;
+};
+
+static int reload(const char *parameters)
+{
+	char command[128];
+	int ret;
+
+	snprintf(command, sizeof(command), "modprobe -r " ACCEL_DRIVER " && modprobe "
+		 ACCEL_DRIVER " %s", parameters);
+	fflush(stdout);
+	ret = system(command);
+	return ret ? -EIO : 0;
+}
+
+FIXTURE_SETUP(by_hand)
+{
+	ASSERT_RET(0, reload("auto_recovery=0"), "the module can be loaded anew");
+	setup(_metadata, &self->base);
+	ASSERT_FALSE(has_auto_recovery(self->base.monitor)) {
+		TH_LOG("expected: INFO_DEVICE tells that the device is not reset by itself");
+	}
+}
+
+FIXTURE_TEARDOWN(by_hand)
+{
+	accel_reset(self->base.watch);
+	teardown(&self->base);
+	reload("");
+}
+
+TEST_F(by_hand, queue_that_does_not_stop_waits_for_the_administrator)
+{
+	FIXTURE_DATA(watchdog) * base = &self->base;
+	struct zip_queue fresh;
+	double begin, longest = 0;
+
+	hang_with_a_job(_metadata, base->address, &base->hung, ZIP_HANG_QUEUE_HARD);
+	ASSERT_TRUE(WAIT_FOR(is_dead(&base->hung), ZIP_WAIT_SECONDS)) {
+		TH_LOG("expected: the queue is dead for its process");
+	}
+	for (begin = seconds(); seconds() < begin + STOP_SECONDS + 5;) {
+		ASSERT_TRUE(zip_works(&base->other)) {
+			TH_LOG("expected: another queue goes on");
+		}
+		expect_prompt_info(_metadata, base->monitor, &longest);
+	}
+	EXPECT_LT(longest, 5) {
+		TH_LOG("expected: INFO does not wait for the device");
+	}
+	expect_dead(_metadata, &base->hung, ACCEL_QUEUE_DEAD_TIMEOUT);
+	EXPECT_EQ(base->generation, accel_generation(base->monitor)) {
+		TH_LOG("expected: no reset");
+	}
+	EXPECT_RET(0, accel_reset(base->watch), "a reset by the administrator");
+	expect_dead(_metadata, &base->other, ACCEL_QUEUE_DEAD_RESET);
+	ASSERT_RET(0, zip_open(&fresh, base->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	EXPECT_WORKS(&fresh, "a job on it");
+	zip_close(&fresh);
+}
+
+TEST_F(by_hand, device_that_hangs_answers_info_and_is_mended_by_a_reset)
+{
+	FIXTURE_DATA(watchdog) * base = &self->base;
+	double begin, longest = 0;
+	struct zip_queue fresh;
+
+	hang_device(_metadata, base);
+	for (begin = seconds(); seconds() < begin + 5;) {
+		expect_prompt_info(_metadata, base->monitor, &longest);
+		usleep(20000);
+	}
+	TH_LOG("at most %.1f ms for all INFO queries of a device that hangs", longest * 1000);
+	EXPECT_LT(longest, 5) {
+		TH_LOG("expected: INFO returns before the hang is over");
+	}
+	EXPECT_EQ(base->generation, accel_generation(base->monitor)) {
+		TH_LOG("expected: no reset");
+	}
+	begin = seconds();
+	EXPECT_RET(0, accel_reset(base->watch), "a reset by the administrator");
+	TH_LOG("the reset took %.1f s", seconds() - begin);
+	EXPECT_THAT(is_dead(&base->hung) && is_dead(&base->other), "all its queues are dead");
+	ASSERT_RET(0, zip_open(&fresh, base->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	EXPECT_WORKS(&fresh, "a job on it");
+	zip_close(&fresh);
+}
+
+TEST_HARNESS_MAIN
