@@ -23,6 +23,8 @@ use kernel::{
 const POLL: Delta = Delta::from_micros(10);
 const TIMEOUT: Delta = Delta::from_millis(100);
 /// To halt, the device waits for the pages that it has asked for; they may have to come from a disk.
+/// Whoever gives them must get to run: the thread that handles errors of the bus is a real-time one.
+const HALT_POLL: Delta = Delta::from_millis(1);
 const HALT_TIMEOUT: Delta = Delta::from_secs(2);
 
 /// Kinds of ranges that a function is given.
@@ -92,10 +94,14 @@ pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision) -> Result {
 /// Ends all accesses of the device to memory, for good.
 pub(crate) fn halt(bar: &Bar<'_>) -> Result {
     bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed().with_shutdown(true));
-    wait_for(HALT_TIMEOUT, || {
-        let ended = bar.read(regs::MASTER_TRANS_RETURN);
-        ended.reads() && ended.writes()
-    })
+    let ended = || Ok(bar.read(regs::MASTER_TRANS_RETURN));
+    read_poll_timeout(
+        ended,
+        |ended| ended.reads() && ended.writes(),
+        HALT_POLL,
+        HALT_TIMEOUT,
+    )?;
+    Ok(())
 }
 
 /// Reads and clears the errors that the device has noted: the queue manager's, the engine's.
@@ -140,11 +146,6 @@ fn set_range(bar: &Bar<'_>, kind: VftType, range: u64) -> Result {
 
 /// Waits for the device to say that it is done. Fails with [`ETIMEDOUT`].
 fn wait(done: impl Fn() -> bool) -> Result {
-    wait_for(TIMEOUT, done)
-}
-
-/// The same, for as long as `timeout`.
-fn wait_for(timeout: Delta, done: impl Fn() -> bool) -> Result {
-    read_poll_timeout(|| Ok(done()), |done| *done, POLL, timeout)?;
+    read_poll_timeout(|| Ok(done()), |done| *done, POLL, TIMEOUT)?;
     Ok(())
 }
