@@ -312,7 +312,7 @@ impl<T: Owner> Groups<T> {
     pub const unsafe fn given_to<U: Owner>(self) -> Groups<U> {
         // SAFETY: Groups and entries have the same layout for all owners. Their callbacks expect
         // the device of a `T`, which is the caller's promise.
-        Groups(unsafe { core::mem::transmute::<&'static [Option<&'static Group<T>>], _>(self.0) })
+        Groups(unsafe { &*(core::ptr::from_ref(self.0) as *const [Option<&'static Group<U>>]) })
     }
 
     /// What the `groups` of a device point to.
