@@ -161,18 +161,15 @@ mod tests {
         done: Completion,
     }
 
-    /// Lets a worker of `queue` compute a number.
-    fn in_worker(
-        queue: &workqueue::Queue,
-        f: impl FnOnce() -> Result<i32> + Send + 'static,
-    ) -> Result<i32> {
+    /// Lets a worker compute a number.
+    fn in_worker(f: impl FnOnce() -> Result<i32> + Send + 'static) -> Result<i32> {
         let answer = pin_init!(Answer {
             value: Atomic::new(0),
             done <- Completion::new(),
         });
         let answer = Arc::pin_init(answer, GFP_KERNEL)?;
         let theirs = answer.clone();
-        queue.try_spawn(GFP_KERNEL, move || {
+        workqueue::system_dfl().try_spawn(GFP_KERNEL, move || {
             theirs
                 .value
                 .store(f().unwrap_or_else(|err| err.to_errno()), Release);
@@ -186,7 +183,7 @@ mod tests {
     fn a_worker_reads_and_writes() -> Result {
         let (mm, addr) = user_page()?;
         write(addr, 7)?;
-        let seen = in_worker(workqueue::system_dfl(), move || {
+        let seen = in_worker(move || {
             let seen = mm.use_in_kthread(|| {
                 write(addr + 1, 8)?;
                 read(addr)
@@ -202,9 +199,7 @@ mod tests {
     #[test]
     fn memory_that_is_not_mapped_is_efault() -> Result {
         let (mm, addr) = user_page()?;
-        let seen = in_worker(workqueue::system_dfl(), move || {
-            mm.use_in_kthread(|| read(addr + PAGE_SIZE))?.map(i32::from)
-        })?;
+        let seen = in_worker(move || mm.use_in_kthread(|| read(addr + PAGE_SIZE))?.map(i32::from))?;
         assert_eq!(seen, EFAULT.to_errno());
         Ok(())
     }
@@ -214,20 +209,8 @@ mod tests {
         let (mm, _) = user_page()?;
         // The thread of a test is a kernel thread, and uses an address space since `user_page`.
         assert_eq!(mm.use_in_kthread(|| ()).err(), Some(EBUSY));
-        let nested = in_worker(workqueue::system_dfl(), move || {
-            mm.use_in_kthread(|| mm.use_in_kthread(|| 1))?
-        })?;
+        let nested = in_worker(move || mm.use_in_kthread(|| mm.use_in_kthread(|| 1))?)?;
         assert_eq!(nested, EBUSY.to_errno());
-        Ok(())
-    }
-
-    #[test]
-    fn not_in_an_interrupt() -> Result {
-        let (mm, _) = user_page()?;
-        // The last reference must not be dropped where sleeping is forbidden.
-        let mm = MmWithUser::into_mmput_async(mm);
-        let answer = in_worker(workqueue::system_bh(), move || mm.use_in_kthread(|| 1))?;
-        assert_eq!(answer, EPERM.to_errno());
         Ok(())
     }
 }
