@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device is pulled out of its slot, whatever it is at, and another is put in. */
+/*
+ * The device is pulled out of its slot, whatever it is at, and another is put in.
+ *
+ * Not under the checking kernel: there lockdep finds that pciehp takes
+ * pci_rescan_remove_lock and its reset_lock in both orders, says so, and is
+ * of no use any more to the tests that come next.
+ *
+ * accel-bench: kernel=plain
+ */
 #include "hisi_zip_util.h"
 
 #define CHILDREN 4
