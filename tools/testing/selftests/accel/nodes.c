@@ -328,7 +328,8 @@ TEST_F(nodes, timestamp_is_clock_monotonic)
 	ASSERT_WORKS(accel_info_status(self->compute, &status), "INFO_STATUS");
 	after = seconds();
 	now = status.timestamp_ns / 1e9;
-	EXPECT_TRUE(before <= now && now <= after) {
+	/* Another clock is off by years; processors of an emulated machine may be by a moment. */
+	EXPECT_TRUE(before - 1 <= now && now <= after + 1) {
 		TH_LOG("expected: timestamp_ns is CLOCK_MONOTONIC of during the call: %f <= %f <= %f",
 		       before, now, after);
 	}
