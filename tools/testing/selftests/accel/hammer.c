@@ -324,6 +324,10 @@ static int work(void *arg)
 	touch_catch(caught);
 	/* After a fault everything is closed: what the worker knows may be half done. */
 	if (sigsetjmp(out_of_here, 1)) {
+		/* A mapping holds the module as a descriptor does. */
+		for (i = 0; i < QUEUES; i++)
+			if (w.queues[i].fd >= 0)
+				zip_unmap(&w.queues[i]);
 		for (i = 3; i < 256; i++)
 			if (i != w.event && i != w.sock[0] && i != w.sock[1])
 				close(i);
