@@ -524,4 +524,38 @@ static inline int zip_poke(const char *address, __u32 offset, __u32 value)
 	ASSERT_RET(0, zip_poke(address, offset, value), \
 		   "an emulated device with faults=on, whose BAR 2 can be mapped")
 
+/* --- Children that wait until their queue dies, and say at @arg, an int, that they do --- */
+
+static inline int zip_wait_in_poll(void *arg)
+{
+	int *ready = arg;
+	struct zip_queue q;
+	int ctx = accel_open_shared(), ret;
+
+	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	if (ret)
+		return ret;
+	struct pollfd p = { .fd = q.fd, .events = POLLIN };
+
+	STORE(*ready, 1);
+	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
+		return -ETIMEDOUT;
+	return (p.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP) ? 0 : -EBADMSG;
+}
+
+static inline int zip_wait_in_read(void *arg)
+{
+	int *ready = arg;
+	struct zip_queue q;
+	int ctx = accel_open_shared(), ret;
+	__u64 count;
+
+	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	if (ret)
+		return ret;
+	STORE(*ready, 1);
+	alarm(ZIP_WAIT_SECONDS);
+	return read(q.fd, &count, 8) < 0 ? -errno : 0;
+}
+
 #endif /* HISI_ZIP_UTIL_H */

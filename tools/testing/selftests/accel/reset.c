@@ -215,38 +215,6 @@ TEST_F(reset, rocket_cve_2026_64008_dead_queue_leaves_its_successor_alone)
 
 /* --- Those who wait --- */
 
-static int wait_in_poll(void *arg)
-{
-	struct shared *shared = arg;
-	struct zip_queue q;
-	int ctx = accel_open_shared(), ret;
-
-	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-	if (ret)
-		return ret;
-	struct pollfd p = { .fd = q.fd, .events = POLLIN };
-
-	STORE(shared->ready[0], 1);
-	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
-		return -ETIMEDOUT;
-	return (p.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP) ? 0 : -EBADMSG;
-}
-
-static int wait_in_read(void *arg)
-{
-	struct shared *shared = arg;
-	struct zip_queue q;
-	int ctx = accel_open_shared(), ret;
-	__u64 count;
-
-	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-	if (ret)
-		return ret;
-	STORE(shared->ready[1], 1);
-	alarm(ZIP_WAIT_SECONDS);
-	return read(q.fd, &count, 8) < 0 ? -errno : 0;
-}
-
 static int wait_for_eventfd(void *arg)
 {
 	int ctx = accel_open_shared(), event = eventfd(0, EFD_CLOEXEC), ret;
@@ -271,8 +239,8 @@ static int wait_for_eventfd(void *arg)
 
 TEST_F(reset, those_who_wait_wake_up)
 {
-	pid_t poller = child_start(wait_in_poll, self->shared);
-	pid_t reader = child_start(wait_in_read, self->shared);
+	pid_t poller = child_start(zip_wait_in_poll, &self->shared->ready[0]);
+	pid_t reader = child_start(zip_wait_in_read, &self->shared->ready[1]);
 	pid_t eventer = child_start(wait_for_eventfd, self->shared);
 	int *ready = self->shared->ready;
 

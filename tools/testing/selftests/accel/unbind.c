@@ -129,42 +129,10 @@ TEST_F(unbind, mappings_never_touched_before_are_sigbus)
 
 /* --- Those who wait --- */
 
-static int wait_in_poll(void *arg)
-{
-	struct shared *shared = arg;
-	struct zip_queue q;
-	int ctx = accel_open_shared(), ret;
-
-	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-	if (ret)
-		return ret;
-	struct pollfd p = { .fd = q.fd, .events = POLLIN };
-
-	STORE(shared->jobs[0], 1);
-	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
-		return -ETIMEDOUT;
-	return (p.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP) ? 0 : -EBADMSG;
-}
-
-static int wait_in_read(void *arg)
-{
-	struct shared *shared = arg;
-	struct zip_queue q;
-	int ctx = accel_open_shared(), ret;
-	__u64 count;
-
-	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-	if (ret)
-		return ret;
-	STORE(shared->jobs[1], 1);
-	alarm(ZIP_WAIT_SECONDS);
-	return read(q.fd, &count, 8) < 0 ? -errno : 0;
-}
-
 TEST_F(unbind, uacce_poll_and_read_wake_up)
 {
-	pid_t poller = child_start(wait_in_poll, self->shared);
-	pid_t reader = child_start(wait_in_read, self->shared);
+	pid_t poller = child_start(zip_wait_in_poll, &self->shared->jobs[0]);
+	pid_t reader = child_start(zip_wait_in_read, &self->shared->jobs[1]);
 	double end = seconds() + ZIP_WAIT_SECONDS;
 
 	while ((!LOAD(self->shared->jobs[0]) || !LOAD(self->shared->jobs[1])) && seconds() < end)
