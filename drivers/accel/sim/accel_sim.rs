@@ -80,8 +80,6 @@ const QUEUES_MAX: u32 = 64;
 /// A device.
 #[pin_data]
 struct Sim {
-    /// Known from [`SimDriver::start`] on.
-    device: SetOnce<Arc<accel::Device>>,
     /// Known when the instance is complete.
     berth: SetOnce<Berth>,
     control: Arc<Control>,
@@ -98,7 +96,6 @@ struct Sim {
 impl Sim {
     fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            device: SetOnce::new(),
             berth: SetOnce::new(),
             control: Arc::new(Control::new(), GFP_KERNEL)?,
             contexts: Atomic::new(0),
@@ -106,10 +103,6 @@ impl Sim {
             queues <- new_mutex!(KVec::new()),
             climate <- new_mutex!(Climate::COLD),
         })
-    }
-
-    fn device(&self) -> Result<&Arc<accel::Device>> {
-        self.device.as_ref().ok_or(ENODEV)
     }
 
     fn moor(&self, berth: Berth) {
@@ -290,12 +283,6 @@ impl accel::Driver for SimDriver {
         }
     }
 
-    fn start(sim: &Sim, device: &Arc<accel::Device>) -> Result {
-        // The second time, after a reset, it is the same.
-        sim.device.populate(device.clone());
-        Ok(())
-    }
-
     fn context_create(sim: &Sim, request: &ContextRequest<'_>) -> Result<Context> {
         let context = Context::new(request)?;
         sim.contexts.fetch_add(1, Relaxed);
@@ -337,12 +324,8 @@ impl accel::Driver for SimDriver {
         climate.read(index)
     }
 
-    fn debugfs<'a>(
-        sim: &'a Sim,
-        _device: &'a Arc<accel::Device>,
-        dir: &debugfs::ScopedDir<'a, '_>,
-    ) {
-        control::add_files(sim, dir);
+    fn debugfs<'a>(sim: &'a Sim, device: &'a Arc<accel::Device>, dir: &debugfs::ScopedDir<'a, '_>) {
+        control::add_files(sim, device, dir);
     }
 }
 

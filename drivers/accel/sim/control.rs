@@ -7,11 +7,15 @@ use crate::{
     Sim, //
 };
 use kernel::{
+    accel::Device,
     debugfs::ScopedDir,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
     },
     time::{
         delay::fsleep,
@@ -133,14 +137,14 @@ pub(crate) fn with_one(reader: &mut UserSliceReader, f: impl FnOnce() -> Result)
 }
 
 /// Adds the files of a device.
-pub(crate) fn add_files<'a>(sim: &'a Sim, dir: &ScopedDir<'a, '_>) {
+pub(crate) fn add_files<'a>(sim: &'a Sim, device: &'a Arc<Device>, dir: &ScopedDir<'a, '_>) {
     let control: &'a Control = &sim.control;
     dir.read_write_file(c"stuck", &control.stuck);
     dir.read_write_file(c"fail_reset", &control.fail_reset);
     dir.read_write_file(c"fault", &control.fault);
     dir.write_only_callback_file(c"hang", sim, &write_hang);
-    dir.write_only_callback_file(c"error", sim, &write_error);
-    dir.write_only_callback_file(c"reset_request", sim, &write_reset_request);
+    dir.write_only_callback_file(c"error", device, &write_error);
+    dir.write_only_callback_file(c"reset_request", device, &write_reset_request);
     dir.write_only_callback_file(c"remove", sim, &write_remove);
 }
 
@@ -156,17 +160,17 @@ fn write_hang(sim: &Sim, reader: &mut UserSliceReader) -> Result {
 }
 
 /// The code of a hardware error.
-fn write_error(sim: &Sim, reader: &mut UserSliceReader) -> Result {
+fn write_error(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
     with_text(reader, |text| {
         let code = text.parse().map_err(|_| EINVAL)?;
-        sim.device()?.report_error(code);
+        device.report_error(code);
         Ok(())
     })
 }
 
-fn write_reset_request(sim: &Sim, reader: &mut UserSliceReader) -> Result {
+fn write_reset_request(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
     with_one(reader, || {
-        sim.device()?.request_reset();
+        device.request_reset();
         Ok(())
     })
 }

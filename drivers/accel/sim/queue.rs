@@ -89,7 +89,7 @@ impl Queue {
 
         let worker = Worker::new(
             request.id,
-            sim.device()?.clone(),
+            request.device.clone(),
             sim.control.clone(),
             request.context.memory.clone(),
             rings,
