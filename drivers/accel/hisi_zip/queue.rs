@@ -74,8 +74,7 @@ impl Queue {
     pub(crate) fn new(dev: &Device<Bound>, id: u32, depth: u32, args: &Args) -> Result<Self> {
         let depth = match depth {
             0 => DEPTH_DEFAULT,
-            1..=DEPTH_MAX => depth.max(DEPTH_MIN),
-            _ => return Err(EINVAL),
+            depth => depth.max(DEPTH_MIN),
         };
         match args.direction {
             uapi::hisi_zip_direction_HISI_ZIP_COMPRESS

@@ -79,8 +79,7 @@ impl Queue {
     ) -> Result<NewQueue<Self>> {
         let depth = match request.depth {
             0 => DEPTH_DEFAULT,
-            1..=DEPTH_MAX => request.depth.next_power_of_two(),
-            _ => return Err(EINVAL),
+            depth => depth.next_power_of_two(),
         };
         let turn = TURNS.get(request.priority as usize).ok_or(EINVAL)?;
         let rings = Rings::new(depth)?;

@@ -381,7 +381,8 @@ struct accel_context_bind {
  * struct accel_queue_create - ioctl(ACCEL_QUEUE_CREATE)
  * @size: sizeof(struct accel_queue_create)
  * @flags: must be 0
- * @depth: in: entries wanted, 0 for the driver's default; out: entries made
+ * @depth: in: entries wanted, at most accel_info_device.depth_max, 0 for the
+ *	driver's default; out: entries made
  * @priority: 0, or up to accel_info_device.priorities - 1, more urgent. Needs
  *	CAP_SYS_NICE above 0
  * @driver_data: pointer to the driver's own struct, or 0
@@ -397,7 +398,8 @@ struct accel_context_bind {
  * none, or answers EAGAIN under O_NONBLOCK; on a dead queue, ENODEV. When the
  * device raises an event is the driver's to say.
  *
- * ENOTCONN: the context has no address space. EBUSY: all queues are in use.
+ * EINVAL: @depth or @priority is beyond its limit. ENOTCONN: the context has no
+ * address space. EBUSY: all queues are in use.
  * EPERM: the caller's address space is not the opener's, or doorbells are
  * shared and the administrator has not allowed that. EACCES: @priority needs
  * CAP_SYS_NICE.

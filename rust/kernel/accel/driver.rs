@@ -183,7 +183,7 @@ pub struct DeviceInfo {
     pub doorbell: Doorbell,
     /// Queues that can exist at once, at least 1.
     pub queues_max: u32,
-    /// Entries of the deepest queue.
+    /// Entries of the deepest queue, at least 1. The core refuses to ask for more.
     pub depth_max: u32,
     /// Bytes that a job reads or writes at most, 0 if there is no limit.
     pub request_max: u64,
@@ -255,7 +255,7 @@ pub struct QueueRequest<'a, T: Driver> {
     /// Number of the queue: below [`DeviceInfo::queues_max`], and no other queue's until
     /// [`Driver::queue_destroy`] has returned for this one.
     pub id: u32,
-    /// Entries wanted, 0 for the driver's default.
+    /// Entries wanted, at most [`DeviceInfo::depth_max`]; 0 for the driver's default.
     pub depth: u32,
     /// Below [`DeviceInfo::priorities`], more urgent the higher it is.
     pub priority: u32,

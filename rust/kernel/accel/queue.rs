@@ -181,6 +181,7 @@ pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
 
 fn check_args(device: &Device, args: &uapi::accel_queue_create) -> Result {
     if args.flags != 0
+        || args.depth > device.info().depth_max
         || args.priority >= device.info().priorities
         || (args.driver_data == 0) != (args.driver_data_size == 0)
     {

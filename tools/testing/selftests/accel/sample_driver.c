@@ -179,6 +179,14 @@ TEST_F(sample, refuses_jobs_that_do_not_fit)
 	}
 }
 
+/* The driver has no check of its own. */
+TEST_F(sample, core_refuses_queues_deeper_than_the_limit)
+{
+	EXPECT_RET(-EINVAL, accel_queue_create(self->ctx, self->adder.depth + 1),
+		   "one entry more than depth_max");
+	EXPECT_RET(-EINVAL, accel_queue_create(self->ctx, ~0u), "the largest number as depth");
+}
+
 TEST_F(sample, offers_one_address_mode)
 {
 	int ctx = sample_open();
