@@ -41,6 +41,85 @@ use core::ptr::NonNull;
 /// The device that is returned is for handlers of the parent's bus: resets, power.
 ///
 /// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet.
+///
+/// # Examples
+///
+/// A device on the platform bus, with registers to map:
+///
+/// ```
+/// use kernel::{
+///     accel,
+///     device::{
+///         Bound,
+///         Core,
+///         DeviceContext, //
+///     },
+///     io::mem::IoMem,
+///     of,
+///     platform,
+///     prelude::*, //
+/// };
+///
+/// struct Engine;
+///
+/// kernel::of_device_table!(
+///     OF_TABLE,
+///     <Engine as platform::Driver>::IdInfo,
+///     [(of::DeviceId::new(c"example,engine"), ())]
+/// );
+///
+/// impl platform::Driver for Engine {
+///     type IdInfo = ();
+///     type Data<'bound> = Self;
+///     const OF_ID_TABLE: Option<of::IdTable<()>> = Some(&OF_TABLE);
+///
+///     fn probe<'bound>(
+///         pdev: &'bound platform::Device<Core<'_>>,
+///         _info: Option<&'bound ()>,
+///     ) -> impl PinInit<Self, Error> + 'bound {
+///         accel::register::<Self>(pdev)?;
+///         Ok(Self)
+///     }
+/// }
+///
+/// #[vtable]
+/// impl accel::Driver for Engine {
+///     type Parent<Ctx: DeviceContext> = platform::Device<Ctx>;
+///     type Data<'a> = IoMem<'a, 0x1000>;
+/// #   type Context = ();
+/// #   type Queue = ();
+/// #   type QueueArgs = accel::NoArgs;
+///
+///     fn probe<'a>(
+///         parent: &'a platform::Device<Bound>,
+///     ) -> impl PinInit<Self::Data<'a>, Error> + 'a {
+///         let request = parent.io_request_by_index(0).ok_or(ENODEV)?;
+///         Ok(request.iomap_sized()?)
+///     }
+///     // And what else a driver has.
+/// #
+/// #   fn info(_data: &Self::Data<'_>) -> accel::DeviceInfo {
+/// #       accel::DeviceInfo::UNKNOWN
+/// #   }
+/// #
+/// #   fn context_create(_d: &Self::Data<'_>, _: &accel::ContextRequest<'_>) -> Result {
+/// #       Ok(())
+/// #   }
+/// #
+/// #   fn queue_create(
+/// #       _data: &Self::Data<'_>,
+/// #       _request: &accel::QueueRequest<'_, Self>,
+/// #   ) -> Result<accel::NewQueue<()>> {
+/// #       Err(EBUSY)
+/// #   }
+/// #
+/// #   fn queue_destroy(_data: &Self::Data<'_>, _queue: &()) -> Result {
+/// #       Ok(())
+/// #   }
+/// #
+/// #   fn halt(_data: &Self::Data<'_>) {}
+/// }
+/// ```
 pub fn register<T: Driver>(parent: &T::Parent<Bound>) -> Result<Arc<Device>> {
     class::shared()?;
     if let Some(mask) = T::DMA_MASK {
