@@ -22,6 +22,7 @@ use crate::{
         VmaNew, //
     },
     page::{
+        list::PageList,
         Page,
         PAGE_SHIFT,
         PAGE_SIZE, //
@@ -98,8 +99,17 @@ impl NewMapping<'_> {
     /// The mapping is not inherited by `fork()` and can't grow, so that all its users are known to
     /// whoever allowed it.
     pub(crate) fn set_up(&self, kind: Kind, ops: &'static bindings::vm_operations_struct) {
-        self.vma.set_dontexpand();
         self.vma.set_dontcopy();
+        self.set_up_inherited(kind, ops);
+    }
+
+    /// Completes the set-up of a VMA that a child process may inherit. It can't grow.
+    pub(crate) fn set_up_inherited(
+        &self,
+        kind: Kind,
+        ops: &'static bindings::vm_operations_struct,
+    ) {
+        self.vma.set_dontexpand();
         if kind == Kind::Frames {
             self.vma.set_io();
             self.vma.set_dontdump();
@@ -218,6 +228,33 @@ impl Fault<'_> {
         // SAFETY: The VMA is locked against changes while the handler runs.
         let prot = unsafe { bindings::pgprot_noncached((*self.vma()).vm_page_prot) };
         self.insert_frame(((registers.start + offset) >> PAGE_SHIFT) as usize, prot)
+    }
+
+    /// Gives out the page at `index` of `pages`, counted from 0.
+    ///
+    /// A list that may not be written gets no page into a mapping that could be.
+    ///
+    /// # Safety
+    ///
+    /// `pages` must not be dropped before the mapping is gone, or has been zapped and no page is
+    /// given out again.
+    pub unsafe fn insert_listed(&self, pages: &dyn PageList, index: usize) -> FaultResult {
+        let page = pages.page(index).ok_or(Sigbus)?;
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        let (mut prot, vm_flags) = unsafe {
+            let vma = self.vma();
+            ((*vma).vm_page_prot, (*vma).__bindgen_anon_2.vm_flags)
+        };
+        if !pages.writable() && vm_flags & (flags::WRITE | flags::MAYWRITE) != 0 {
+            return Err(Sigbus);
+        }
+        if pages.write_combined() {
+            // SAFETY: This only computes a value.
+            prot = unsafe { bindings::pgprot_writecombine(prot) };
+        }
+
+        // SAFETY: The page is valid.
+        self.insert_frame(unsafe { bindings::page_to_pfn(page.as_ptr()) }, prot)
     }
 
     fn insert_frame(&self, pfn: usize, prot: bindings::pgprot_t) -> FaultResult {

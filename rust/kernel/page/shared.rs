@@ -5,8 +5,10 @@
 //! C header: [`include/linux/vmalloc.h`](srctree/include/linux/vmalloc.h)
 
 use super::{
+    list::PageList,
     page_align,
     volatile::Volatile,
+    BorrowedPage,
     Page,
     PAGE_SHIFT, //
 };
@@ -123,6 +125,19 @@ impl SharedPages {
 unsafe impl Send for SharedPages {}
 // SAFETY: Volatile accesses may race with each other.
 unsafe impl Sync for SharedPages {}
+
+// SAFETY: The pages are ours until we are dropped, and no page is added or removed after `new`.
+unsafe impl PageList for SharedPages {
+    fn count(&self) -> usize {
+        self.pages.len()
+    }
+
+    fn page(&self, index: usize) -> Option<BorrowedPage<'_>> {
+        let page = self.pages.get(index)?;
+        // SAFETY: We own the page for as long as we are borrowed.
+        Some(unsafe { BorrowedPage::from_raw(page.page) })
+    }
+}
 
 impl Drop for SharedPages {
     fn drop(&mut self) {
