@@ -70,4 +70,16 @@ __rust_helper size_t rust_helper_iommu_unmap(struct iommu_domain *domain,
 {
 	return iommu_unmap(domain, iova, size);
 }
+
+__rust_helper struct iommu_domain *
+rust_helper_iommu_get_domain_for_dev(struct device *dev)
+{
+	return iommu_get_domain_for_dev(dev);
+}
+
+__rust_helper phys_addr_t
+rust_helper_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
+{
+	return iommu_iova_to_phys(domain, iova);
+}
 #endif

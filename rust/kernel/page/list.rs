@@ -84,6 +84,45 @@ unsafe impl<T: PageList + ?Sized> PageList for Arc<T> {
     }
 }
 
+/// The pages of `list`, as C takes them. They are valid as long as `list`.
+///
+/// Fails with [`ENOMEM`].
+pub(crate) fn raw_pages(list: &dyn PageList) -> Result<KVVec<*mut bindings::page>> {
+    let mut raw = KVVec::with_capacity(list.count(), GFP_KERNEL | __GFP_NOWARN)?;
+    for page in (0..list.count()).map_while(|index| list.page(index)) {
+        raw.push(page.as_ptr(), GFP_KERNEL)?;
+    }
+    Ok(raw)
+}
+
+/// Maps `list` into the kernel, as one piece, and returns where; vunmap() undoes it. May sleep.
+///
+/// Fails with [`EACCES`] if the list may not be written, with [`ENOMEM`].
+pub(crate) fn vmap(list: &dyn PageList) -> Result<NonNull<c_void>> {
+    if !list.writable() {
+        return Err(EACCES);
+    }
+
+    let mut raw = raw_pages(list)?;
+    // SAFETY: This only computes a value.
+    let mut prot = unsafe { bindings::page_kernel() };
+    if list.write_combined() {
+        // SAFETY: As above.
+        prot = unsafe { bindings::pgprot_writecombine(prot) };
+    }
+
+    // SAFETY: `raw` are as many valid pages.
+    let base = unsafe {
+        bindings::vmap(
+            raw.as_mut_ptr(),
+            raw.len().try_into()?,
+            bindings::VM_MAP as usize,
+            prot,
+        )
+    };
+    NonNull::new(base).ok_or(ENOMEM)
+}
+
 /// Where pages may lie.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Zone {
