@@ -35,6 +35,7 @@ use core::{
 };
 
 pub mod export;
+pub mod fence;
 pub mod import;
 
 /// A buffer that is shared.
