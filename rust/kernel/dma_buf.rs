@@ -37,6 +37,7 @@ use core::{
 pub mod export;
 pub mod fence;
 pub mod import;
+pub mod resv;
 
 /// A buffer that is shared.
 ///

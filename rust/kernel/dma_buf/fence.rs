@@ -143,6 +143,12 @@ impl Fence {
             Err(_) => Err(Error::from_errno(i32::try_from(left)?)),
         }
     }
+
+    /// Whether the fence stands for several others.
+    pub(super) fn is_container(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::dma_fence_is_container(self.as_raw()) }
+    }
 }
 
 // SAFETY: `dma_fence_get()` and `dma_fence_put()` count references.
