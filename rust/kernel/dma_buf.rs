@@ -38,6 +38,8 @@ pub mod export;
 pub mod fence;
 pub mod import;
 pub mod resv;
+#[cfg(CONFIG_SYNC_FILE)]
+pub mod sync_file;
 
 /// A buffer that is shared.
 ///
