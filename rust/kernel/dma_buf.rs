@@ -29,10 +29,8 @@ use crate::{
     },
     types::Opaque, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
+use resv::Resv;
 
 pub mod export;
 pub mod fence;
@@ -104,10 +102,10 @@ impl DmaBuf {
         self.0.get()
     }
 
-    /// The C reservation of the buffer, which lives as long as the buffer.
-    pub(crate) fn resv_raw(&self) -> *mut bindings::dma_resv {
-        // SAFETY: The field does not change after the export.
-        unsafe { (*self.as_raw()).resv }
+    /// What orders the accesses to the buffer.
+    pub fn resv(&self) -> &Resv {
+        // SAFETY: The field does not change after the export, and the buffer keeps its reservation.
+        unsafe { Resv::from_raw((*self.as_raw()).resv) }
     }
 
     /// Takes a reference to the buffer behind a descriptor of the current process.
@@ -193,7 +191,7 @@ impl DmaBuf {
     ///
     /// [`Exporter::check_map`]: export::Exporter::check_map
     pub fn zap_mappings(&self) {
-        let locked = self.lock();
+        let locked = self.resv().lock();
         // SAFETY: The file and its mapping are valid; a length of 0 means all. Each buffer has an
         // inode of its own.
         unsafe { bindings::unmap_mapping_range((*(*self.as_raw()).file).f_mapping, 0, 0, 1) };
@@ -208,33 +206,10 @@ impl DmaBuf {
     /// reservation must not be locked by the caller.
     #[inline(never)]
     pub fn invalidate_mappings(&self) {
-        let locked = self.lock();
+        let locked = self.resv().lock();
         // SAFETY: The buffer is valid and its reservation is locked.
         unsafe { bindings::dma_buf_invalidate_mappings(self.as_raw()) };
         drop(locked);
-    }
-
-    /// Locks the reservation. May sleep.
-    fn lock(&self) -> Locked<'_> {
-        // SAFETY: The reservation is valid. Without a context the lock is taken for sure.
-        unsafe { bindings::dma_resv_lock(self.resv_raw(), core::ptr::null_mut()) };
-        Locked {
-            resv: self.resv_raw(),
-            _buf: PhantomData,
-        }
-    }
-}
-
-/// The lock of a buffer's reservation, held.
-struct Locked<'a> {
-    resv: *mut bindings::dma_resv,
-    _buf: PhantomData<&'a DmaBuf>,
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        // SAFETY: We hold the lock, and the buffer keeps its reservation.
-        unsafe { bindings::dma_resv_unlock(self.resv) };
     }
 }
 

@@ -510,7 +510,7 @@ extern "C" fn unmap_dma_buf(
 
 /// Calls `sync` for all that is mapped of `buf`.
 fn for_each_mapped(buf: &DmaBuf, sync: impl Fn(&mut Mapped)) {
-    let locked = buf.lock();
+    let locked = buf.resv().lock();
     // SAFETY: The list does not change while the reservation is locked, and each node is one of an
     // attachment, whose private data is the list of what it has mapped.
     unsafe {
@@ -608,7 +608,7 @@ extern "C" fn fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
     let (private, buf) = unsafe { (Private::from_raw(buf), DmaBuf::from_raw(buf)) };
 
     // Whoever zaps takes this lock: afterwards, what was allowed here before has been zapped.
-    let locked = buf.lock();
+    let locked = buf.resv().lock();
     let result = give_out(private, &fault);
     drop(locked);
     fault.answer(result)

@@ -188,7 +188,7 @@ impl Attachment {
 
     /// Maps what would be allowed to move meanwhile if it were not pinned.
     fn map_pinned(&self, direction: DataDirection) -> Result<*mut bindings::sg_table> {
-        let locked = self.buf.lock();
+        let locked = self.buf.resv().lock();
         // SAFETY: The attachment is valid, a dynamic one, and the reservation is locked.
         to_result(unsafe { bindings::dma_buf_pin(self.raw.as_ptr()) })?;
         // SAFETY: As above.
@@ -213,7 +213,7 @@ impl Attachment {
         // SAFETY: The reservation is valid, and locked, which lets one wait.
         let left = unsafe {
             bindings::dma_resv_wait_timeout(
-                self.buf.resv_raw(),
+                self.buf.resv().as_raw(),
                 bindings::dma_resv_usage_DMA_RESV_USAGE_KERNEL,
                 true,
                 c_long::MAX as usize,
@@ -318,7 +318,7 @@ impl Drop for Mapping {
     #[inline(never)]
     fn drop(&mut self) {
         let (raw, table) = (self.attachment.raw.as_ptr(), self.table.as_ptr());
-        let locked = self.attachment.buf.lock();
+        let locked = self.attachment.buf.resv().lock();
         // SAFETY: By the type invariant; the reservation is locked.
         unsafe { bindings::dma_buf_unmap_attachment(raw, table, self.direction.into()) };
         if self.attachment.callback.is_some() {
