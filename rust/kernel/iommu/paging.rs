@@ -14,6 +14,7 @@ use super::{
 use crate::{
     alloc::flags::GFP_KERNEL_ACCOUNT,
     bindings,
+    container_of,
     device::{
         Bound,
         Device, //
@@ -27,9 +28,12 @@ use crate::{
     prelude::*,
     sync::aref::ARef, //
 };
-use core::ptr::{
-    null_mut,
-    NonNull, //
+use core::{
+    ops::RangeInclusive,
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
 };
 
 /// A page table.
@@ -171,6 +175,12 @@ impl PasidDomain {
         self.pasid.0
     }
 
+    /// The last address that can be mapped.
+    pub fn last_address(&self) -> u64 {
+        // SAFETY: The domain is valid, and its geometry does not change.
+        unsafe { self.domain.0.as_ref().geometry.aperture_end }
+    }
+
     /// Lets the device reach `len` bytes of memory at the physical address `phys` as `iova`, in the
     /// way that `prot` says, a combination of what is in [`prot`]. May sleep.
     ///
@@ -243,6 +253,35 @@ unsafe impl Sync for PasidDomain {}
 /// it.
 pub fn missing(dev: &Device<Bound>) -> Option<Missing> {
     lacks_pasids(dev)
+}
+
+/// The ranges of addresses that mean something else to `dev` or to its IOMMU than memory that is
+/// mapped there, interrupts for example. See `iommu_get_resv_regions()`.
+///
+/// Fails with [`ENOMEM`].
+pub fn reserved_regions(dev: &Device<Bound>) -> Result<KVec<RangeInclusive<u64>>> {
+    let mut list = bindings::list_head::default();
+    let head = &raw mut list;
+    // SAFETY: The list is initialised before it is used, stays where it is, and is emptied again.
+    unsafe {
+        bindings::INIT_LIST_HEAD(head);
+        bindings::iommu_get_resv_regions(dev.as_raw(), head);
+    }
+
+    let mut regions = KVec::new();
+    let mut result = Ok(());
+    let mut at = list.next;
+    while at != head && result.is_ok() {
+        // SAFETY: All entries of the list are members of that name of regions.
+        let region = unsafe { &*container_of!(at, bindings::iommu_resv_region, list) };
+        let last = region.start + (region.length as u64).saturating_sub(1);
+        result = regions.push(region.start..=last, GFP_KERNEL);
+        at = region.list.next;
+    }
+    // SAFETY: The list is that of `iommu_get_resv_regions()`.
+    unsafe { bindings::iommu_put_resv_regions(dev.as_raw(), head) };
+    result?;
+    Ok(regions)
 }
 
 /// Fails unless these are whole pages, at least one, that end in the range of addresses.
