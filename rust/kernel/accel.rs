@@ -25,6 +25,8 @@
 //! the device waits for. See `Documentation/accel/internals.rst`.
 
 mod attributes;
+mod buffer;
+mod buffers;
 mod class;
 mod context;
 mod device;
@@ -35,15 +37,21 @@ mod hwmon;
 mod info;
 mod ioctl;
 mod irq;
+mod local_memory;
+mod mapping;
 mod node;
+mod pipeline;
 mod plain;
 mod queue;
+mod records;
 mod recovery;
 mod region;
 mod registration;
 mod sensors;
 mod slots;
 mod status_page;
+mod submission;
+mod submit;
 mod table;
 mod trace;
 mod usage;
@@ -56,6 +64,10 @@ pub use self::ioctl::{
     Shape, //
 };
 pub use self::{
+    buffers::{
+        BufferAccess,
+        Buffers, //
+    },
     class::start,
     device::Device,
     driver::{
@@ -78,7 +90,13 @@ pub use self::{
         ContextIoctl,
         QueueIoctl, //
     },
+    mapping::AddressSpace,
     region::Region,
     registration::register,
+    submission::{
+        Submission,
+        Submit,
+        Ticket, //
+    },
 };
 pub use crate::__accel_declare_ioctls as declare_ioctls;

@@ -44,8 +44,13 @@ enum accel_ioctl_nr {
 	ACCEL_NR_QUEUE_CREATE = 0x02,
 	ACCEL_NR_RESET = 0x03,
 	ACCEL_NR_EVENTS = 0x04,
+	ACCEL_NR_BUFFER_ALLOC = 0x05,
+	ACCEL_NR_BUFFER_WRAP = 0x06,
+	ACCEL_NR_BUFFER_MAP = 0x07,
+	ACCEL_NR_BUFFER_UNMAP = 0x08,
 	ACCEL_NR_QUEUE_INFO = 0x10,
 	ACCEL_NR_QUEUE_EVENTFD = 0x11,
+	ACCEL_NR_QUEUE_SUBMIT = 0x12,
 	ACCEL_NR_DRIVER_BASE = 0x40,
 	ACCEL_NR_DRIVER_END = 0xa0,
 };
@@ -62,6 +67,7 @@ enum accel_ioctl_nr {
  *	CAP_PERFMON is told of those of its own user only
  * @ACCEL_INFO_SENSORS: array of struct accel_info_sensor, as the device has them
  * @ACCEL_INFO_ERRORS: struct accel_info_errors, what went wrong so far
+ * @ACCEL_INFO_MEMORY: struct accel_info_memory, the device's own memory
  */
 enum accel_info_query {
 	ACCEL_INFO_QUERIES = 0,
@@ -71,6 +77,7 @@ enum accel_info_query {
 	ACCEL_INFO_CONTEXTS = 4,
 	ACCEL_INFO_SENSORS = 5,
 	ACCEL_INFO_ERRORS = 6,
+	ACCEL_INFO_MEMORY = 7,
 };
 
 /**
@@ -286,6 +293,9 @@ struct accel_info_status {
  * @jobs: jobs done on its queues so far
  * @bytes: bytes read and written by them
  * @busy_ns: nanoseconds that its queues were worked on
+ * @device_memory: bytes of device memory in buffers that it allocated and that
+ *	still exist
+ * @mapped: bytes of buffers mapped into its address space
  */
 struct accel_info_context {
 	__aligned_u64 id;
@@ -299,6 +309,8 @@ struct accel_info_context {
 	__aligned_u64 jobs;
 	__aligned_u64 bytes;
 	__aligned_u64 busy_ns;
+	__aligned_u64 device_memory;
+	__aligned_u64 mapped;
 };
 
 /**
@@ -352,6 +364,18 @@ struct accel_info_errors {
 };
 
 /**
+ * struct accel_info_memory - answer to ACCEL_INFO_MEMORY
+ * @size: bytes of memory that the device has for buffers, 0 if it has none
+ * @used: bytes of it in buffers that exist
+ * @buffers: number of these buffers
+ */
+struct accel_info_memory {
+	__aligned_u64 size;
+	__aligned_u64 used;
+	__aligned_u64 buffers;
+};
+
+/**
  * struct accel_context_bind - ioctl(ACCEL_CONTEXT_BIND)
  * @size: sizeof(struct accel_context_bind)
  * @flags: must be 0
@@ -362,8 +386,9 @@ struct accel_info_errors {
  * Gives the context, that is this open of the compute node, its address space.
  * Once per context. ACCEL_MODE_SHARED takes the address space of the process
  * that opened the node. ACCEL_MODE_PRIVATE is empty at first: the device
- * reaches nothing that was not mapped for this context. In ACCEL_MODE_KERNEL
- * queues have neither doorbell nor ring to map.
+ * reaches nothing that was not mapped for this context by ACCEL_BUFFER_MAP. In
+ * ACCEL_MODE_KERNEL queues have neither doorbell nor ring to map, and jobs are
+ * handed over by ACCEL_QUEUE_SUBMIT.
  *
  * EBUSY: has one already. EPERM: the caller's address space is not the
  * opener's. EOPNOTSUPP: not offered, ACCEL_INFO_ADDRESS_MODES tells why.
@@ -432,6 +457,140 @@ struct accel_reset {
 	__u32 flags;
 };
 #define ACCEL_RESET _IO(ACCEL_IOC_TYPE, ACCEL_NR_RESET)
+
+/**
+ * enum accel_memory - where the memory of a buffer is
+ * @ACCEL_MEMORY_SYSTEM: pages of the system
+ * @ACCEL_MEMORY_DEVICE: memory of the device
+ */
+enum accel_memory {
+	ACCEL_MEMORY_SYSTEM = 0,
+	ACCEL_MEMORY_DEVICE = 1,
+};
+
+/* The memory is one piece, physically. */
+#define ACCEL_BUFFER_CONTIGUOUS (1 << 0)
+/* The CPU's writes are combined, its reads not cached. System memory only. */
+#define ACCEL_BUFFER_WRITE_COMBINE (1 << 1)
+
+/**
+ * struct accel_buffer_alloc - ioctl(ACCEL_BUFFER_ALLOC), on the compute node
+ * @size: sizeof(struct accel_buffer_alloc)
+ * @flags: ACCEL_BUFFER_CONTIGUOUS, ACCEL_BUFFER_WRITE_COMBINE
+ * @memory: one of enum accel_memory
+ * @fd: out: a dma-buf, close-on-exec
+ * @length: in: bytes wanted; out: bytes that the buffer has, whole pages
+ * @alignment: of the piece's address, a power of two; 0 for a page. More than a
+ *	page needs device memory or ACCEL_BUFFER_CONTIGUOUS
+ *
+ * The memory is zero. It lives as long as anybody has the dma-buf open, mapped
+ * or attached, also when the device is gone: then device memory can't be mapped
+ * any more, and a touch of it by a process is SIGBUS.
+ *
+ * EINVAL: @length is 0 or more than 2^63, @alignment no power of two.
+ * EOPNOTSUPP: the device has no memory of its own; or a flag does not go with
+ * it. ENOMEM: there is not enough system memory, or not in one piece. ENOSPC:
+ * there is not enough device memory, or not in one piece. EDQUOT: the limit of
+ * the cgroup on device memory.
+ */
+struct accel_buffer_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 memory;
+	__s32 fd;
+	__aligned_u64 length;
+	__aligned_u64 alignment;
+};
+#define ACCEL_BUFFER_ALLOC _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_ALLOC)
+
+/* The memory is only read, by whomever. */
+#define ACCEL_BUFFER_READ_ONLY (1 << 0)
+
+/**
+ * struct accel_buffer_wrap - ioctl(ACCEL_BUFFER_WRAP), on the compute node
+ * @size: sizeof(struct accel_buffer_wrap)
+ * @flags: in: 0 or ACCEL_BUFFER_READ_ONLY; out: ACCEL_BUFFER_READ_ONLY where
+ *	the memory can't be written by the caller
+ * @address: of the caller's memory, whole pages
+ * @length: bytes, whole pages
+ * @fd: out: a dma-buf, close-on-exec
+ * @reserved: must be 0
+ *
+ * Makes a dma-buf of memory that the caller has. Its pages are pinned, and count
+ * against RLIMIT_MEMLOCK of the process, until nobody has the dma-buf open,
+ * mapped or attached, even if the process ends before.
+ *
+ * EINVAL: no whole pages, or no address range. ENOMEM: over RLIMIT_MEMLOCK.
+ * EFAULT: there is no memory, or such that can't be pinned: registers, memory
+ * of a device, files whose pages are written back.
+ */
+struct accel_buffer_wrap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 address;
+	__aligned_u64 length;
+	__s32 fd;
+	__u32 reserved;
+};
+#define ACCEL_BUFFER_WRAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_WRAP)
+
+/* What the device, or a job, may do with a buffer. */
+#define ACCEL_BUFFER_READ (1 << 0)
+#define ACCEL_BUFFER_WRITE (1 << 1)
+/* Map at accel_buffer_map.address, and nowhere else. */
+#define ACCEL_BUFFER_FIXED (1 << 2)
+
+/**
+ * struct accel_buffer_map - ioctl(ACCEL_BUFFER_MAP), on the compute node
+ * @size: sizeof(struct accel_buffer_map)
+ * @flags: ACCEL_BUFFER_READ, ACCEL_BUFFER_WRITE, at least one;
+ *	ACCEL_BUFFER_FIXED
+ * @fd: a dma-buf, whoever made it
+ * @reserved: must be 0
+ * @offset: of the first byte to map, whole pages
+ * @length: bytes, whole pages; 0: from @offset to the end
+ * @address: where the device finds it: in with ACCEL_BUFFER_FIXED, else out.
+ *	Address 0 is never chosen
+ *
+ * Maps a buffer into the address space of a context of ACCEL_MODE_PRIVATE. The
+ * mapping holds the buffer; it goes by ACCEL_BUFFER_UNMAP or with the context.
+ *
+ * ENOTCONN: the context has no address space. EOPNOTSUPP: its address space is
+ * not private; or the memory is such that this device can't be given it. EBADF,
+ * EINVAL: @fd is no dma-buf; no whole pages, or not inside the buffer. EACCES:
+ * ACCEL_BUFFER_WRITE on a buffer that is read-only. EEXIST: something is mapped
+ * there. ERANGE: the device or the IOMMU has no such addresses. ENOSPC: no room.
+ */
+struct accel_buffer_map {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 address;
+};
+#define ACCEL_BUFFER_MAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_MAP)
+
+/**
+ * struct accel_buffer_unmap - ioctl(ACCEL_BUFFER_UNMAP), on the compute node
+ * @size: sizeof(struct accel_buffer_unmap)
+ * @flags: must be 0
+ * @address: where ACCEL_BUFFER_MAP put it
+ * @length: bytes that were mapped there
+ *
+ * When it returns, the device can't reach the memory any more: a job that tries
+ * faults. Mappings go as wholes.
+ *
+ * ENOENT: no mapping begins there. EINVAL: it has another length.
+ */
+struct accel_buffer_unmap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 address;
+	__aligned_u64 length;
+};
+#define ACCEL_BUFFER_UNMAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_UNMAP)
 
 /**
  * enum accel_event_type - what an event on the monitor node is about
@@ -520,11 +679,14 @@ struct accel_events {
  *	the device
  * @ACCEL_REGION_DOORBELL: registers of the device, uncached
  * @ACCEL_REGION_RING: memory that the device reads and writes
+ * @ACCEL_REGION_RECORDS: struct accel_job_record of the last jobs of a queue in
+ *	ACCEL_MODE_KERNEL, read-only
  */
 enum accel_region_kind {
 	ACCEL_REGION_STATUS = 0,
 	ACCEL_REGION_DOORBELL = 1,
 	ACCEL_REGION_RING = 2,
+	ACCEL_REGION_RECORDS = 3,
 };
 
 #define ACCEL_REGION_READ (1 << 0)
@@ -590,6 +752,96 @@ struct accel_queue_eventfd {
 	__u32 reserved;
 };
 #define ACCEL_QUEUE_EVENTFD _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_EVENTFD)
+
+/**
+ * struct accel_submit_buffer - a buffer that jobs use
+ * @fd: a dma-buf, whoever made it
+ * @flags: ACCEL_BUFFER_READ, ACCEL_BUFFER_WRITE, at least one
+ */
+struct accel_submit_buffer {
+	__s32 fd;
+	__u32 flags;
+};
+
+#define ACCEL_SUBMIT_BUFFERS_MAX 64
+#define ACCEL_SUBMIT_FENCES_MAX 64
+
+/*
+ * In a job of ACCEL_QUEUE_SUBMIT stands for an address: an offset in bytes into
+ * one of the buffers, by its place in the array.
+ */
+#define ACCEL_BUFFER_ADDRESS(index, offset) \
+	((__u64)(index) << 48 | (__u64)(offset))
+
+/* Make a fence of the end of the jobs, accel_queue_submit.out_fence. */
+#define ACCEL_SUBMIT_OUT_FENCE (1 << 0)
+
+/**
+ * struct accel_queue_submit - ioctl(ACCEL_QUEUE_SUBMIT), on a queue
+ * @size: sizeof(struct accel_queue_submit)
+ * @flags: 0 or ACCEL_SUBMIT_OUT_FENCE
+ * @jobs: pointer to an array of the driver's job struct
+ * @job_count: jobs, at least 1 and at most the queue's depth
+ * @job_size: bytes of each, sizeof() of the driver's struct
+ * @buffers: pointer to an array of struct accel_submit_buffer: all that the jobs
+ *	use
+ * @buffer_count: at most ACCEL_SUBMIT_BUFFERS_MAX
+ * @in_fence_count: at most ACCEL_SUBMIT_FENCES_MAX
+ * @in_fences: pointer to an array of __s32: sync files that the jobs wait for
+ * @out_fence: out: a sync file, close-on-exec, that is signalled when all of the
+ *	jobs have ended, with the error of the first that failed
+ * @reserved: must be 0
+ *
+ * Hands over jobs in ACCEL_MODE_KERNEL. The driver checks each against the
+ * buffers. The jobs of a queue begin and end in the order of their numbers,
+ * which count from 0 as they are handed over.
+ *
+ * They wait for the in-fences, and for what others still do with the buffers,
+ * as the fences in these say: for all that writes a buffer that the jobs read,
+ * for all that uses one that they write. Others wait for them in the same way.
+ * If an in-fence has failed, the jobs end with ECANCELED, and never begin.
+ *
+ * The end of the jobs is one completion event of the queue. What became of each
+ * is in the records (ACCEL_REGION_RECORDS). If the queue dies, jobs end with
+ * ETIMEDOUT, ENODEV, EIO, or ECANCELED, as enum accel_queue_state has
+ * DEAD_TIMEOUT, DEAD_REMOVED, DEAD_ISOLATED, and all else, close() too.
+ *
+ * EOPNOTSUPP: the context is not in ACCEL_MODE_KERNEL. EAGAIN: more than the
+ * queue's depth of jobs would be under way. EINVAL: a job, a buffer or a fence is
+ * wrong. EACCES: a job writes what is not named for that, or a buffer that is
+ * read-only. ENODEV: the queue is dead. Nothing is handed over then.
+ */
+struct accel_queue_submit {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 jobs;
+	__u32 job_count;
+	__u32 job_size;
+	__aligned_u64 buffers;
+	__u32 buffer_count;
+	__u32 in_fence_count;
+	__aligned_u64 in_fences;
+	__s32 out_fence;
+	__u32 reserved;
+};
+#define ACCEL_QUEUE_SUBMIT _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_SUBMIT)
+
+/**
+ * struct accel_job_record - what became of a job of ACCEL_QUEUE_SUBMIT
+ * @number: number of the job plus 1, written last
+ * @error: 0, or the errno with which it ended
+ * @reserved: 0
+ *
+ * Behind it comes what the driver tells, in a struct of its own; together they
+ * are one element of the region, whose size is a multiple of 16. The record of
+ * a job lies at its number modulo the queue's depth, until a later job takes the
+ * place.
+ */
+struct accel_job_record {
+	__aligned_u64 number;
+	__s32 error;
+	__u32 reserved;
+};
 
 /**
  * enum accel_queue_state - state of a queue

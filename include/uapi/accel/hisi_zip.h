@@ -11,6 +11,10 @@
  *    HISI_ZIP_CQ_OFFSET(depth), @depth completion entries of
  *    HISI_ZIP_CQE_SIZE bytes.
  *
+ * In ACCEL_MODE_KERNEL neither can be mapped. The jobs of ACCEL_QUEUE_SUBMIT are
+ * struct hisi_zip_sqe, with ACCEL_BUFFER_ADDRESS() for addresses, and the region
+ * ACCEL_REGION_RECORDS has struct hisi_zip_record.
+ *
  * A completion event is raised after a completion was written while the
  * completion queue's interrupt is armed (HISI_ZIP_DB_CQ with priority 1).
  */
@@ -18,6 +22,8 @@
 #define _UAPI_ACCEL_HISI_ZIP_H
 
 #include <linux/types.h>
+
+#include <accel/accel.h>
 
 #define HISI_ZIP_SQE_SIZE 128
 #define HISI_ZIP_CQE_SIZE 16
@@ -144,6 +150,17 @@ struct hisi_zip_sqe {
 	__le32 rsvd3[3];
 	__le32 plain_length;
 	__le32 checksum;
+};
+
+/**
+ * struct hisi_zip_record - what became of a job of ACCEL_QUEUE_SUBMIT
+ * @head: accel_job_record.error is EIO where the low byte of
+ *	hisi_zip_sqe.status is none of enum hisi_zip_status
+ * @sqe: the entry as the device has left it, with the addresses that the job had
+ */
+struct hisi_zip_record {
+	struct accel_job_record head;
+	struct hisi_zip_sqe sqe;
 };
 
 /* enum hisi_zip_algorithm - what a submission asks for */

@@ -10,6 +10,10 @@ use crate::{
         Mutex,
         SetOnce, //
     },
+    workqueue::owned::{
+        Flags,
+        OwnedQueue, //
+    }, //
 };
 
 /// Devices that can exist at once. Each has two minor numbers.
@@ -26,6 +30,8 @@ pub(super) struct Shared {
     pub(super) debugfs: debugfs::Dir,
     /// Whether the administrator lets processes map doorbells that others share.
     pub(super) allow_shared_doorbells: bool,
+    /// Hands over jobs in `KERNEL` mode, and lets their buffers go.
+    pub(super) pipelines: OwnedQueue,
     /// Ids in use.
     ids: Pin<KBox<Mutex<BitmapVec>>>,
 }
@@ -43,6 +49,8 @@ pub fn start(allow_shared_doorbells: bool) -> Result {
         numbers: chrdev::Numbers::new(CLASS_NAME, 2 * DEVICES_MAX as u32)?,
         debugfs: debugfs::Dir::new(CLASS_NAME),
         allow_shared_doorbells,
+        // Those who reclaim memory may wait for the fence of a job.
+        pipelines: OwnedQueue::new(c"accel", Flags::UNBOUND | Flags::MEM_RECLAIM)?,
         ids: KBox::pin_init(new_mutex!(ids), GFP_KERNEL)?,
     };
     if SHARED.populate(shared) {

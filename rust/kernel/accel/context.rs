@@ -15,6 +15,7 @@ use super::{
     },
     events::Event,
     ioctl::Argument,
+    mapping::AddressSpace,
     table::{
         Data,
         DriverContext, //
@@ -55,7 +56,7 @@ use crate::{
 /// What lets the device reach memory.
 enum Hold {
     Shared(Bond),
-    Private(PasidDomain),
+    Private(Arc<AddressSpace>),
     /// Nothing that has to be given back.
     Nothing,
 }
@@ -88,15 +89,30 @@ impl Space {
         if let Some(last) = Arc::into_unique_or_drop(this) {
             // SAFETY: By the requirement of this function; `last` is gone for good after this.
             unsafe { last.driver.destroy(data) };
+            last.hold.give_up();
+        }
+    }
+
+    fn address_space(&self) -> Option<&Arc<AddressSpace>> {
+        match &self.hold {
+            Hold::Private(space) => Some(space),
+            _ => None,
         }
     }
 }
 
 impl Hold {
+    /// Takes the memory from the device, as far as dropping this does not.
+    fn give_up(&self) {
+        if let Self::Private(space) = self {
+            space.close();
+        }
+    }
+
     fn pasid(&self) -> u32 {
         match self {
             Self::Shared(bond) => bond.pasid(),
-            Self::Private(domain) => domain.pasid(),
+            Self::Private(space) => space.pasid(),
             Self::Nothing => 0,
         }
     }
@@ -140,6 +156,10 @@ pub(super) struct Context {
     pub(super) completions: Atomic<u64>,
     #[pin]
     pub(super) usage: SpinLock<Usage>,
+    /// Bytes of device memory in its buffers.
+    pub(super) device_memory: Arc<Atomic<u64>>,
+    /// Bytes of buffers that are mapped into its address space.
+    pub(super) mapped: Arc<Atomic<u64>>,
     /// Mode and PASID as they are told, so that nobody who asks waits for a bind.
     told: Atomic<u64>,
     #[pin]
@@ -162,6 +182,8 @@ impl Context {
                 queues: Atomic::new(0),
                 completions: Atomic::new(0),
                 usage <- new_spinlock!(Usage::default()),
+                device_memory: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+                mapped: Arc::new(Atomic::new(0), GFP_KERNEL)?,
                 told: Atomic::new(0),
                 state <- new_mutex!(State::Unbound),
             }),
@@ -271,7 +293,18 @@ impl Context {
             mode,
             pasid,
             mm: (software && mode == AddressMode::Shared).then_some(&self.mm),
-        })?;
+            space: match &hold {
+                Hold::Private(space) if software => Some(space),
+                _ => None,
+            },
+        });
+        let driver = match driver {
+            Ok(driver) => driver,
+            Err(e) => {
+                hold.give_up();
+                return Err(e);
+            }
+        };
         self.told
             .store(u64::from(mode as u32) << 32 | u64::from(pasid), Relaxed);
         *state = State::Bound(room.write(Space { mode, driver, hold }).into());
@@ -281,7 +314,10 @@ impl Context {
     /// Lets the device reach the memory of `mode`.
     fn hold(&self, access: &Access<'_>, mode: AddressMode) -> Result<Hold> {
         if self.device.info().reach == Reach::Software {
-            return Ok(Hold::Nothing);
+            return Ok(match mode {
+                AddressMode::Private => Hold::Private(AddressSpace::new(access, None)?),
+                AddressMode::Shared | AddressMode::Kernel => Hold::Nothing,
+            });
         }
         match mode {
             AddressMode::Shared => self.share(access).map(Hold::Shared),
@@ -298,10 +334,29 @@ impl Context {
         unsafe { Bond::new(access.parent(), mm) }.map_err(|e| self.refused(AddressMode::Shared, e))
     }
 
-    fn isolate(&self, access: &Access<'_>) -> Result<PasidDomain> {
-        // SAFETY: As for `share`.
-        unsafe { PasidDomain::new(access.parent()) }
-            .map_err(|e| self.refused(AddressMode::Private, e))
+    fn isolate(&self, access: &Access<'_>) -> Result<Arc<AddressSpace>> {
+        // SAFETY: As for `share`; `Space::put` closes the address space.
+        let domain = unsafe { PasidDomain::new(access.parent()) }
+            .map_err(|e| self.refused(AddressMode::Private, e))?;
+        AddressSpace::new(access, Some(domain))
+    }
+
+    /// Calls `f` with the private address space of the context.
+    ///
+    /// Fails with [`ENOTCONN`] if it has none yet, [`EOPNOTSUPP`] if it is not private.
+    pub(super) fn with_address_space<R>(
+        &self,
+        f: impl FnOnce(&AddressSpace, &Access<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let access = self.device.enter()?;
+        let space = self.space()?;
+        let result = match space.address_space() {
+            Some(private) => f(private, &access),
+            None => Err(EOPNOTSUPP),
+        };
+        // SAFETY: `access` keeps the data.
+        unsafe { Space::put(space, access.data()) };
+        result
     }
 
     /// What IOMMU drivers answer if something is missing that was not seen before is remembered as
@@ -356,6 +411,9 @@ impl Context {
         seq_print!(seq, "accel-jobs:\t{}\n", usage.jobs);
         seq_print!(seq, "accel-bytes:\t{}\n", usage.bytes);
         seq_print!(seq, "accel-busy-ns:\t{}\n", usage.busy_ns);
+        let memory = self.device_memory.load(Relaxed);
+        seq_print!(seq, "accel-device-memory:\t{memory}\n");
+        seq_print!(seq, "accel-mapped:\t{}\n", self.mapped.load(Relaxed));
     }
 
     /// The space that a new queue works in, to be given back by [`Space::put`]. Fails with

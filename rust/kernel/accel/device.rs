@@ -16,6 +16,7 @@ use super::{
         Event,
         Events, //
     },
+    local_memory::LocalMemory,
     queue::Queue,
     recovery::{
         Recovery,
@@ -48,6 +49,7 @@ use crate::{
             Missing, //
         }, //
     },
+    page::SharedPages,
     prelude::*,
     sync::{
         aref::ARef,
@@ -65,6 +67,7 @@ use crate::{
         Arc,
         ArcBorrow,
         Mutex,
+        SetOnce,
         Srcu, //
     },
     uapi,
@@ -131,6 +134,8 @@ pub struct Device {
     private_reason: Atomic<u32>,
     warned_doorbells: Atomic<bool>,
     pub(super) counters: Counters,
+    /// The device's own memory. Known before `data` is.
+    local_memory: SetOnce<Arc<LocalMemory>>,
 
     /// Readers may use `data`.
     #[pin]
@@ -186,6 +191,7 @@ impl Device {
                 private_reason: Atomic::new(private_reason),
                 warned_doorbells: Atomic::new(false),
                 counters: Counters::new(),
+                local_memory: SetOnce::new(),
                 registered <- new_srcu!(),
                 data: Atomic::new(core::ptr::null_mut()),
                 slots <- Slots::new(queues),
@@ -245,9 +251,29 @@ impl Device {
         &self.parent
     }
 
+    /// Gives the device memory of its own.
+    pub(super) fn set_local_memory(&self, pages: Arc<SharedPages>) -> Result {
+        let memory = LocalMemory::new(pages, self.id())?;
+        self.local_memory.populate(memory);
+        Ok(())
+    }
+
+    pub(super) fn local_memory(&self) -> Option<&Arc<LocalMemory>> {
+        self.local_memory.as_ref()
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.data.load(Acquire).is_null()
+    }
+
     /// Why an address mode is not offered, `ACCEL_REASON_AVAILABLE` if it is.
     pub(super) fn reason(&self, mode: AddressMode) -> u32 {
         if !self.info.modes.contains(&mode) {
+            return uapi::accel_mode_reason_ACCEL_REASON_DRIVER;
+        }
+        // Without knowing of its progress, nobody could promise that a job ends.
+        let takes_jobs = self.ops.submission.is_some() && self.ops.queue_progress.is_some();
+        if mode == AddressMode::Kernel && !takes_jobs {
             return uapi::accel_mode_reason_ACCEL_REASON_DRIVER;
         }
         if self.info.reach == Reach::Software {
@@ -300,7 +326,7 @@ impl Device {
     }
 
     pub(super) fn status(&self) -> uapi::accel_status {
-        if self.data.load(Relaxed).is_null() {
+        if self.is_removed() {
             uapi::accel_status_ACCEL_STATUS_REMOVED
         } else {
             self.recovery.status()
@@ -346,6 +372,9 @@ impl Device {
             return;
         };
         self.registered.synchronize();
+        if let Some(memory) = self.local_memory() {
+            memory.zap_mappings();
+        }
 
         // All processes learn it at once, before the first queue is waited for.
         self.revoke_queues(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED);
@@ -483,6 +512,14 @@ pub(super) struct Access<'a> {
 impl Access<'_> {
     pub(super) fn data(&self) -> Data {
         self.data
+    }
+
+    pub(super) fn info(&self) -> &DeviceInfo {
+        &self.device.info
+    }
+
+    pub(super) fn ops(&self) -> &'static Ops {
+        self.device.ops
     }
 
     pub(super) fn parent(&self) -> &device::Device<Bound> {

@@ -8,7 +8,9 @@ use super::{
         ContextIoctl,
         QueueIoctl, //
     },
-    region::Region, //
+    mapping::AddressSpace,
+    region::Region,
+    submission::Submission, //
 };
 use crate::{
     debugfs,
@@ -17,6 +19,7 @@ use crate::{
     error::VTABLE_DEFAULT_ERROR,
     irq::IrqRequest,
     mm::Mm,
+    page::SharedPages,
     prelude::*,
     sync::{
         aref::ARef,
@@ -246,6 +249,8 @@ pub struct ContextRequest<'a> {
     pub pasid: u32,
     /// The memory of the process, for [`Reach::Software`] in [`AddressMode::Shared`].
     pub mm: Option<&'a ARef<Mm>>,
+    /// What is mapped for the context, for [`Reach::Software`] in [`AddressMode::Private`].
+    pub space: Option<&'a Arc<AddressSpace>>,
 }
 
 /// A queue that the core asks the driver for.
@@ -259,6 +264,8 @@ pub struct QueueRequest<'a, T: Driver> {
     pub depth: u32,
     /// Below [`DeviceInfo::priorities`], more urgent the higher it is.
     pub priority: u32,
+    /// How its jobs see memory.
+    pub mode: AddressMode,
     /// PASID under which the queue's jobs reach memory, 0 if they need none.
     pub pasid: u32,
     /// The context that it is a queue of.
@@ -335,6 +342,10 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// ioctls of the driver's own on queues.
     const QUEUE_IOCTLS: &'static [QueueIoctl<Self>] = &[];
 
+    /// How jobs are taken in [`AddressMode::Kernel`], for drivers that implement
+    /// [`Submit`](super::Submit).
+    const SUBMISSION: Option<Submission<Self>> = None;
+
     /// Sensors that the device has, in the order of `index` in
     /// [`read_sensor`](Self::read_sensor).
     const SENSORS: &'static [Sensor] = &[];
@@ -350,6 +361,12 @@ pub trait Driver: Sized + Send + Sync + 'static {
 
     /// Describes the device.
     fn info(data: &Self::Data<'_>) -> DeviceInfo;
+
+    /// The memory that a device in software has for buffers. Asked for once, before
+    /// [`start`](Self::start).
+    fn memory(_data: &Self::Data<'_>) -> Option<Arc<SharedPages>> {
+        None
+    }
 
     /// The interrupts to request, in the order of `index` in [`interrupt`](Self::interrupt).
     fn interrupts<'a>(_data: &'a Self::Data<'_>) -> Result<KVec<IrqRequest<'a>>> {

@@ -29,7 +29,7 @@ use crate::{
     ustruct, //
 };
 
-const QUERIES: [uapi::accel_info_query; 7] = [
+const QUERIES: [uapi::accel_info_query; 8] = [
     uapi::accel_info_query_ACCEL_INFO_QUERIES,
     uapi::accel_info_query_ACCEL_INFO_DEVICE,
     uapi::accel_info_query_ACCEL_INFO_STATUS,
@@ -37,6 +37,7 @@ const QUERIES: [uapi::accel_info_query; 7] = [
     uapi::accel_info_query_ACCEL_INFO_CONTEXTS,
     uapi::accel_info_query_ACCEL_INFO_SENSORS,
     uapi::accel_info_query_ACCEL_INFO_ERRORS,
+    uapi::accel_info_query_ACCEL_INFO_MEMORY,
 ];
 
 /// Room for an answer that a caller may offer, in bytes.
@@ -62,6 +63,7 @@ pub(super) fn query(device: &Arc<Device>, arg: UserPtr) -> Result<isize> {
         uapi::accel_info_query_ACCEL_INFO_CONTEXTS => answer.give(&contexts(device)?[..])?,
         uapi::accel_info_query_ACCEL_INFO_SENSORS => answer.give(&sensors(device)?[..])?,
         uapi::accel_info_query_ACCEL_INFO_ERRORS => answer.give(&errors(device))?,
+        uapi::accel_info_query_ACCEL_INFO_MEMORY => answer.give(&memory(device))?,
         _ => return Err(EOPNOTSUPP),
     };
     ustruct::write(arg, info.size, &info).map(|()| 0)
@@ -184,6 +186,8 @@ fn context_info(context: &Context) -> uapi::accel_info_context {
         jobs: usage.jobs,
         bytes: usage.bytes,
         busy_ns: usage.busy_ns,
+        device_memory: context.device_memory.load(Relaxed),
+        mapped: context.mapped.load(Relaxed),
     }
 }
 
@@ -215,6 +219,15 @@ fn errors(device: &Device) -> uapi::accel_info_errors {
         threshold: recovery.threshold.load(Relaxed),
         recent: recovery.recent_errors(),
     }
+}
+
+fn memory(device: &Device) -> uapi::accel_info_memory {
+    let none = uapi::accel_info_memory::default();
+    device.local_memory().map_or(none, |memory| uapi::accel_info_memory {
+        size: memory.size(),
+        used: memory.used(),
+        buffers: memory.buffers(),
+    })
 }
 
 /// A string as user space gets it: cut to fit, and a zero byte behind it.

@@ -3,12 +3,14 @@
 //! The device nodes: `/dev/accelN` and `/dev/accel_monitorN`.
 
 use super::{
+    buffer,
     class,
     context::Context,
     device::Device,
     events::Reader,
     info,
     ioctl,
+    mapping,
     queue, //
 };
 use crate::{
@@ -134,6 +136,10 @@ impl Operations for Compute {
             uapi::accel_ioctl_nr_ACCEL_NR_CONTEXT_BIND => context.bind(arg),
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_CREATE => queue::create(&context.into(), arg),
             uapi::accel_ioctl_nr_ACCEL_NR_RESET => reset(context.device(), arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_ALLOC => buffer::alloc(&context, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_WRAP => buffer::wrap(&context, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_MAP => mapping::map(&context, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_UNMAP => mapping::unmap(&context, arg),
             nr => context.driver_ioctl(nr, arg),
         }
     }

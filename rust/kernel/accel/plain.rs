@@ -78,6 +78,8 @@ plain! {
         jobs: u64,
         bytes: u64,
         busy_ns: u64,
+        device_memory: u64,
+        mapped: u64,
     }
     accel_info_sensor { kind: u32, reserved: u32, value: i64, timestamp_ns: u64, label: Name }
     accel_info_errors {
@@ -104,6 +106,46 @@ plain! {
     }
     accel_events { size: u32, flags: u32, mask: u64 }
     accel_queue_eventfd { size: u32, flags: u32, fd: i32, reserved: u32 }
+    accel_info_memory { size: u64, used: u64, buffers: u64 }
+    accel_buffer_alloc {
+        size: u32,
+        flags: u32,
+        memory: u32,
+        fd: i32,
+        length: u64,
+        alignment: u64,
+    }
+    accel_buffer_wrap {
+        size: u32,
+        flags: u32,
+        address: u64,
+        length: u64,
+        fd: i32,
+        reserved: u32,
+    }
+    accel_buffer_map {
+        size: u32,
+        flags: u32,
+        fd: i32,
+        reserved: u32,
+        offset: u64,
+        length: u64,
+        address: u64,
+    }
+    accel_buffer_unmap { size: u32, flags: u32, address: u64, length: u64 }
+    accel_queue_submit {
+        size: u32,
+        flags: u32,
+        jobs: u64,
+        job_count: u32,
+        job_size: u32,
+        buffers: u64,
+        buffer_count: u32,
+        in_fence_count: u32,
+        in_fences: u64,
+        out_fence: i32,
+        reserved: u32,
+    }
     accel_context_bind { size: u32, flags: u32, mode: u32, pasid: u32 }
     accel_queue_create {
         size: u32,

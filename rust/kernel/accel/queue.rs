@@ -21,8 +21,13 @@ use super::{
         self,
         Argument, //
     },
-    region::Regions,
+    pipeline::Pipeline,
+    region::{
+        Region,
+        Regions, //
+    },
     status_page::StatusPage,
+    submit,
     table::{
         Args,
         Created,
@@ -78,6 +83,7 @@ use crate::{
         Mutex,
         SpinLock, //
     },
+    time::Delta,
     uaccess::{
         UserPtr,
         UserSlice,
@@ -87,9 +93,13 @@ use crate::{
     ustruct, //
 };
 
+/// How long a job may take whose fence others may wait for.
+const FENCE_LIMIT: Delta = Delta::from_secs(60);
+
 /// What a queue has for as long as the hardware knows it.
 struct Live {
-    driver: DriverQueue,
+    /// Shared with the pipeline, and with those who prepare jobs.
+    driver: Arc<DriverQueue>,
     regions: Regions,
     space: Arc<Space>,
     seen: Seen,
@@ -136,6 +146,8 @@ pub(super) struct Queue {
     mode: AddressMode,
     pasid: u32,
     context: Arc<Context>,
+    /// Its jobs, in [`AddressMode::Kernel`].
+    pipeline: Option<Arc<Pipeline>>,
     /// Pages are given out under this lock only, and only until it is revoked: whoever does that
     /// can zap the mappings and knows that none comes back.
     #[pin]
@@ -225,6 +237,7 @@ impl Queue {
             id,
             depth: args.depth,
             priority: args.priority,
+            mode: space.mode,
             pasid: space.pasid(),
             context: space.driver(),
             args: driver_args,
@@ -259,14 +272,7 @@ impl Queue {
             depth,
             regions,
         } = created;
-        let regions = match space.mode {
-            AddressMode::Kernel => KVec::new(),
-            AddressMode::Shared | AddressMode::Private => regions,
-        };
-
-        let made = Regions::new(regions).and_then(|regions| {
-            Self::allocate(context, id, depth, &space, module).map(|queue| (queue, regions))
-        });
+        let made = Self::allocate(context, id, depth, &space, module, regions, &driver);
         let (queue, regions) = match made {
             Ok(made) => made,
             Err(e) => {
@@ -292,21 +298,36 @@ impl Queue {
         Ok(queue)
     }
 
+    /// Allocates all that the core has for a queue. In [`AddressMode::Kernel`] user space gets none
+    /// of the driver's regions, but the records of its jobs.
     fn allocate(
         context: &Arc<Context>,
         id: u32,
         depth: u32,
         space: &Space,
         module: ModuleRef,
-    ) -> Result<Arc<Self>> {
-        let generation = context.device().recovery.generation.load(Relaxed);
-        Arc::pin_init(
+        regions: KVec<Region>,
+        driver: &Arc<DriverQueue>,
+    ) -> Result<(Arc<Self>, Regions)> {
+        let device = context.device();
+        let (pipeline, regions) = match &device.ops().submission {
+            Some(submission) if space.mode == AddressMode::Kernel => {
+                let pipeline = Pipeline::new(device, id, depth, submission, driver)?;
+                let mut records = KVec::new();
+                records.push(pipeline.region(), GFP_KERNEL)?;
+                (Some(pipeline), records)
+            }
+            _ => (None, regions),
+        };
+        let generation = device.recovery.generation.load(Relaxed);
+        let queue = Arc::pin_init(
             try_pin_init!(Self {
                 id,
                 depth,
                 mode: space.mode,
                 pasid: space.pasid(),
                 context: context.clone(),
+                pipeline,
                 live <- new_mutex!(None),
                 inode <- new_mutex!(None),
                 events <- new_spinlock!(Events {
@@ -320,7 +341,8 @@ impl Queue {
                 _module: module,
             }),
             GFP_KERNEL,
-        )
+        )?;
+        Ok((queue, Regions::new(regions)?))
     }
 
     /// Makes the queue's file; destroys the queue if that fails.
@@ -334,6 +356,11 @@ impl Queue {
 
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// How long a job may take even if the driver has no limit: others may wait for its fence.
+    pub(super) fn job_limit(&self) -> Option<Delta> {
+        self.pipeline.is_some().then_some(FENCE_LIMIT)
     }
 
     pub(super) fn pasid(&self) -> u32 {
@@ -364,6 +391,9 @@ impl Queue {
 
     /// The descriptor is closed: nobody can use the queue any more.
     fn close(&self, access: &Access<'_>) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.die(ECANCELED);
+        }
         // Nor is anybody told of its end, who may still have the eventfd for other queues.
         let eventfd = self.events.lock().eventfd.take();
         drop(eventfd);
@@ -409,6 +439,9 @@ impl Queue {
         }
         if let Some(inode) = &*inode {
             inode.zap_mappings();
+        }
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.die(error_of(state));
         }
 
         // Whoever learns that the queue is dead must find that its pages are gone; and whoever
@@ -488,6 +521,9 @@ impl Queue {
     unsafe fn forget(&self, live: Live, data: Data) {
         // SAFETY: By the requirement of this function.
         unsafe { live.put(data) };
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.finish();
+        }
         let device = self.context.device();
         self.context.queues.fetch_sub(1, Relaxed);
         device.counters.queues.fetch_sub(1, Relaxed);
@@ -568,6 +604,16 @@ impl Queue {
     }
 }
 
+/// How the jobs of a queue end that has come to this state.
+fn error_of(state: uapi::accel_queue_state) -> Error {
+    match state {
+        uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT => ETIMEDOUT,
+        uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED => ENODEV,
+        uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED => EIO,
+        _ => ECANCELED,
+    }
+}
+
 /// A queue's descriptor.
 struct Descriptor;
 
@@ -627,6 +673,10 @@ impl Operations for Descriptor {
         match nr {
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_INFO => queue.info(arg),
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_EVENTFD => queue.set_eventfd(arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_SUBMIT => match &queue.pipeline {
+                Some(pipeline) => submit::submit(pipeline, queue.depth, arg),
+                None => Err(EOPNOTSUPP),
+            },
             nr => queue.driver_ioctl(nr, arg),
         }
     }

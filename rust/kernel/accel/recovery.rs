@@ -193,9 +193,20 @@ impl Device {
     /// It happens only if the driver has [`auto_recovery`](super::DeviceInfo::auto_recovery); else
     /// the administrator has to ask for it.
     pub fn request_reset(self: &Arc<Self>) {
-        if self.info().auto_recovery && self.ops().reset.is_some() {
+        if self.resets_itself() {
             self.recover(RESET);
         }
+    }
+
+    fn resets_itself(&self) -> bool {
+        self.info().auto_recovery && self.ops().reset.is_some()
+    }
+
+    /// Whether there are queues whose jobs have fences.
+    fn has_fences(&self) -> bool {
+        (0..self.slots.len())
+            .filter_map(|id| self.slots.get(id))
+            .any(|queue| queue.job_limit().is_some())
     }
 
     /// Has the worker try again to stop what did not stop, and reset the device if it still does
@@ -223,6 +234,8 @@ impl Device {
         };
         match wanted {
             RETRY if self.retry_stuck() => {}
+            // Others may wait for the fences of its jobs, so it has to end in one way or other.
+            RETRY if !self.resets_itself() && self.has_fences() => self.isolate(&access),
             RETRY => self.request_reset(),
             RESET => {
                 dev_warn!(access.parent(), "resetting the device\n");

@@ -35,6 +35,7 @@ enum Backing {
     Doorbell(Registers),
     Ring(Arc<CoherentPages>),
     Memory(Arc<SharedPages>),
+    Records(Arc<SharedPages>),
 }
 
 impl Region {
@@ -68,6 +69,10 @@ impl Region {
         }
     }
 
+    pub(super) fn records(memory: Arc<SharedPages>) -> Self {
+        Self::writable(Backing::Records(memory)).read_only()
+    }
+
     pub(super) fn status() -> Self {
         Self::writable(Backing::Status).read_only()
     }
@@ -77,7 +82,7 @@ impl Region {
             Backing::Status => PAGE_SIZE as u64,
             Backing::Doorbell(registers) => registers.size(),
             Backing::Ring(memory) => memory.size() as u64,
-            Backing::Memory(memory) => memory.size() as u64,
+            Backing::Memory(memory) | Backing::Records(memory) => memory.size() as u64,
         }
     }
 
@@ -85,6 +90,7 @@ impl Region {
         match &self.backing {
             Backing::Status => uapi::accel_region_kind_ACCEL_REGION_STATUS,
             Backing::Doorbell(_) => uapi::accel_region_kind_ACCEL_REGION_DOORBELL,
+            Backing::Records(_) => uapi::accel_region_kind_ACCEL_REGION_RECORDS,
             Backing::Ring(_) | Backing::Memory(_) => uapi::accel_region_kind_ACCEL_REGION_RING,
         }
     }
@@ -153,7 +159,7 @@ impl Regions {
             mapping.forbid_write()?;
         }
         Ok(match region.backing {
-            Backing::Status | Backing::Memory(_) => Kind::Pages,
+            Backing::Status | Backing::Memory(_) | Backing::Records(_) => Kind::Pages,
             Backing::Doorbell(_) | Backing::Ring(_) => Kind::Frames,
         })
     }
@@ -172,7 +178,7 @@ impl Regions {
             Backing::Doorbell(registers) => unsafe { fault.insert_registers(registers, inside) },
             // SAFETY: As above; the region holds the memory.
             Backing::Ring(memory) => unsafe { fault.insert_coherent(memory, inside as usize) },
-            Backing::Memory(memory) => {
+            Backing::Memory(memory) | Backing::Records(memory) => {
                 let page = memory.page(inside as usize / PAGE_SIZE).ok_or(Sigbus)?;
                 fault.insert_page(page)
             }

@@ -191,6 +191,9 @@ impl<T: Driver> Registration<T> {
             data,
         };
 
+        if let Some(pages) = T::memory(&this.data) {
+            this.device.set_local_memory(pages)?;
+        }
         // SAFETY: `drop` clears the interrupts before the data goes.
         this.interrupts = unsafe { irq::request::<T>(&this.device, &this.data)? };
         T::start(&this.data, &this.device)?;

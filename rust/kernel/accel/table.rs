@@ -4,8 +4,10 @@
 
 use super::{
     attributes,
+    buffers::Buffers,
     device::Device,
     driver::{
+        AddressMode,
         ContextRequest,
         Driver,
         Progress,
@@ -13,15 +15,24 @@ use super::{
         Sensor, //
     },
     ioctl::Shape,
-    region::Region, //
+    region::Region,
+    submission::{
+        RawTicket,
+        Ready,
+        SubmissionOps, //
+    },
 };
 use crate::{
+    dma::DmaMask,
     module::{
         this_module,
         ModuleMetadata, //
     },
     prelude::*,
-    sync::Arc,
+    sync::{
+        Arc,
+        UniqueArc, //
+    },
     sysfs,
     uaccess::UserPtr,
     ustruct,
@@ -138,6 +149,37 @@ impl DriverQueue {
         Some(unsafe { progress(data, self.queue) })
     }
 
+    /// Has the driver check a job, and make it ready.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be of the device that made the queue, and live, and `ops` of its driver.
+    pub(super) unsafe fn prepare(
+        &self,
+        data: Data,
+        ops: &SubmissionOps,
+        job: &[u8],
+        buffers: &Arc<Buffers>,
+    ) -> Result<KBox<dyn Ready>> {
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { (ops.prepare)(data, self.queue, job, buffers) }
+    }
+
+    /// Has the driver hand a job to the device.
+    ///
+    /// # Safety
+    ///
+    /// As for [`progress`](Self::progress). The driver must have prepared `job`.
+    pub(super) unsafe fn submit(
+        &self,
+        data: Data,
+        job: &dyn Ready,
+        ticket: RawTicket,
+    ) -> Result<(), RawTicket> {
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { job.submit(data, self.queue, ticket) }
+    }
+
     /// Calls the driver's own ioctl of this index.
     ///
     /// # Safety
@@ -163,7 +205,7 @@ unsafe impl Sync for DriverQueue {}
 
 /// A queue that the driver has made.
 pub(super) struct Created {
-    pub(super) queue: DriverQueue,
+    pub(super) queue: Arc<DriverQueue>,
     pub(super) depth: u32,
     pub(super) regions: KVec<Region>,
 }
@@ -174,6 +216,7 @@ pub(super) struct Wanted<'a> {
     pub(super) id: u32,
     pub(super) depth: u32,
     pub(super) priority: u32,
+    pub(super) mode: AddressMode,
     pub(super) pasid: u32,
     pub(super) context: &'a DriverContext,
     pub(super) args: Args,
@@ -223,6 +266,8 @@ pub(super) struct Ops {
     pub(super) name: &'static CStr,
     args_min: usize,
     args_size: usize,
+    pub(super) dma_mask: Option<DmaMask>,
+    pub(super) submission: Option<SubmissionOps>,
     pub(super) sensors: &'static [Sensor],
     pub(super) attributes: sysfs::Groups<Arc<Device>>,
     /// Number and struct of the driver's own ioctls on contexts, by index.
@@ -256,6 +301,11 @@ impl<T: Driver> Table<T> {
         name: T::OwnerModule::NAME,
         args_min: T::QUEUE_ARGS_MIN,
         args_size: size_of::<T::QueueArgs>(),
+        dma_mask: T::DMA_MASK,
+        submission: match &T::SUBMISSION {
+            Some(submission) => Some(submission.erase()),
+            None => None,
+        },
         sensors: T::SENSORS,
         attributes: sysfs::Groups::new(&[Some(attributes::GROUP), T::ATTRIBUTES, None]),
         context_shape: |index| T::CONTEXT_IOCTLS.get(index).map(|ioctl| ioctl.shape),
@@ -349,6 +399,7 @@ impl<T: Driver> Table<T> {
             id: wanted.id,
             depth: wanted.depth,
             priority: wanted.priority,
+            mode: wanted.mode,
             pasid: wanted.pasid,
             // SAFETY: By the requirements of `Ops` and the invariant of `DriverContext`.
             context: unsafe { wanted.context.context.cast().as_ref() },
@@ -359,14 +410,17 @@ impl<T: Driver> Table<T> {
         let data = unsafe { data.get::<T>() };
         // Allocated first, so that nothing can fail once the driver has made the queue.
         let room = KBox::<T::Queue>::new_uninit(GFP_KERNEL)?;
+        let shared = UniqueArc::new_uninit(GFP_KERNEL)?;
         let new = T::queue_create(data, &request)?;
 
         Ok(Created {
             // INVARIANT: From a box of this driver's queue.
-            queue: DriverQueue {
-                queue: NonNull::from(KBox::leak(room.write(new.queue))).cast(),
-                ops: Self::OPS,
-            },
+            queue: shared
+                .write(DriverQueue {
+                    queue: NonNull::from(KBox::leak(room.write(new.queue))).cast(),
+                    ops: Self::OPS,
+                })
+                .into(),
             depth: new.depth,
             regions: new.regions,
         })

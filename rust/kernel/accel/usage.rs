@@ -119,7 +119,7 @@ impl Device {
         else {
             return false;
         };
-        let limit = self.info().job_limit;
+        let limit = self.info().job_limit.or(queue.job_limit());
         if limit.is_none_or(|limit| waiting < limit.as_nanos()) {
             return false;
         }

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The buffers of a submission, as its jobs reach them.
+
+use super::{
+    device::Access,
+    driver::Reach, //
+};
+use crate::{
+    dma::{
+        DataDirection,
+        DmaAddress, //
+    },
+    dma_buf::{
+        import::{
+            Attachment,
+            Mapping, //
+        },
+        resv::{
+            Resv,
+            Usage, //
+        },
+        DmaBuf,
+        Vmap, //
+    },
+    prelude::*,
+    sync::{
+        aref::ARef,
+        new_mutex,
+        Arc,
+        Mutex, //
+    },
+    uapi, //
+};
+
+/// What a job does with bytes of a buffer.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum BufferAccess {
+    /// It reads them.
+    Read,
+    /// It writes them.
+    Write,
+}
+
+impl BufferAccess {
+    fn flag(self) -> u32 {
+        match self {
+            Self::Read => uapi::ACCEL_BUFFER_READ,
+            Self::Write => uapi::ACCEL_BUFFER_WRITE,
+        }
+    }
+}
+
+/// A dma-buf, and what its user says that is done with it: `struct accel_submit_buffer`.
+pub(super) struct NamedBuffer {
+    dma_buf: ARef<DmaBuf>,
+    flags: u32,
+}
+
+impl NamedBuffer {
+    /// Fails with [`EINVAL`] if `flags` are not those of a buffer, [`EACCES`] if it is read-only and
+    /// they want to write.
+    pub(super) fn new(dma_buf: ARef<DmaBuf>, flags: u32) -> Result<Self> {
+        direction(flags)?;
+        if flags & uapi::ACCEL_BUFFER_WRITE != 0 && !dma_buf.writable() {
+            return Err(EACCES);
+        }
+        Ok(Self { dma_buf, flags })
+    }
+
+    pub(super) fn resv(&self) -> &Resv {
+        self.dma_buf.resv()
+    }
+
+    fn writes(&self) -> bool {
+        self.flags & uapi::ACCEL_BUFFER_WRITE != 0
+    }
+
+    /// How the jobs' fence is entered.
+    pub(super) fn usage(&self) -> Usage {
+        if self.writes() {
+            Usage::Write
+        } else {
+            Usage::Read
+        }
+    }
+
+    /// Up to which usage the fences of others are waited for. See `dma_resv_usage_rw()`.
+    pub(super) fn waits_for(&self) -> Usage {
+        if self.writes() {
+            Usage::Read
+        } else {
+            Usage::Write
+        }
+    }
+}
+
+/// The direction of DMA for a mask of `ACCEL_BUFFER_READ` and `ACCEL_BUFFER_WRITE`, as the device
+/// has it. Fails with [`EINVAL`] if it is another mask.
+pub(super) fn direction(flags: u32) -> Result<DataDirection> {
+    const READ: u32 = uapi::ACCEL_BUFFER_READ;
+    const WRITE: u32 = uapi::ACCEL_BUFFER_WRITE;
+    const BOTH: u32 = READ | WRITE;
+
+    match flags {
+        READ => Ok(DataDirection::ToDevice),
+        WRITE => Ok(DataDirection::FromDevice),
+        BOTH => Ok(DataDirection::Bidirectional),
+        _ => Err(EINVAL),
+    }
+}
+
+/// How the memory of a buffer is reached.
+pub(super) enum Reached {
+    /// By the device.
+    Device(Mapping),
+    /// By the processor, for a device in software.
+    Processor(Vmap),
+}
+
+impl Reached {
+    pub(super) fn new(
+        access: &Access<'_>,
+        dma_buf: ARef<DmaBuf>,
+        direction: DataDirection,
+    ) -> Result<Self> {
+        if access.info().reach == Reach::Software {
+            return dma_buf.vmap().map(Self::Processor);
+        }
+        // SAFETY: Whoever gets it drops it before the device is unbound: `Pipeline::finish` those of
+        // submissions, `Space::put` those of mappings, which `Device::leave` has done for all.
+        let attachment = unsafe { Attachment::new(dma_buf, access.parent())? };
+        attachment.map(direction).map(Self::Device)
+    }
+
+    pub(super) fn memory(&self) -> Result<&Vmap> {
+        match self {
+            Self::Processor(memory) => Ok(memory),
+            Self::Device(_) => Err(EOPNOTSUPP),
+        }
+    }
+}
+
+struct Buffer {
+    size: u64,
+    flags: u32,
+    reached: Reached,
+}
+
+/// The buffers of a submission.
+///
+/// A driver may keep it for longer than its jobs; then it leads to nothing.
+#[pin_data]
+pub struct Buffers {
+    /// `None` once the jobs have ended.
+    #[pin]
+    all: Mutex<Option<KVec<Buffer>>>,
+}
+
+impl Buffers {
+    pub(super) fn new(access: &Access<'_>, named: &[NamedBuffer]) -> Result<Held> {
+        let mut all = KVec::with_capacity(named.len(), GFP_KERNEL)?;
+        for NamedBuffer { dma_buf, flags } in named {
+            let reached = Reached::new(access, dma_buf.clone(), direction(*flags)?)?;
+            let buffer = Buffer {
+                size: dma_buf.size() as u64,
+                flags: *flags,
+                reached,
+            };
+            all.push(buffer, GFP_KERNEL)?;
+        }
+        let buffers = Arc::pin_init(
+            pin_init!(Self {
+                all <- new_mutex!(Some(all)),
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(Held(buffers))
+    }
+
+    /// Calls `f` with the buffer that `address` leads to, and the offset in it.
+    fn with<R>(
+        &self,
+        address: u64,
+        len: u64,
+        access: BufferAccess,
+        f: impl FnOnce(&Reached, u64) -> Result<R>,
+    ) -> Result<R> {
+        let all = self.all.lock();
+        let (index, offset) = split(address);
+        let buffer = (*all).as_ref().ok_or(ECANCELED)?.get(index).ok_or(EINVAL)?;
+        let end = offset.checked_add(len).ok_or(EINVAL)?;
+        if end > buffer.size {
+            return Err(EINVAL);
+        }
+        if buffer.flags & access.flag() == 0 {
+            return Err(EACCES);
+        }
+        f(&buffer.reached, offset)
+    }
+
+    /// Checks that the jobs may do `access` with the `len` bytes at `address`, which is made as
+    /// `ACCEL_BUFFER_ADDRESS()` does.
+    ///
+    /// Fails with [`EINVAL`] if there is no such buffer, or they are not inside it, with [`EACCES`]
+    /// if it was not named for this, with [`ECANCELED`] if the jobs have ended.
+    pub fn check(&self, address: u64, len: u64, access: BufferAccess) -> Result {
+        self.with(address, len, access, |_, _| Ok(()))
+    }
+
+    /// The pieces of memory behind the `len` bytes at `address`, by the addresses that the device
+    /// has for them, with their sizes in bytes.
+    ///
+    /// Fails as [`check`](Self::check) does, with [`EOPNOTSUPP`] for a device in software, or with
+    /// [`ENOMEM`].
+    pub fn segments(
+        &self,
+        address: u64,
+        len: u64,
+        access: BufferAccess,
+    ) -> Result<KVec<(DmaAddress, u64)>> {
+        self.with(address, len, access, |reached, offset| {
+            let Reached::Device(mapping) = reached else {
+                return Err(EOPNOTSUPP);
+            };
+            let mut pieces = KVec::new();
+            let all = mapping.segments().map(|(address, len)| (address, len as u64));
+            for piece in cut(all, offset, len) {
+                pieces.push(piece, GFP_KERNEL)?;
+            }
+            Ok(pieces)
+        })
+    }
+
+    /// Reads from `address` on, for a driver in software. Fails as [`check`](Self::check) does.
+    pub fn read(&self, address: u64, to: &mut [u8]) -> Result {
+        let len = to.len() as u64;
+        self.with(address, len, BufferAccess::Read, |reached, offset| {
+            reached.memory()?.read_slice(offset as usize, to)
+        })
+    }
+
+    /// Writes from `address` on, for a driver in software. Fails as [`check`](Self::check) does.
+    pub fn write(&self, address: u64, from: &[u8]) -> Result {
+        let len = from.len() as u64;
+        self.with(address, len, BufferAccess::Write, |reached, offset| {
+            reached.memory()?.write_slice(offset as usize, from)
+        })
+    }
+}
+
+/// Lets go of the buffers when it is dropped, whoever else has them; may sleep. Nobody reaches them
+/// any more then.
+pub(super) struct Held(Arc<Buffers>);
+
+impl Held {
+    pub(super) fn buffers(&self) -> &Arc<Buffers> {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let all = self.0.all.lock().take();
+        drop(all);
+    }
+}
+
+/// Index of the buffer, and offset in it.
+fn split(address: u64) -> (usize, u64) {
+    const OFFSET_BITS: u32 = 48;
+
+    let offset = address & ((1 << OFFSET_BITS) - 1);
+    ((address >> OFFSET_BITS) as usize, offset)
+}
+
+/// The part of `pieces` that begins `skip` bytes into them and has `len`.
+pub(super) fn cut(
+    pieces: impl Iterator<Item = (u64, u64)>,
+    mut skip: u64,
+    mut len: u64,
+) -> impl Iterator<Item = (u64, u64)> {
+    pieces.filter_map(move |(address, size)| {
+        let skipped = skip.min(size);
+        skip -= skipped;
+        let size = (size - skipped).min(len);
+        len -= size;
+        (size != 0).then_some((address + skipped, size))
+    })
+}
+
+#[macros::kunit_tests(rust_accel_buffers)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_split_as_user_space_makes_them() {
+        for (address, parts) in [
+            (0, (0, 0)),
+            (0x0001_0000_0000_0000, (1, 0)),
+            (0x003f_0000_0000_1234, (63, 0x1234)),
+            (u64::MAX, (0xffff, 0x0000_ffff_ffff_ffff)),
+        ] {
+            assert_eq!(split(address), parts);
+        }
+    }
+
+    #[test]
+    fn a_part_is_cut_at_both_ends() -> Result {
+        const PIECES: [(u64, u64); 3] = [(0x1000, 10), (0x3000, 20), (0x5000, 30)];
+
+        for (skip, len, expected) in [
+            (0, 60, &PIECES[..]),
+            (0, 10, &PIECES[..1]),
+            (10, 20, &PIECES[1..2]),
+            (5, 6, &[(0x1005, 5), (0x3000, 1)][..]),
+            (29, 2, &[(0x3013, 1), (0x5000, 1)][..]),
+            (59, 1, &[(0x501d, 1)][..]),
+            (60, 0, &[][..]),
+        ] {
+            let mut cut = cut(PIECES.into_iter(), skip, len);
+            for piece in expected {
+                assert_eq!(cut.next().as_ref(), Some(piece));
+            }
+            assert_eq!(cut.next(), None);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that a device has of its own, and gives to buffers.
+
+use crate::{
+    cgroup_dmem::{
+        Charge,
+        Region, //
+    },
+    dma_buf::DmaBuf,
+    gpu::buddy::{
+        AllocatedBlocks,
+        GpuBuddy,
+        GpuBuddyAllocFlag,
+        GpuBuddyAllocFlags,
+        GpuBuddyAllocMode,
+        GpuBuddyParams, //
+    },
+    page::{
+        list::Slice,
+        SharedPages,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    ptr::Alignment,
+    str::CString,
+    sync::{
+        new_mutex,
+        Arc,
+        Mutex, //
+    }, //
+};
+use core::{
+    ops::Range,
+    ptr::NonNull, //
+};
+
+/// The buffers that are in the memory, by numbers that are never used again.
+///
+/// # Invariants
+///
+/// The pointers are valid for as long as this is locked: a buffer whose last reference goes takes
+/// its own out before its memory is freed.
+struct Residents {
+    next: u64,
+    all: KVec<(u64, NonNull<DmaBuf>)>,
+}
+
+// SAFETY: A buffer may be used by any task.
+unsafe impl Send for Residents {}
+
+/// The memory of a device. Kept by the device and by each buffer that is in it.
+#[pin_data]
+pub(super) struct LocalMemory {
+    pages: Arc<SharedPages>,
+    buddy: GpuBuddy,
+    cgroup: Region,
+    #[pin]
+    residents: Mutex<Residents>,
+}
+
+impl LocalMemory {
+    /// Takes `pages` as the memory of device `id`.
+    pub(super) fn new(pages: Arc<SharedPages>, id: u32) -> Result<Arc<Self>> {
+        let size = pages.size() as u64;
+        let name = CString::try_from_fmt(fmt!("accel/accel{id}"))?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                buddy: GpuBuddy::new(GpuBuddyParams {
+                    base_offset: 0,
+                    size,
+                    chunk_size: Alignment::new::<PAGE_SIZE>(),
+                })?,
+                cgroup: Region::new(&name, size)?,
+                pages,
+                residents <- new_mutex!(Residents { next: 0, all: KVec::new() }),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.buddy.size()
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.buddy.size() - self.buddy.avail()
+    }
+
+    pub(super) fn buffers(&self) -> u64 {
+        self.residents.lock().all.len() as u64
+    }
+
+    /// Takes `size` bytes, whole pages, zeroed.
+    ///
+    /// Fails with [`ENOSPC`] if there are not as many, or not in one piece, or not so aligned; with
+    /// [`EDQUOT`] if the cgroup of the current task may not have as many.
+    pub(super) fn allocate(
+        self: &Arc<Self>,
+        size: usize,
+        alignment: usize,
+        contiguous: bool,
+    ) -> Result<Block> {
+        let charge = self.cgroup.charge(size as u64).map_err(|e| match e {
+            EAGAIN => EDQUOT,
+            e => e,
+        })?;
+        let flags = match contiguous {
+            true => GpuBuddyAllocFlag::Contiguous.into(),
+            false => GpuBuddyAllocFlags::default(),
+        };
+        let alignment = Alignment::new_checked(alignment).ok_or(EINVAL)?;
+        let mode = GpuBuddyAllocMode::Simple;
+        let blocks = self.buddy.alloc_blocks(mode, size as u64, alignment, flags);
+        let blocks = KBox::pin_init(blocks, GFP_KERNEL)?;
+
+        let mut ranges = KVec::new();
+        for block in blocks.iter() {
+            let first = (block.offset() / PAGE_SIZE as u64) as usize;
+            let count = (block.size() / PAGE_SIZE as u64) as usize;
+            ranges.push(first..first + count, GFP_KERNEL)?;
+        }
+        for range in &ranges {
+            self.clear(range)?;
+        }
+        Ok(Block {
+            pages: Slice::new(self.pages.clone(), &ranges)?,
+            _blocks: blocks,
+            _charge: charge,
+        })
+    }
+
+    fn clear(&self, pages: &Range<usize>) -> Result {
+        let bytes = pages.start * PAGE_SIZE..pages.end * PAGE_SIZE;
+        for at in bytes.step_by(size_of::<u64>()) {
+            self.pages.write(at, 0u64)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a buffer known that is in the memory, for [`zap_mappings`](Self::zap_mappings).
+    ///
+    /// # Safety
+    ///
+    /// The exporter of `dma_buf` must keep the result, and drop it with itself.
+    pub(super) unsafe fn add_buffer(self: &Arc<Self>, dma_buf: &DmaBuf) -> Result<Resident> {
+        let mut residents = self.residents.lock();
+        let number = residents.next;
+        residents.next += 1;
+        // INVARIANT: The result takes it out when the exporter is dropped, which the buffer does
+        // before it is freed.
+        let buffer = (number, NonNull::from(dma_buf));
+        residents.all.push(buffer, GFP_KERNEL)?;
+        Ok(Resident {
+            memory: self.clone(),
+            number,
+        })
+    }
+
+    /// Takes the pages of all buffers from all processes.
+    pub(super) fn zap_mappings(&self) {
+        for (_, dma_buf) in &self.residents.lock().all {
+            // SAFETY: By the invariant of `Residents`, which is locked.
+            unsafe { dma_buf.as_ref() }.zap_mappings();
+        }
+    }
+}
+
+/// A part of a device's memory.
+pub(super) struct Block {
+    pages: Slice<SharedPages>,
+    /// Given back after `pages`.
+    _blocks: Pin<KBox<AllocatedBlocks>>,
+    _charge: Charge,
+}
+
+impl Block {
+    pub(super) fn pages(&self) -> &Slice<SharedPages> {
+        &self.pages
+    }
+}
+
+/// A buffer is known to be in the memory, until this is dropped.
+pub(super) struct Resident {
+    memory: Arc<LocalMemory>,
+    number: u64,
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        let mut residents = self.memory.residents.lock();
+        let place = residents.all.iter().position(|(n, _)| *n == self.number);
+        let _ = place.map(|i| residents.all.remove(i));
+    }
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The jobs of a queue in `KERNEL` mode, from their submission until their buffers are let go.
+//!
+//! Submissions stand in a ring, in the order of their numbers, and pass three points:
+//!
+//! ```text
+//!   reaped          head             hand               tail
+//!     | have ended    | the device     | wait for fences, |
+//!     | (reap)        | works on them  | or for room      |
+//! ```
+//!
+//! `run` hands jobs to the driver, `end_job` hears of their ends and signals fences in order, `reap`
+//! lets buffers go, which may sleep and take locks that nobody who signals a fence may take.
+//!
+//! # Invariants
+//!
+//! - `reaped <= head <= hand <= tail`, and `tail - reaped` is at most the length of the ring.
+//! - A submission has its fence from `push` until it passes `head`, and passes it when none of its
+//!   jobs is left. So each fence is signalled once, in the order of the numbers.
+//! - The driver has at most one ticket for each job, and none of a job before `hand` is reached.
+
+use super::{
+    class,
+    device::{
+        Access,
+        Device, //
+    },
+    records::Records,
+    region::Region,
+    submission::{
+        RawTicket,
+        SubmissionOps, //
+    },
+    submit::{
+        Next,
+        Submitted, //
+    },
+    table::DriverQueue, //
+};
+use crate::{
+    dma_buf::fence::{
+        self,
+        Timeline, //
+    },
+    impl_has_work,
+    new_work,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        new_mutex,
+        new_spinlock,
+        Arc,
+        Mutex,
+        SpinLock, //
+    },
+    str::CString,
+    workqueue::{
+        Work,
+        WorkItem, //
+    }, //
+};
+
+/// Counts the jobs of a queue, from 0.
+pub(super) type JobNumber = u64;
+
+const RUN: u64 = 0;
+const REAP: u64 = 1;
+
+/// Where a queue's submissions are.
+struct State {
+    ring: KVVec<Option<KBox<Submitted>>>,
+    reaped: u64,
+    head: u64,
+    hand: u64,
+    tail: u64,
+    /// Number of the next job that is submitted.
+    next: JobNumber,
+    /// Jobs that have ended.
+    ends: u64,
+    /// The driver had no room for the next job.
+    full: bool,
+    /// The queue is dead: how its jobs end.
+    dead: Option<Error>,
+}
+
+impl State {
+    fn at(&mut self, position: u64) -> Option<&mut Submitted> {
+        let len = self.ring.len() as u64;
+        self.ring[(position % len) as usize].as_deref_mut()
+    }
+
+    /// Jobs that have not ended, and those that ended out of turn behind them.
+    fn under_way(&mut self) -> u64 {
+        let (head, next) = (self.head, self.next);
+        if head == self.tail {
+            return 0;
+        }
+        self.at(head).map_or(0, |oldest| next - oldest.first)
+    }
+
+    fn check_room(&mut self, count: u64) -> Result {
+        if self.dead.is_some() {
+            return Err(ENODEV);
+        }
+        let len = self.ring.len() as u64;
+        if self.tail - self.reaped == len || self.under_way() + count > len {
+            return Err(EAGAIN);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, slot: &mut Option<KBox<Submitted>>) -> Result {
+        let new = slot.as_mut().ok_or(EINVAL)?;
+        let count = new.jobs.len() as u64;
+        self.check_room(count)?;
+        new.first = self.next;
+        self.next += count;
+        let len = self.ring.len() as u64;
+        self.ring[(self.tail % len) as usize] = slot.take();
+        self.tail += 1;
+        Ok(())
+    }
+
+    /// The submission that this job is of, if the device has it.
+    fn find(&mut self, job: JobNumber) -> Option<&mut Submitted> {
+        let last = self.tail.min(self.hand + 1);
+        let position = (self.head..last).find(|&position| {
+            self.at(position)
+                .is_some_and(|s| job >= s.first && job - s.first < s.jobs.len() as u64)
+        })?;
+        self.at(position)
+    }
+
+    /// Signals the fences of the oldest submissions, as far as they have ended; returns how many.
+    fn signal(&mut self) -> u32 {
+        let mut count = 0;
+        while self.head < self.hand {
+            let head = self.head;
+            match self.at(head) {
+                Some(oldest) if oldest.has_ended() => oldest.signal(),
+                _ => break,
+            }
+            self.head += 1;
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes out the oldest submission that has ended.
+    fn reap(&mut self) -> Option<KBox<Submitted>> {
+        if self.reaped == self.head {
+            return None;
+        }
+        let len = self.ring.len() as u64;
+        let ended = self.ring[(self.reaped % len) as usize].take();
+        self.reaped += 1;
+        ended
+    }
+}
+
+/// The pipeline of a queue.
+#[pin_data]
+pub(super) struct Pipeline {
+    device: Arc<Device>,
+    queue: u32,
+    pub(super) timeline: ARef<Timeline>,
+    /// Held from when a submission gets its fence until it has its number.
+    #[pin]
+    pub(super) submitting: Mutex<()>,
+    records: Records,
+    /// The driver's queue, for as long as jobs may be handed to it.
+    #[pin]
+    gate: Mutex<Option<Arc<DriverQueue>>>,
+    #[pin]
+    state: SpinLock<State>,
+    /// Held while buffers are let go.
+    #[pin]
+    reaping: Mutex<()>,
+    #[pin]
+    run_work: Work<Pipeline, RUN>,
+    #[pin]
+    reap_work: Work<Pipeline, REAP>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, RUN> for Pipeline { self.run_work }
+    impl HasWork<Self, REAP> for Pipeline { self.reap_work }
+}
+
+impl Pipeline {
+    pub(super) fn new(
+        device: &Arc<Device>,
+        queue: u32,
+        depth: u32,
+        ops: &SubmissionOps,
+        driver: &Arc<DriverQueue>,
+    ) -> Result<Arc<Self>> {
+        let mut ring = KVVec::with_capacity(depth as usize, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..depth {
+            ring.push(None, GFP_KERNEL_ACCOUNT)?;
+        }
+        let name = CString::try_from_fmt(fmt!("accel{}.{queue}", device.id()))?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                device: device.clone(),
+                queue,
+                timeline: Timeline::new(device.ops().name, &name, GFP_KERNEL)?,
+                submitting <- new_mutex!(()),
+                records: Records::new(depth, ops.record_size)?,
+                gate <- new_mutex!(Some(driver.clone())),
+                state <- new_spinlock!(State {
+                    ring,
+                    reaped: 0,
+                    head: 0,
+                    hand: 0,
+                    tail: 0,
+                    next: 0,
+                    ends: 0,
+                    full: false,
+                    dead: None,
+                }),
+                reaping <- new_mutex!(()),
+                run_work <- new_work!("accel_run"),
+                reap_work <- new_work!("accel_reap"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// What user space reads the ends of jobs in.
+    pub(super) fn region(&self) -> Region {
+        self.records.region()
+    }
+
+    pub(super) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// The driver's queue. Fails with [`ENODEV`] if it takes no jobs any more.
+    pub(super) fn driver(&self) -> Result<Arc<DriverQueue>> {
+        self.gate.lock().clone().ok_or(ENODEV)
+    }
+
+    /// Takes the submission out of `slot`; it runs when its fences are signalled, after
+    /// [`schedule`](Self::schedule). Does not sleep.
+    ///
+    /// Fails with [`EAGAIN`] if there is no room, [`ENODEV`] if the queue is dead.
+    pub(super) fn push(&self, slot: &mut Option<KBox<Submitted>>) -> Result {
+        self.state.lock().push(slot)
+    }
+
+    /// Looks, soon, whether a job can be handed over. May be called from interrupt context.
+    pub(super) fn schedule(self: &Arc<Self>) {
+        if let Ok(shared) = class::shared() {
+            let _ = shared.pipelines.enqueue::<_, RUN>(self.clone());
+        }
+    }
+
+    /// Takes no jobs any more, and hands none to the driver: those that are left end with `error`
+    /// when the device has stopped. Does nothing the second time.
+    pub(super) fn die(&self, error: Error) {
+        self.state.lock().dead.get_or_insert(error);
+        *self.gate.lock() = None;
+    }
+
+    /// Ends all jobs that are left, and lets all buffers go.
+    ///
+    /// To be called when the device touches no memory for the queue any more. May sleep.
+    pub(super) fn finish(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        let error = *state.dead.get_or_insert(ECANCELED);
+        for position in state.head..state.tail {
+            if let Some(submitted) = state.at(position) {
+                self.cancel(submitted, 0, error);
+            }
+        }
+        state.hand = state.tail;
+        let ended = state.signal();
+        drop(state);
+        self.tell(ended);
+        self.reap();
+    }
+
+    /// Hands jobs to the driver, as many as can be.
+    fn run(self: &Arc<Self>) {
+        let _signalling = fence::signalling();
+        // If the device is going or being reset, whoever does that ends the jobs.
+        let Ok(access) = self.device.operate() else {
+            return;
+        };
+        while let Some(next) = self.next() {
+            if !self.hand_over(&access, &next) {
+                break;
+            }
+        }
+    }
+
+    fn hand_over(self: &Arc<Self>, access: &Access<'_>, next: &Next) -> bool {
+        let gate = self.gate.lock();
+        // If it is shut, whoever has done that ends the job.
+        let Some(driver) = &*gate else {
+            return false;
+        };
+        let ticket = RawTicket::new(self.clone(), next.number);
+        // SAFETY: `access` keeps the driver's data; the queue is not destroyed before the gate is
+        // shut, for which the lock is needed.
+        match unsafe { driver.submit(access.data(), &*next.jobs[next.index], ticket) } {
+            Ok(()) => true,
+            Err(ticket) => {
+                ticket.keep();
+                self.take_back(next)
+            }
+        }
+    }
+
+    /// The next job to hand over, which counts as handed over from now on.
+    fn next(self: &Arc<Self>) -> Option<Next> {
+        let mut ended = 0;
+        let mut state = self.state.lock();
+        let next = loop {
+            let (hand, ends) = (state.hand, state.ends);
+            if hand == state.tail {
+                break None;
+            }
+            let next = state.at(hand)?;
+            match next.may_begin() {
+                None => break None,
+                Some(Ok(())) => {}
+                Some(Err(e)) => self.cancel(next, next.handed, e),
+            }
+            if let Some(job) = next.hand(ends) {
+                break Some(job);
+            }
+            state.hand += 1;
+            ended += state.signal();
+        };
+        drop(state);
+        self.tell(ended);
+        next
+    }
+
+    /// The driver had no room for this job: it stays the next one. Returns whether there may be
+    /// room by now.
+    fn take_back(&self, job: &Next) -> bool {
+        let mut state = self.state.lock();
+        if let Some(submitted) = state.find(job.number) {
+            submitted.handed -= 1;
+        }
+        state.full = state.ends == job.ends;
+        !state.full
+    }
+
+    /// A job has ended: with `result`, or with the error of the queue.
+    pub(super) fn end_job(
+        self: &Arc<Self>,
+        number: JobNumber,
+        result: Option<Result>,
+        record: &[u8],
+    ) {
+        let _signalling = fence::signalling();
+        let mut state = self.state.lock();
+        let result = result.unwrap_or(Err(state.dead.unwrap_or(ECANCELED)));
+        // If it is not there, it was cancelled when the queue died.
+        let Some(submitted) = state.find(number) else {
+            return;
+        };
+        self.records.write(number, result, record);
+        submitted.count_end(result);
+        state.ends += 1;
+        let ended = state.signal();
+        let full = core::mem::take(&mut state.full);
+        drop(state);
+        self.tell(ended);
+        if full {
+            self.schedule();
+        }
+    }
+
+    /// Ends the jobs from the one with index `from` on, as far as they have not ended.
+    fn cancel(&self, submitted: &mut Submitted, from: usize, error: Error) {
+        for index in from..submitted.jobs.len() {
+            let number = submitted.first + index as u64;
+            if !self.records.has(number) {
+                self.records.write(number, Err(error), &[]);
+                submitted.count_end(Err(error));
+            }
+        }
+        submitted.handed = submitted.jobs.len();
+    }
+
+    /// Tells of submissions that have ended.
+    fn tell(self: &Arc<Self>, ended: u32) {
+        for _ in 0..ended {
+            self.device.complete(self.queue);
+        }
+        if ended == 0 {
+            return;
+        }
+        if let Ok(shared) = class::shared() {
+            let _ = shared.pipelines.enqueue::<_, REAP>(self.clone());
+        }
+    }
+
+    /// Lets the buffers go of what has ended. When this returns, all of that is done which had ended
+    /// before.
+    fn reap(&self) {
+        let _reaping = self.reaping.lock();
+        loop {
+            let Some(ended) = self.state.lock().reap() else {
+                return;
+            };
+            drop(ended);
+        }
+    }
+}
+
+impl WorkItem<RUN> for Pipeline {
+    type Pointer = Arc<Self>;
+
+    fn run(pipeline: Arc<Self>) {
+        Pipeline::run(&pipeline);
+    }
+}
+
+impl WorkItem<REAP> for Pipeline {
+    type Pointer = Arc<Self>;
+
+    fn run(pipeline: Arc<Self>) {
+        pipeline.reap();
+    }
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `ACCEL_QUEUE_SUBMIT`.
+
+use super::{
+    buffers::{
+        Buffers,
+        Held,
+        NamedBuffer, //
+    },
+    device::Access,
+    pipeline::{
+        JobNumber,
+        Pipeline, //
+    },
+    submission::{
+        Ready,
+        SubmissionOps, //
+    },
+    table::DriverQueue, //
+};
+use crate::{
+    dma_buf::{
+        fence::{
+            Callback,
+            Fence,
+            NewFence,
+            Pending,
+            Watch, //
+        },
+        resv::{
+            self,
+            LockSet, //
+        },
+        sync_file,
+        DmaBuf, //
+    },
+    fs::{
+        file::{
+            flags,
+            FileDescriptorReservation, //
+        },
+        File, //
+    },
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Arc, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+    uapi,
+    ustruct, //
+};
+
+/// Jobs that were submitted together. Dropping it may sleep.
+pub(super) struct Submitted {
+    /// Number of the first of them.
+    pub(super) first: JobNumber,
+    pub(super) jobs: Arc<KVVec<KBox<dyn Ready>>>,
+    /// How many of them the driver has or had.
+    pub(super) handed: usize,
+    /// How many of them have not ended.
+    left: usize,
+    /// How the first one ended that failed.
+    error: Option<Error>,
+    fence: Option<Pending>,
+    waiting: Arc<Waiting>,
+    /// What is waited for.
+    watches: KVec<Watch>,
+    /// Let go with the rest.
+    _buffers: Held,
+}
+
+/// A job that is handed to the driver.
+pub(super) struct Next {
+    pub(super) jobs: Arc<KVVec<KBox<dyn Ready>>>,
+    pub(super) index: usize,
+    pub(super) number: JobNumber,
+    /// Jobs of the queue that had ended when it was looked for.
+    pub(super) ends: u64,
+}
+
+impl Submitted {
+    /// Signals the fence.
+    pub(super) fn signal(&mut self) {
+        if let Some(pending) = self.fence.take() {
+            pending.signal(self.error.map_or(Ok(()), Err));
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.left == 0
+    }
+
+    pub(super) fn count_end(&mut self, result: Result) {
+        self.left -= 1;
+        if let Err(e) = result {
+            self.error.get_or_insert(e);
+        }
+    }
+
+    /// Whether all that the jobs wait for has come about: `None` if not, an error if they can't run
+    /// any more.
+    pub(super) fn may_begin(&self) -> Option<Result> {
+        self.waiting.outcome()
+    }
+
+    /// Takes out the next job that the driver has not had.
+    pub(super) fn hand(&mut self, ends: u64) -> Option<Next> {
+        let index = self.handed;
+        if index == self.jobs.len() {
+            return None;
+        }
+        self.handed += 1;
+        Some(Next {
+            jobs: self.jobs.clone(),
+            index,
+            number: self.first + index as u64,
+            ends,
+        })
+    }
+}
+
+/// What is still waited for.
+struct Waiting {
+    /// Fences that are not signalled, and 1 until all are known.
+    count: Atomic<u32>,
+    /// One that matters has failed.
+    failed: Atomic<bool>,
+}
+
+impl Waiting {
+    fn outcome(&self) -> Option<Result> {
+        if self.count.load(Acquire) != 0 {
+            return None;
+        }
+        Some(match self.failed.load(Relaxed) {
+            true => Err(ECANCELED),
+            false => Ok(()),
+        })
+    }
+
+    fn fail(&self) {
+        self.failed.store(true, Relaxed);
+    }
+
+    /// One less is waited for; returns whether that was the last.
+    fn done(&self) -> bool {
+        self.count.fetch_sub(1, Full) == 1
+    }
+}
+
+/// Fences that jobs wait for, being collected.
+struct Waits {
+    waiting: Arc<Waiting>,
+    watches: KVec<Watch>,
+}
+
+impl Waits {
+    fn new() -> Result<Self> {
+        let waiting = Waiting {
+            count: Atomic::new(1),
+            failed: Atomic::new(false),
+        };
+        Ok(Self {
+            waiting: Arc::new(waiting, GFP_KERNEL)?,
+            watches: KVec::new(),
+        })
+    }
+
+    /// Waits for `fence` too; `matters` says that the jobs must not run if it has failed.
+    fn add(&mut self, pipeline: &Arc<Pipeline>, fence: &Fence, matters: bool) -> Result {
+        let (waiting, pipeline) = (self.waiting.clone(), pipeline.clone());
+        let callback = Callback::new(
+            move |result| {
+                if matters && result.is_err() {
+                    waiting.fail();
+                }
+                if waiting.done() {
+                    pipeline.schedule();
+                }
+            },
+            GFP_KERNEL,
+        )?;
+        self.watches.reserve(1, GFP_KERNEL)?;
+
+        self.waiting.count.fetch_add(1, Relaxed);
+        match callback.register(fence) {
+            Ok(watch) => self.watches.push(watch, GFP_KERNEL)?,
+            // It is signalled already.
+            Err(_) => {
+                if matters && fence.result().is_some_and(|result| result.is_err()) {
+                    self.waiting.fail();
+                }
+                self.waiting.done();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What user space asks for, with all that could make it wait or fail behind us.
+struct Request {
+    args: uapi::accel_queue_submit,
+    /// The jobs, one behind the other.
+    jobs: KVVec<u8>,
+    buffers: KVec<NamedBuffer>,
+    fences: KVec<ARef<Fence>>,
+}
+
+impl Request {
+    fn read(arg: UserPtr, ops: &SubmissionOps, depth: u32) -> Result<Self> {
+        let args: uapi::accel_queue_submit =
+            ustruct::read(arg, size_of::<uapi::accel_queue_submit>())?;
+        let sizes = (1..=depth).contains(&args.job_count)
+            && args.job_size as usize == ops.job_size
+            && args.buffer_count <= uapi::ACCEL_SUBMIT_BUFFERS_MAX
+            && args.in_fence_count <= uapi::ACCEL_SUBMIT_FENCES_MAX;
+        if !sizes || args.flags & !uapi::ACCEL_SUBMIT_OUT_FENCE != 0 || args.reserved != 0 {
+            return Err(EINVAL);
+        }
+        let mut jobs = KVVec::new();
+        let bytes = args.job_count as usize * ops.job_size;
+        slice(args.jobs, bytes).read_all(&mut jobs, GFP_KERNEL_ACCOUNT)?;
+        Ok(Self {
+            jobs,
+            buffers: read_buffers(&args)?,
+            fences: read_fences(&args)?,
+            args,
+        })
+    }
+}
+
+fn slice(at: u64, len: usize) -> UserSlice {
+    UserSlice::new(UserPtr::from_addr(at as usize), len)
+}
+
+fn read_buffers(args: &uapi::accel_queue_submit) -> Result<KVec<NamedBuffer>> {
+    let count = args.buffer_count as usize;
+    let mut from = slice(args.buffers, count * size_of::<uapi::accel_submit_buffer>()).reader();
+    let mut buffers = KVec::with_capacity(count, GFP_KERNEL)?;
+    for _ in 0..count {
+        let (fd, flags) = (from.read::<i32>()?, from.read::<u32>()?);
+        buffers.push(NamedBuffer::new(DmaBuf::from_fd(fd)?, flags)?, GFP_KERNEL)?;
+    }
+    Ok(buffers)
+}
+
+fn read_fences(args: &uapi::accel_queue_submit) -> Result<KVec<ARef<Fence>>> {
+    let count = args.in_fence_count as usize;
+    let mut from = slice(args.in_fences, count * size_of::<i32>()).reader();
+    let mut fences = KVec::with_capacity(count, GFP_KERNEL)?;
+    for _ in 0..count {
+        fences.push(sync_file::fence_from_fd(from.read::<i32>()?)?, GFP_KERNEL)?;
+    }
+    Ok(fences)
+}
+
+/// `ACCEL_QUEUE_SUBMIT`, for the queue that has this pipeline.
+pub(super) fn submit(pipeline: &Arc<Pipeline>, depth: u32, arg: UserPtr) -> Result<isize> {
+    let device = pipeline.device();
+    let ops = device.ops().submission.as_ref().ok_or(EOPNOTSUPP)?;
+    let mut request = Request::read(arg, ops, depth)?;
+    let mut out = None;
+    if request.args.flags & uapi::ACCEL_SUBMIT_OUT_FENCE != 0 {
+        let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
+        request.args.out_fence = fd.reserved_fd() as i32;
+        // Now, since the jobs can't be taken back later; and not with the device entered, which
+        // user memory could keep.
+        ustruct::write(arg, request.args.size, &request.args)?;
+        out = Some(fd);
+    }
+
+    let access = device.operate()?;
+    // If it is not taken, it goes when nothing is locked any more, and before the device is left.
+    let mut new = Some(prepare(pipeline, &access, ops, &request)?);
+    let file = hand_in(pipeline, &mut new, &request, out.is_some())?;
+    drop(access);
+    if let (Some(fd), Some(file)) = (out, file) {
+        fd.fd_install(file);
+    }
+    Ok(0)
+}
+
+/// Makes everything that can fail, or that takes time.
+fn prepare(
+    pipeline: &Arc<Pipeline>,
+    access: &Access<'_>,
+    ops: &SubmissionOps,
+    request: &Request,
+) -> Result<KBox<Submitted>> {
+    let driver: Arc<DriverQueue> = pipeline.driver()?;
+    let buffers = Buffers::new(access, &request.buffers)?;
+    let count = request.args.job_count as usize;
+    let mut jobs = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
+    for job in request.jobs.chunks_exact(ops.job_size) {
+        // SAFETY: `access` keeps the driver's data, `driver` its queue.
+        let ready = unsafe { driver.prepare(access.data(), ops, job, buffers.buffers())? };
+        jobs.push(ready, GFP_KERNEL_ACCOUNT)?;
+    }
+    let waits = Waits::new()?;
+    let new = Submitted {
+        first: 0,
+        jobs: Arc::new(jobs, GFP_KERNEL)?,
+        handed: 0,
+        left: count,
+        error: None,
+        fence: None,
+        waiting: waits.waiting,
+        watches: waits.watches,
+        _buffers: buffers,
+    };
+    Ok(KBox::new(new, GFP_KERNEL)?)
+}
+
+/// Puts the jobs behind all that uses their buffers now, and before all that will; they are taken out
+/// of `new` then. Returns the file of their fence, if it is wanted.
+fn hand_in(
+    pipeline: &Arc<Pipeline>,
+    new: &mut Option<KBox<Submitted>>,
+    request: &Request,
+    wants_file: bool,
+) -> Result<Option<ARef<File>>> {
+    let submitted = new.as_mut().ok_or(EINVAL)?;
+    let new_fence = NewFence::new(&pipeline.timeline, GFP_KERNEL)?;
+    let mut resvs = KVec::with_capacity(request.buffers.len(), GFP_KERNEL)?;
+    for buffer in &request.buffers {
+        resvs.push(buffer.resv(), GFP_KERNEL)?;
+    }
+    let locked = resv::lock_all(&resvs)?;
+    for resv in locked.iter() {
+        resv.reserve_fences(request.buffers.len().try_into()?)?;
+    }
+    let waits = collect(pipeline, &locked, request)?;
+    submitted.waiting = waits.waiting.clone();
+    submitted.watches = waits.watches;
+
+    // The fences of a queue have the order of its jobs.
+    let _submitting = pipeline.submitting.lock();
+    let pending = new_fence.arm();
+    let fence = pending.fence();
+    let file = match wants_file {
+        true => Some(sync_file::create(&fence)?),
+        false => None,
+    };
+    submitted.fence = Some(pending);
+    pipeline.push(new)?;
+
+    for (index, buffer) in request.buffers.iter().enumerate() {
+        if let Some(resv) = locked.get(index) {
+            // There is room for it: it was reserved above.
+            let added = resv.add_fence(&fence, buffer.usage());
+            debug_assert!(added.is_ok(), "its place was reserved");
+        }
+    }
+    if waits.waiting.done() {
+        pipeline.schedule();
+    }
+    Ok(file)
+}
+
+/// All fences that the jobs have to wait for.
+fn collect(pipeline: &Arc<Pipeline>, locked: &LockSet<'_>, request: &Request) -> Result<Waits> {
+    let mut waits = Waits::new()?;
+    for (index, buffer) in request.buffers.iter().enumerate() {
+        let resv = locked.get(index).ok_or(EINVAL)?;
+        for fence in resv.fences(buffer.waits_for())? {
+            waits.add(pipeline, &fence, false)?;
+        }
+    }
+    for fence in &request.fences {
+        waits.add(pipeline, fence, true)?;
+    }
+    Ok(waits)
+}
