@@ -13,10 +13,15 @@ mod memory;
 mod queue;
 mod ring;
 mod sensors;
+mod source;
 mod worker;
 
 use crate::{
     control::Control,
+    job::{
+        Completion,
+        Job, //
+    },
     fleet::{
         Berth,
         Fleet,
@@ -27,12 +32,14 @@ use crate::{
         Queue, //
     },
     sensors::Climate,
+    source::Checked,
     worker::Worker, //
 };
 use kernel::{
     accel::{
         self,
         AddressMode,
+        Buffers,
         ContextRequest,
         DeviceInfo,
         Doorbell,
@@ -43,7 +50,9 @@ use kernel::{
         Progress,
         QueueRequest,
         Reach,
-        Sensor, //
+        Sensor,
+        Submission,
+        Ticket, //
     },
     debugfs,
     device::{
@@ -52,6 +61,7 @@ use kernel::{
     },
     faux,
     new_mutex,
+    page::SharedPages,
     prelude::*,
     sync::{
         atomic::{
@@ -83,6 +93,8 @@ struct Sim {
     /// Known when the instance is complete.
     berth: SetOnce<Berth>,
     control: Arc<Control>,
+    /// Memory for buffers.
+    memory: Option<Arc<SharedPages>>,
     contexts: Atomic<u32>,
     /// Nanoseconds that queues have worked which are gone.
     busy_before: Atomic<u64>,
@@ -98,6 +110,10 @@ impl Sim {
         try_pin_init!(Self {
             berth: SetOnce::new(),
             control: Arc::new(Control::new(), GFP_KERNEL)?,
+            memory: match module_parameters::memory_kib.value() {
+                0 => None,
+                kib => Some(Arc::new(SharedPages::new(kib as usize * 1024)?, GFP_KERNEL)?),
+            },
             contexts: Atomic::new(0),
             busy_before: Atomic::new(0),
             queues <- new_mutex!(KVec::new()),
@@ -231,19 +247,9 @@ impl accel::Driver for SimDriver {
             size_of::<queue::Kick>(),
             Queue::kick
         ),
-        (
-            uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_SUBMIT,
-            queue::Submit,
-            size_of::<queue::Submit>(),
-            Queue::submit
-        ),
-        (
-            uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_REAP,
-            queue::Reap,
-            size_of::<queue::Reap>(),
-            Queue::reap
-        ),
     };
+
+    const SUBMISSION: Option<Submission<Self>> = Some(Submission::of_driver());
 
     const SENSORS: &'static [Sensor] = sensors::SENSORS;
 
@@ -281,6 +287,10 @@ impl accel::Driver for SimDriver {
                 | uapi::ACCEL_DEVICE_COUNTS_BYTES
                 | uapi::ACCEL_DEVICE_COUNTS_BUSY,
         }
+    }
+
+    fn memory(sim: &Sim) -> Option<Arc<SharedPages>> {
+        sim.memory.clone()
     }
 
     fn context_create(sim: &Sim, request: &ContextRequest<'_>) -> Result<Context> {
@@ -326,6 +336,29 @@ impl accel::Driver for SimDriver {
 
     fn debugfs<'a>(sim: &'a Sim, device: &'a Arc<accel::Device>, dir: &debugfs::ScopedDir<'a, '_>) {
         control::add_files(sim, device, dir);
+    }
+}
+
+impl accel::Submit for SimDriver {
+    type Job = Job;
+    type Record = Completion;
+    type Prepared = Checked;
+
+    fn prepare(_sim: &Sim, _queue: &Queue, job: &Job, buffers: &Arc<Buffers>) -> Result<Checked> {
+        job.check(buffers)?;
+        Ok(Checked {
+            job: *job,
+            buffers: buffers.clone(),
+        })
+    }
+
+    fn submit(
+        _sim: &Sim,
+        queue: &Queue,
+        checked: &Checked,
+        ticket: Ticket<Self>,
+    ) -> Result<(), Ticket<Self>> {
+        queue.submit(checked, ticket)
     }
 }
 
@@ -387,6 +420,10 @@ module! {
         auto_recovery: bool {
             default: true,
             description: "Reset a device that does not stop a queue (default: yes)",
+        },
+        memory_kib: u32 {
+            default: 1024,
+            description: "Memory that a device has for buffers, in KiB, 0 for none (default: 1024)",
         },
         error_threshold: u32 {
             default: 0,

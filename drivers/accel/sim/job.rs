@@ -7,6 +7,10 @@ use crate::memory::{
     Fault, //
 };
 use kernel::{
+    accel::{
+        BufferAccess,
+        Buffers, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     uapi, //
@@ -61,6 +65,16 @@ impl Completion {
         self.status == status
     }
 
+    /// What user space is told that knows of errno only.
+    pub(crate) fn result(&self) -> Result {
+        match self.status {
+            uapi::accel_sim_status_ACCEL_SIM_STATUS_OK => Ok(()),
+            uapi::accel_sim_status_ACCEL_SIM_STATUS_FAULT => Err(EFAULT),
+            uapi::accel_sim_status_ACCEL_SIM_STATUS_FAILED => Err(EIO),
+            _ => Err(EINVAL),
+        }
+    }
+
     /// The access that was refused, if that was the end of the job.
     pub(crate) fn fault(&self) -> Option<Fault> {
         let refused = self.is(uapi::accel_sim_status_ACCEL_SIM_STATUS_FAULT);
@@ -103,6 +117,25 @@ impl Job {
             }),
             _ => self.refuse(uapi::accel_sim_status_ACCEL_SIM_STATUS_BAD_OPCODE),
         }
+    }
+
+    /// Checks a job whose addresses lead into `buffers`.
+    pub(crate) fn check(&self, buffers: &Buffers) -> Result {
+        match self.plan() {
+            Plan::End(completion) if completion.result() == Err(EINVAL) => Err(EINVAL),
+            Plan::Compute => self.check_addresses(buffers),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_addresses(&self, buffers: &Buffers) -> Result {
+        if self.opcode != uapi::accel_sim_opcode_ACCEL_SIM_FILL {
+            buffers.check(self.source, self.length, BufferAccess::Read)?;
+        }
+        if self.opcode != uapi::accel_sim_opcode_ACCEL_SIM_CHECKSUM {
+            buffers.check(self.dest, self.length, BufferAccess::Write)?;
+        }
+        Ok(())
     }
 
     fn plan_computation(&self) -> Plan {
@@ -152,7 +185,7 @@ impl Job {
     /// it, once `stopped` says so.
     pub(crate) fn compute(
         &self,
-        memory: Access,
+        memory: Access<'_>,
         bounce: &mut [u8],
         stopped: impl Fn() -> bool,
     ) -> Option<Completion> {
@@ -195,7 +228,7 @@ impl Job {
 
     fn compute_piece(
         &self,
-        memory: Access,
+        memory: Access<'_>,
         piece: &mut [u8],
         done: u64,
         crc: &mut Crc32,

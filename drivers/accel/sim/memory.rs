@@ -3,12 +3,19 @@
 //! The memory that jobs reach.
 
 use kernel::{
+    accel::{
+        AddressSpace,
+        Buffers, //
+    },
     mm::{
         Mm,
         MmWithUser, //
     },
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -26,6 +33,10 @@ pub(crate) struct Fault {
 pub(crate) enum Memory {
     /// That of a process, by its own addresses.
     Process(ARef<Mm>),
+    /// What is mapped for the context.
+    Private(Arc<AddressSpace>),
+    /// The buffers of a submission.
+    Buffers(Arc<Buffers>),
     /// None: every address is wrong.
     Nothing,
 }
@@ -34,46 +45,55 @@ impl Memory {
     /// Calls `f` with access to the memory. It is refused if the process has gone.
     ///
     /// For kernel threads. `f` may wait for page faults, for as long as user space likes.
-    pub(crate) fn with<R: Send>(&self, mut f: impl FnMut(Access) -> R + Send) -> R {
+    pub(crate) fn with<R: Send>(&self, mut f: impl FnMut(Access<'_>) -> R + Send) -> R {
         let mm = match self {
             Self::Process(mm) => mm.mmget_not_zero(),
+            Self::Private(space) => return f(Access::Private(space)),
+            Self::Buffers(buffers) => return f(Access::Buffers(buffers)),
             Self::Nothing => None,
         };
         // If this is the last reference, the address space is not torn down by our thread, which
         // a queue of that process may be waiting for.
         let done = mm
             .map(MmWithUser::into_mmput_async)
-            .and_then(|mm| mm.use_in_kthread(|| f(Access { open: true })).ok());
-        done.unwrap_or_else(|| f(Access { open: false }))
+            .and_then(|mm| mm.use_in_kthread(|| f(Access::Process)).ok());
+        done.unwrap_or_else(|| f(Access::Nothing))
     }
 }
 
 /// Access to memory, in the thread that it was given to.
 #[derive(Copy, Clone)]
-pub(crate) struct Access {
-    open: bool,
+pub(crate) enum Access<'a> {
+    Process,
+    Private(&'a AddressSpace),
+    Buffers(&'a Buffers),
+    Nothing,
 }
 
-impl Access {
+impl Access<'_> {
     /// Reads from `address` on.
     pub(crate) fn read(self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
-        let slice = self.slice(address, to.len())?;
-        let read = slice.reader().read_slice(to);
+        let read = match self {
+            Self::Process => slice(address, to.len()).and_then(|s| s.reader().read_slice(to)),
+            Self::Private(space) => space.read(address, to),
+            Self::Buffers(buffers) => buffers.read(address, to),
+            Self::Nothing => Err(EFAULT),
+        };
         read.map_err(|_| Fault { address })
     }
 
     /// Writes from `address` on.
     pub(crate) fn write(self, address: u64, from: &[u8]) -> Result<(), Fault> {
-        let slice = self.slice(address, from.len())?;
-        let written = slice.writer().write_slice(from);
+        let written = match self {
+            Self::Process => slice(address, from.len()).and_then(|s| s.writer().write_slice(from)),
+            Self::Private(space) => space.write(address, from),
+            Self::Buffers(buffers) => buffers.write(address, from),
+            Self::Nothing => Err(EFAULT),
+        };
         written.map_err(|_| Fault { address })
     }
+}
 
-    fn slice(self, address: u64, len: usize) -> Result<UserSlice, Fault> {
-        let at = usize::try_from(address).map_err(|_| Fault { address })?;
-        if !self.open {
-            return Err(Fault { address });
-        }
-        Ok(UserSlice::new(UserPtr::from_addr(at), len))
-    }
+fn slice(address: u64, len: usize) -> Result<UserSlice> {
+    Ok(UserSlice::new(UserPtr::from_addr(address.try_into()?), len))
 }

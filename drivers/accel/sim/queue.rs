@@ -3,12 +3,12 @@
 //! Queues, and the ioctls on them.
 
 use crate::{
-    job::{
-        Completion,
-        Job, //
-    },
     memory::Memory,
     ring::Rings,
+    source::{
+        Checked,
+        Source, //
+    },
     worker::Worker,
     Sim,
     SimDriver, //
@@ -19,7 +19,8 @@ use kernel::{
         ContextRequest,
         NewQueue,
         Progress,
-        QueueRequest, //
+        QueueRequest,
+        Ticket, //
     },
     new_owned_delayed_work,
     prelude::*,
@@ -49,26 +50,22 @@ pub(crate) const STOP_TIMEOUT: Delta = Delta::from_millis(100);
 /// A context.
 pub(crate) struct Context {
     memory: Memory,
-    mode: AddressMode,
 }
 
 impl Context {
     pub(crate) fn new(request: &ContextRequest<'_>) -> Result<Self> {
         let memory = match request.mode {
             AddressMode::Shared => Memory::Process(request.mm.ok_or(EINVAL)?.clone()),
-            AddressMode::Private | AddressMode::Kernel => Memory::Nothing,
+            AddressMode::Private => Memory::Private(request.space.ok_or(EINVAL)?.clone()),
+            AddressMode::Kernel => Memory::Nothing,
         };
-        Ok(Self {
-            memory,
-            mode: request.mode,
-        })
+        Ok(Self { memory })
     }
 }
 
 /// A queue.
 pub(crate) struct Queue {
     work: Arc<OwnedDelayedWork<Worker>>,
-    mode: AddressMode,
 }
 
 impl Queue {
@@ -82,16 +79,21 @@ impl Queue {
             depth => depth.next_power_of_two(),
         };
         let turn = TURNS.get(request.priority as usize).ok_or(EINVAL)?;
-        let rings = Rings::new(depth)?;
-        let mut regions = KVec::with_capacity(1, GFP_KERNEL)?;
-        regions.push(rings.region(), GFP_KERNEL)?;
+        let mut regions = KVec::new();
+        let source = match request.mode {
+            AddressMode::Kernel => Source::core(depth)?,
+            AddressMode::Shared | AddressMode::Private => {
+                let rings = Rings::new(depth)?;
+                regions.push(rings.region(), GFP_KERNEL)?;
+                Source::Rings(rings, request.context.memory.clone())
+            }
+        };
 
         let worker = Worker::new(
             request.id,
             request.device.clone(),
             sim.control.clone(),
-            request.context.memory.clone(),
-            rings,
+            source,
             *turn,
         );
         let work = Arc::pin_init(
@@ -103,10 +105,7 @@ impl Queue {
         work.schedule(0);
 
         Ok(NewQueue {
-            queue: Self {
-                work,
-                mode: request.context.mode,
-            },
+            queue: Self { work },
             depth,
             regions,
         })
@@ -140,31 +139,15 @@ impl Queue {
         Ok(())
     }
 
-    /// `ACCEL_SIM_SUBMIT`.
-    pub(crate) fn submit(_sim: &Sim, queue: &Self, arg: &mut Submit) -> Result {
-        queue.check_kernel_mode(arg.flags)?;
-        queue.worker().put(arg.job)?;
-        queue.work.reschedule(0);
+    /// Takes a job of the core's; gives the ticket back if there is no room.
+    pub(crate) fn submit(
+        &self,
+        checked: &Checked,
+        ticket: Ticket<SimDriver>,
+    ) -> Result<(), Ticket<SimDriver>> {
+        self.worker().put(checked, ticket)?;
+        self.work.reschedule(0);
         Ok(())
-    }
-
-    /// `ACCEL_SIM_REAP`.
-    pub(crate) fn reap(_sim: &Sim, queue: &Self, arg: &mut Reap) -> Result {
-        queue.check_kernel_mode(arg.flags)?;
-        arg.completion = queue.worker().reap()?;
-        // There is room again.
-        queue.work.reschedule(0);
-        Ok(())
-    }
-
-    fn check_kernel_mode(&self, flags: u32) -> Result {
-        if flags != 0 {
-            return Err(EINVAL);
-        }
-        match self.mode {
-            AddressMode::Kernel => Ok(()),
-            AddressMode::Shared | AddressMode::Private => Err(EOPNOTSUPP),
-        }
     }
 }
 
@@ -176,24 +159,4 @@ pub(crate) struct Kick {
     flags: u32,
 }
 
-/// `struct accel_sim_submit`.
-#[repr(C)]
-#[derive(FromBytes, IntoBytes, Immutable)]
-pub(crate) struct Submit {
-    pub(crate) size: u32,
-    flags: u32,
-    job: Job,
-}
-
-/// `struct accel_sim_reap`.
-#[repr(C)]
-#[derive(FromBytes, IntoBytes, Immutable)]
-pub(crate) struct Reap {
-    pub(crate) size: u32,
-    flags: u32,
-    completion: Completion,
-}
-
 const _: () = assert!(size_of::<Kick>() == size_of::<uapi::accel_sim_kick>());
-const _: () = assert!(size_of::<Submit>() == size_of::<uapi::accel_sim_submit>());
-const _: () = assert!(size_of::<Reap>() == size_of::<uapi::accel_sim_reap>());

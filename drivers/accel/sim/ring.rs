@@ -128,30 +128,4 @@ impl Rings {
         smp_mb(Full);
         Ok(())
     }
-
-    /// Puts a job in, as an application does, where none can. Fails with [`EAGAIN`] if the ring is
-    /// full.
-    pub(crate) fn put(&self, at: &Position, job: Job) -> Result {
-        let tail: u32 = self.memory.read(SQ_TAIL)?;
-        if tail.wrapping_sub(at.sq_head) >= self.depth {
-            return Err(EAGAIN);
-        }
-        self.memory.write(self.job_offset(tail), job)?;
-        smp_mb(Write);
-        self.memory.write(SQ_TAIL, tail.wrapping_add(1))
-    }
-
-    /// Takes a completion out, as an application does, where none can. Fails with [`EAGAIN`] if
-    /// there is none.
-    pub(crate) fn reap(&self, at: &Position) -> Result<Completion> {
-        let head: u32 = self.memory.read(CQ_HEAD)?;
-        if head == at.cq_tail {
-            return Err(EAGAIN);
-        }
-        smp_mb(Read);
-        let completion = self.memory.read(self.completion_offset(head))?;
-        smp_mb(Full);
-        self.memory.write(CQ_HEAD, head.wrapping_add(1))?;
-        Ok(completion)
-    }
 }

@@ -16,14 +16,20 @@ use crate::{
     memory::Memory,
     ring::{
         Position,
-        Ready,
-        Rings, //
-    }, //
+        Ready, //
+    },
+    source::{
+        Checked,
+        Duty,
+        Source, //
+    },
+    SimDriver, //
 };
 use kernel::{
     accel::{
         Device,
-        Progress, //
+        Progress,
+        Ticket, //
     },
     io::poll::read_poll_timeout,
     new_mutex,
@@ -115,6 +121,7 @@ impl Drop for Inside<'_> {
 /// A job that has not ended.
 struct Current {
     job: Job,
+    duty: Duty,
     since: i64,
     doing: Doing,
 }
@@ -145,8 +152,7 @@ pub(crate) struct Worker {
     id: u32,
     device: Arc<Device>,
     control: Arc<Control>,
-    memory: Memory,
-    rings: Rings,
+    source: Source,
     /// Jobs that it does before it lets others run.
     turn: u32,
     gate: Gate,
@@ -176,16 +182,14 @@ impl Worker {
         id: u32,
         device: Arc<Device>,
         control: Arc<Control>,
-        memory: Memory,
-        rings: Rings,
+        source: Source,
         turn: u32,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             id,
             device,
             control,
-            memory,
-            rings,
+            source,
             turn,
             gate: Gate::new(),
             state <- new_mutex!(State {
@@ -221,14 +225,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Puts a job into the ring in the name of an application that can't.
-    pub(crate) fn put(&self, job: Job) -> Result {
-        self.rings.put(&self.state.lock().at, job)
-    }
-
-    /// Takes a completion out of the ring in the name of an application that can't.
-    pub(crate) fn reap(&self) -> Result<Completion> {
-        self.rings.reap(&self.state.lock().at)
+    /// Takes a job of the core's; gives the ticket back if there is no room.
+    pub(crate) fn put(
+        &self,
+        checked: &Checked,
+        ticket: Ticket<SimDriver>,
+    ) -> Result<(), Ticket<SimDriver>> {
+        self.source.put(checked, ticket)
     }
 
     /// What the queue has done, the job under way included.
@@ -238,14 +241,14 @@ impl Worker {
         let under_way = current.map_or(0, |current| Monotonic::ktime_get() - current.since);
         Ok(Progress {
             busy_ns: state.done.busy_ns + under_way as u64,
-            pending: current.is_some() || self.rings.ready(&state.at)? == Ready::Job,
+            pending: current.is_some() || self.source.ready(&state.at)? == Ready::Job,
             ..state.done
         })
     }
 
     /// Does jobs, for as long as it is this worker's turn.
     fn take_turn(&self) -> Result<Next> {
-        self.rings.set_flags(0)?;
+        self.source.set_flags(0)?;
         let began = Monotonic::ktime_get();
         for _ in 0..self.turn {
             match self.step()? {
@@ -264,13 +267,13 @@ impl Worker {
         if Monotonic::ktime_get() - state.last < POLL_NS {
             return Ok(Next::Again);
         }
-        let bad = match self.rings.ready(&state.at)? {
+        let bad = match self.source.ready(&state.at)? {
             Ready::BadIndex => uapi::ACCEL_SIM_BAD_INDEX,
             _ => 0,
         };
-        self.rings.set_flags(uapi::ACCEL_SIM_NEEDS_KICK | bad)?;
+        self.source.set_flags(uapi::ACCEL_SIM_NEEDS_KICK | bad)?;
         // What was stored before is seen now, what is stored later comes with a kick.
-        match self.rings.ready(&state.at)? {
+        match self.source.ready(&state.at)? {
             Ready::Job => Ok(Next::Again),
             _ => Ok(Next::In(TICK_MS)),
         }
@@ -287,10 +290,10 @@ impl Worker {
             drop(state);
             return self.go_on(&job, doing);
         }
-        if self.rings.ready(&state.at)? != Ready::Job {
+        if self.source.ready(&state.at)? != Ready::Job {
             return Ok(Step::Idle);
         }
-        let job = self.rings.take(&mut state.at)?;
+        let (job, duty) = self.source.take(&mut state.at)?;
         let plan = if self.control.take_fault() {
             Plan::End(job.faulted())
         } else {
@@ -302,7 +305,12 @@ impl Worker {
             Plan::Hang => Doing::Hanging,
             Plan::End(_) | Plan::Compute => Doing::Computing,
         };
-        state.current = Some(Current { job, since, doing });
+        state.current = Some(Current {
+            job,
+            duty,
+            since,
+            doing,
+        });
         drop(state);
         match plan {
             Plan::End(completion) => self.end(&job, completion),
@@ -327,10 +335,13 @@ impl Worker {
     }
 
     fn compute(&self, job: &Job) -> Result<Step> {
-        let mut bounce = core::mem::take(&mut self.state.lock().bounce);
-        let completion = self
-            .memory
-            .with(|access| job.compute(access, &mut bounce, || self.gate.is_shut()));
+        let mut state = self.state.lock();
+        let mut bounce = core::mem::take(&mut state.bounce);
+        let current = state.current.as_ref();
+        let memory = current.map_or(Memory::Nothing, |current| current.duty.memory.clone());
+        drop(state);
+        let completion =
+            memory.with(|access| job.compute(access, &mut bounce, || self.gate.is_shut()));
         self.state.lock().bounce = bounce;
         match completion {
             Some(completion) => self.end(job, completion),
@@ -353,12 +364,14 @@ impl Worker {
         self.control.count_job();
         let state = &mut *self.state.lock();
         let now = Monotonic::ktime_get();
-        let since = state.current.take().map_or(now, |current| current.since);
+        let Some(current) = state.current.take() else {
+            return Ok(());
+        };
         state.done.jobs += 1;
         state.done.bytes += job.traffic(&completion);
-        state.done.busy_ns += (now - since) as u64;
+        state.done.busy_ns += (now - current.since) as u64;
         state.last = now;
-        self.rings.complete(&mut state.at, completion)
+        self.source.complete(&mut state.at, current.duty, completion)
     }
 }
 

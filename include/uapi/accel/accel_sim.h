@@ -19,8 +19,9 @@
  * Jobs of a queue are done one after the other; its completions keep their
  * order. The device takes no job while there are @depth completions unread.
  *
- * In ACCEL_MODE_KERNEL nothing of this can be mapped: ACCEL_SIM_SUBMIT and
- * ACCEL_SIM_REAP take its place.
+ * In ACCEL_MODE_KERNEL nothing of this can be mapped. The jobs of
+ * ACCEL_QUEUE_SUBMIT are struct accel_sim_job, with ACCEL_BUFFER_ADDRESS() for
+ * addresses, and the region ACCEL_REGION_RECORDS has struct accel_sim_record.
  *
  * All is in the byte order of the processor.
  */
@@ -158,12 +159,22 @@ struct accel_sim_completion {
 	__aligned_u64 bytes;
 };
 
+/**
+ * struct accel_sim_record - what became of a job of ACCEL_QUEUE_SUBMIT
+ * @head: accel_job_record.error is EFAULT, EINVAL or EIO where
+ *	accel_sim_completion.status is ACCEL_SIM_STATUS_FAULT, one of
+ *	ACCEL_SIM_STATUS_BAD_*, or ACCEL_SIM_STATUS_FAILED
+ * @completion: the completion
+ */
+struct accel_sim_record {
+	struct accel_job_record head;
+	struct accel_sim_completion completion;
+};
+
 /* enum accel_sim_ioctl_nr - the driver's ioctl numbers */
 enum accel_sim_ioctl_nr {
 	ACCEL_SIM_NR_STATS = 0x40,
 	ACCEL_SIM_NR_KICK = 0x41,
-	ACCEL_SIM_NR_SUBMIT = 0x42,
-	ACCEL_SIM_NR_REAP = 0x43,
 };
 
 /**
@@ -198,36 +209,5 @@ struct accel_sim_kick {
 	__u32 flags;
 };
 #define ACCEL_SIM_KICK _IO(ACCEL_IOC_TYPE, ACCEL_SIM_NR_KICK)
-
-/**
- * struct accel_sim_submit - ioctl(ACCEL_SIM_SUBMIT), on a queue
- * @size: sizeof(struct accel_sim_submit)
- * @flags: must be 0
- * @job: the job
- *
- * Hands over one job, and does not wait for it. EOPNOTSUPP: the queue is not
- * one of ACCEL_MODE_KERNEL. EAGAIN: the ring is full.
- */
-struct accel_sim_submit {
-	__u32 size;
-	__u32 flags;
-	struct accel_sim_job job;
-};
-#define ACCEL_SIM_SUBMIT _IO(ACCEL_IOC_TYPE, ACCEL_SIM_NR_SUBMIT)
-
-/**
- * struct accel_sim_reap - ioctl(ACCEL_SIM_REAP), on a queue
- * @size: sizeof(struct accel_sim_reap)
- * @flags: must be 0
- * @completion: out: the oldest completion that was not taken yet
- *
- * EOPNOTSUPP: the queue is not one of ACCEL_MODE_KERNEL. EAGAIN: there is none.
- */
-struct accel_sim_reap {
-	__u32 size;
-	__u32 flags;
-	struct accel_sim_completion completion;
-};
-#define ACCEL_SIM_REAP _IO(ACCEL_IOC_TYPE, ACCEL_SIM_NR_REAP)
 
 #endif /* _UAPI_ACCEL_ACCEL_SIM_H */

@@ -564,46 +564,4 @@ TEST_F(sim, killed_amid_jobs)
 	expect_works(_metadata, &self->q);
 }
 
-/* --- Without mappings --- */
-
-TEST_F(sim, kernel_mode_takes_jobs_by_ioctl)
-{
-	int ctx = sim_open_mode(ACCEL_MODE_KERNEL), fd, i;
-	struct accel_sim_submit submit = { .size = sizeof(submit) };
-	struct accel_sim_reap reap = { .size = sizeof(reap) };
-	struct accel_region region;
-	__u64 count;
-
-	ASSERT_WORKS(ctx, "a context in kernel mode");
-	fd = accel_queue_create(ctx, 4);
-	ASSERT_WORKS(fd, "a queue");
-	EXPECT_RET(-ENOENT, accel_region(fd, ACCEL_REGION_RING, &region), "no ring to map");
-	EXPECT_RET(-EAGAIN, accel_ioctl(fd, ACCEL_SIM_REAP, &reap), "nothing is done");
-	for (i = 0; i < 100; i++) {
-		submit.job = sim_nop(i);
-		submit.job.flags = ACCEL_SIM_IRQ;
-		ASSERT_RET(0, accel_ioctl(fd, ACCEL_SIM_SUBMIT, &submit), "a job");
-		ASSERT_EQ(8, read(fd, &count, 8));
-		ASSERT_RET(0, accel_ioctl(fd, ACCEL_SIM_REAP, &reap), "its end");
-		ASSERT_EQ(ACCEL_SIM_STATUS_OK, reap.completion.status);
-		ASSERT_EQ(i, reap.completion.tag);
-	}
-	submit.job = sim_fill(&count, 0, 8);
-	submit.job.flags = ACCEL_SIM_IRQ;
-	ASSERT_RET(0, accel_ioctl(fd, ACCEL_SIM_SUBMIT, &submit), "a job with an address");
-	ASSERT_EQ(8, read(fd, &count, 8));
-	ASSERT_RET(0, accel_ioctl(fd, ACCEL_SIM_REAP, &reap), "its end");
-	EXPECT_EQ(ACCEL_SIM_STATUS_FAULT, reap.completion.status);
-	submit.job = sim_hang();
-	for (i = 0; i < 6; i++) {
-		if (accel_ioctl(fd, ACCEL_SIM_SUBMIT, &submit))
-			break;
-	}
-	EXPECT_THAT(i == 4 || i == 5, "a full ring takes no more");
-	EXPECT_RET(-EOPNOTSUPP, accel_ioctl(self->q.fd, ACCEL_SIM_SUBMIT, &submit),
-		   "no submission by ioctl where there is a ring");
-	close(fd);
-	close(ctx);
-}
-
 TEST_HARNESS_MAIN
