@@ -14,7 +14,7 @@ use crate::stats::Stats;
 /// First byte of the test port in BAR2.
 pub const PORT: u64 = 0x3f_f000;
 /// First byte behind it.
-pub const PORT_END: u64 = PORT + 0x20;
+pub const PORT_END: u64 = PORT + 0x24;
 
 /// Reads [`ID`]; any write ends all hangs and drops.
 pub const RELEASE: u64 = PORT;
@@ -32,6 +32,8 @@ pub const DROP_EVENTS: u64 = PORT + 0x14;
 pub const PCI_ERROR: u64 = PORT + 0x18;
 /// Pulls the device out, for as many milliseconds; 0: for good.
 pub const REMOVE: u64 = PORT + 0x1c;
+/// Scatter lists read so far, modulo 2^32.
+pub const SCATTER_LISTS: u64 = PORT + 0x20;
 
 /// Tells software that the port is there: "FLTS".
 pub const ID: u32 = u32::from_le_bytes(*b"FLTS");
@@ -90,6 +92,7 @@ impl Device {
             RELEASE => ID,
             DROP_COMPLETIONS => self.faults.completions,
             DROP_EVENTS => self.faults.events,
+            SCATTER_LISTS => self.stats.scatter_lists as u32,
             _ => 0,
         })
     }

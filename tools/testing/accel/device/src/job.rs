@@ -9,12 +9,17 @@ use crate::engine::Stream;
 use crate::engine::StreamPart;
 use crate::engine::Task;
 use crate::queue::Streams;
+use crate::sgl;
+use crate::sgl::Malformed;
+use crate::sgl::Reader;
 use crate::sqe::Algorithm;
+use crate::sqe::Buffers;
 use crate::sqe::Report;
 use crate::sqe::Sqe;
 use crate::sqe::Status;
 use crate::sqe::MAX_LENGTH;
 use crate::transfer::Progress;
+use crate::transfer::Segment;
 use crate::transfer::Transfer;
 use crate::transfer::Turn;
 
@@ -35,6 +40,8 @@ pub struct Setting {
 }
 
 enum Stage {
+    InputList(Reader),
+    OutputList(Reader),
     NewContext(Transfer),
     OldContext(Transfer),
     Input(Transfer, Option<Box<StreamRef>>),
@@ -70,56 +77,84 @@ pub struct Job {
     /// Its entry.
     pub sqe: Sqe,
     setting: Setting,
+    input: Vec<Segment>,
+    output: Vec<Segment>,
     stage: Stage,
 }
 
 impl Job {
     /// Begins the job that `sqe`, entry `index` of its queue, asks for.
     pub fn begin(id: u64, index: u16, sqe: Sqe, setting: Setting) -> Self {
-        let stage = match check(&sqe, setting) {
-            Err(status) => Stage::Done(Report::failure(status)),
-            Ok(()) if !sqe.is_stream() => Stage::Input(input_of(&sqe, setting), None),
-            Ok(()) if sqe.is_new_stream() => {
-                let mut context = CONTEXT_MAGIC.to_vec();
-                context.extend(id.to_le_bytes());
-                Stage::NewContext(Transfer::deliver(
-                    setting.pasid,
-                    sqe.stream_context(),
-                    context,
-                ))
-            }
-            Ok(()) => Stage::OldContext(Transfer::fetch(
-                setting.pasid,
-                sqe.stream_context(),
-                CONTEXT_SIZE,
-            )),
-        };
-        Self {
+        let mut job = Self {
             id,
             index,
             sqe,
             setting,
-            stage,
+            input: Vec::new(),
+            output: Vec::new(),
+            stage: Stage::Computing,
+        };
+        job.stage = match check(&job.sqe, setting) {
+            Err(status) => Stage::Done(Report::failure(status)),
+            Ok(Buffers::Flat) => {
+                let (input, room) = (job.sqe.input_length(), job.sqe.room());
+                job.input = vec![Segment::new(job.sqe.input(), input as usize)];
+                job.output = vec![Segment::new(job.sqe.output(), room as usize)];
+                job.first_access()
+            }
+            Ok(Buffers::Lists) => read_list(setting, job.sqe.input(), Stage::InputList),
+        };
+        job
+    }
+
+    /// Whether its data is accessed by the function's own id: what it names is what the driver says.
+    pub fn is_own(&self) -> bool {
+        self.setting.pasid.is_none()
+    }
+
+    /// What comes when it is known where the data is.
+    fn first_access(&self) -> Stage {
+        if !self.sqe.is_stream() {
+            return self.fetch_input(None);
         }
+        let pasid = self.setting.pasid;
+        let context = Segment::new(self.sqe.stream_context(), CONTEXT_SIZE);
+        if self.sqe.is_new_stream() {
+            let mut data = CONTEXT_MAGIC.to_vec();
+            data.extend(self.id.to_le_bytes());
+            Stage::NewContext(Transfer::deliver(pasid, vec![context], data))
+        } else {
+            Stage::OldContext(Transfer::fetch(pasid, vec![context]))
+        }
+    }
+
+    fn fetch_input(&self, part: Option<Box<StreamRef>>) -> Stage {
+        Stage::Input(
+            Transfer::fetch(self.setting.pasid, self.input.clone()),
+            part,
+        )
     }
 
     /// Goes on as far as it goes.
     pub fn advance(&mut self, turn: &mut Turn<'_>, streams: &mut Streams) -> Next {
         loop {
             let (progress, fault) = match &mut self.stage {
+                Stage::InputList(list) => (list.advance(turn), Status::InputFault),
+                Stage::OutputList(list) => (list.advance(turn), Status::OutputFault),
                 Stage::NewContext(transfer) | Stage::OldContext(transfer) => {
-                    (transfer.advance(turn), Status::ContextFault)
+                    (Ok(transfer.advance(turn)), Status::ContextFault)
                 }
-                Stage::Input(transfer, _) => (transfer.advance(turn), Status::InputFault),
-                Stage::Output(transfer, _) => (transfer.advance(turn), Status::OutputFault),
+                Stage::Input(transfer, _) => (Ok(transfer.advance(turn)), Status::InputFault),
+                Stage::Output(transfer, _) => (Ok(transfer.advance(turn)), Status::OutputFault),
                 Stage::Computing => return Next::Wait,
                 Stage::Done(report) => return Next::Done(*report),
             };
             match progress {
-                Progress::TurnOver => return Next::Turn,
-                Progress::Waiting => return Next::Wait,
-                Progress::Fault => self.fail(fault, streams),
-                Progress::Done => {
+                Ok(Progress::TurnOver) => return Next::Turn,
+                Ok(Progress::Waiting) => return Next::Wait,
+                Ok(Progress::Fault) => self.fail(fault, streams),
+                Err(Malformed) => self.fail(Status::BadList, streams),
+                Ok(Progress::Done) => {
                     if let Some(task) = self.transferred(turn.queue, streams) {
                         return Next::Compute(task);
                     }
@@ -131,6 +166,7 @@ impl Job {
     /// Notes the answer to the request for page number `page` of the transfer under way.
     pub fn page_answer(&mut self, page: usize, granted: bool) {
         match &mut self.stage {
+            Stage::InputList(list) | Stage::OutputList(list) => list.answer(page, granted),
             Stage::NewContext(transfer)
             | Stage::OldContext(transfer)
             | Stage::Input(transfer, _)
@@ -145,8 +181,8 @@ impl Job {
         self.stage = if output.is_empty() {
             Stage::Done(report)
         } else {
-            let transfer = Transfer::deliver(self.setting.pasid, self.sqe.output(), output);
-            Stage::Output(transfer, report)
+            let room = std::mem::take(&mut self.output);
+            Stage::Output(Transfer::deliver(self.setting.pasid, room, output), report)
         };
     }
 
@@ -160,6 +196,8 @@ impl Job {
     /// Goes from a stage whose transfer is done to the next one.
     fn transferred(&mut self, queue: u16, streams: &mut Streams) -> Option<Box<Task>> {
         match std::mem::replace(&mut self.stage, Stage::Computing) {
+            Stage::InputList(list) => self.input_list_read(list.into_segments()),
+            Stage::OutputList(list) => self.output_list_read(list.into_segments()),
             Stage::NewContext(_) => self.begin_stream(),
             Stage::OldContext(transfer) => self.resume_stream(&transfer.into_data(), streams),
             Stage::Output(_, report) => self.stage = Stage::Done(report),
@@ -167,6 +205,28 @@ impl Job {
             stage @ (Stage::Computing | Stage::Done(_)) => self.stage = stage,
         }
         None
+    }
+
+    fn input_list_read(&mut self, list: Vec<Segment>) {
+        let length = self.sqe.input_length() as usize;
+        self.stage = match sgl::cut(list, self.sqe.input_offset(), length) {
+            Ok(input) => {
+                self.input = input;
+                read_list(self.setting, self.sqe.output(), Stage::OutputList)
+            }
+            Err(Malformed) => Stage::Done(Report::failure(Status::BadList)),
+        };
+    }
+
+    fn output_list_read(&mut self, list: Vec<Segment>) {
+        let room = self.sqe.room() as usize;
+        self.stage = match sgl::cut(list, self.sqe.output_offset(), room) {
+            Ok(output) => {
+                self.output = output;
+                self.first_access()
+            }
+            Err(Malformed) => Stage::Done(Report::failure(Status::BadList)),
+        };
     }
 
     fn begin_stream(&mut self) {
@@ -177,7 +237,7 @@ impl Job {
                     id: self.id,
                     stream,
                 });
-                Stage::Input(input_of(&self.sqe, self.setting), Some(part))
+                self.fetch_input(Some(part))
             }
             Err(status) => Stage::Done(Report::failure(status)),
         };
@@ -195,7 +255,7 @@ impl Job {
         self.stage = match found {
             Some(stream) if method == Ok((stream.direction(), stream.algorithm())) => {
                 let part = Box::new(StreamRef { id, stream });
-                Stage::Input(input_of(&self.sqe, self.setting), Some(part))
+                self.fetch_input(Some(part))
             }
             Some(stream) => {
                 streams.put(id, stream);
@@ -246,21 +306,22 @@ impl Job {
     }
 }
 
-fn input_of(sqe: &Sqe, setting: Setting) -> Transfer {
-    Transfer::fetch(setting.pasid, sqe.input(), sqe.input_length() as usize)
+fn read_list(setting: Setting, address: u64, stage: fn(Reader) -> Stage) -> Stage {
+    match Reader::new(setting.pasid, address) {
+        Ok(reader) => stage(reader),
+        Err(Malformed) => Stage::Done(Report::failure(Status::BadList)),
+    }
 }
 
-fn check(sqe: &Sqe, setting: Setting) -> Result<(), Status> {
+fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Status> {
     if sqe.algorithm().is_none() || setting.direction.is_none() {
         return Err(Status::BadAlgorithm);
     }
-    if !sqe.is_flat() {
-        return Err(Status::BadBuffer);
-    }
+    let buffers = sqe.buffers().ok_or(Status::BadBuffer)?;
     let (input, room) = (sqe.input_length(), sqe.room());
     let input_missing = input == 0 && !sqe.is_stream();
     if input_missing || room == 0 || input > MAX_LENGTH || room > MAX_LENGTH {
         return Err(Status::BadLength);
     }
-    Ok(())
+    Ok(buffers)
 }

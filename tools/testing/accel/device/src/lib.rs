@@ -32,6 +32,7 @@ pub mod pri;
 pub mod queue;
 pub mod regs;
 pub mod ring;
+pub mod sgl;
 pub mod sqe;
 pub mod stats;
 pub mod transfer;

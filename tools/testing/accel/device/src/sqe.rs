@@ -9,6 +9,9 @@ pub const CQE_SIZE: usize = 16;
 /// Most bytes of input, and of output, of one request.
 pub const MAX_LENGTH: u32 = 8 << 20;
 
+/// Bits of words 7 and 8 that are an offset into a scatter list.
+const OFFSET_MASK: u32 = 0xff_ffff;
+
 /// How a job ended: byte 0 of word 3.
 ///
 /// The numbers from 0x20 on are the model's own.
@@ -29,7 +32,7 @@ pub enum Status {
     BadAlgorithm = 0x20,
     /// A length of 0, or above [`MAX_LENGTH`].
     BadLength = 0x21,
-    /// A kind of buffer other than flat.
+    /// A kind of buffer other than flat or scatter list.
     BadBuffer = 0x22,
     /// The input can't be read.
     InputFault = 0x23,
@@ -43,12 +46,22 @@ pub enum Status {
     Incomplete = 0x27,
     /// No such stream.
     NoStream = 0x28,
+    /// A scatter list that is malformed, or has less than the entry says.
+    BadList = 0x29,
 }
 
 impl Status {
     /// Whether the job did what it was asked to do.
     pub fn is_success(self) -> bool {
         matches!(self, Status::Ok | Status::Grew | Status::StreamEnd)
+    }
+
+    /// Whether memory could not be accessed.
+    pub fn is_fault(self) -> bool {
+        matches!(
+            self,
+            Status::InputFault | Status::OutputFault | Status::ContextFault
+        )
     }
 }
 
@@ -72,6 +85,15 @@ impl Algorithm {
             _ => None,
         }
     }
+}
+
+/// What the addresses of input and output are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buffers {
+    /// The data.
+    Flat,
+    /// Scatter lists.
+    Lists,
 }
 
 /// What a job reports in its entry.
@@ -160,9 +182,23 @@ impl Sqe {
         Algorithm::parse(self.word(9) & 0xff)
     }
 
-    /// Whether input and output are flat buffers.
-    pub fn is_flat(&self) -> bool {
-        self.word(9) & 0xf00 == 0
+    /// What input and output are, if it is known.
+    pub fn buffers(&self) -> Option<Buffers> {
+        match self.word(9) >> 8 & 0xf {
+            0 => Some(Buffers::Flat),
+            1 => Some(Buffers::Lists),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the input's scatter list in front of the input.
+    pub fn input_offset(&self) -> usize {
+        (self.word(7) & OFFSET_MASK) as usize
+    }
+
+    /// Bytes of the output's scatter list in front of the output.
+    pub fn output_offset(&self) -> usize {
+        (self.word(8) & OFFSET_MASK) as usize
     }
 
     /// Address of the input.
@@ -225,7 +261,8 @@ mod tests {
             sqe.set_word(index, value);
         }
         assert_eq!((sqe.input_length(), sqe.room()), (100, 200));
-        assert!(sqe.is_last() && sqe.is_stream() && sqe.is_new_stream() && sqe.is_flat());
+        assert!(sqe.is_last() && sqe.is_stream() && sqe.is_new_stream());
+        assert_eq!(sqe.buffers(), Some(Buffers::Flat));
         assert_eq!(sqe.algorithm(), Some(Algorithm::Gzip));
         assert_eq!(sqe.input(), 0x7f_0000_1000);
     }

@@ -17,6 +17,8 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes of output produced.
     pub bytes_out: u64,
+    /// Scatter lists read.
+    pub scatter_lists: u64,
     /// Page requests sent.
     pub page_requests: u64,
     /// Page requests answered negatively, or not in time.
@@ -66,6 +68,7 @@ impl Stats {
             ("job_errors", self.job_errors),
             ("bytes_in", self.bytes_in),
             ("bytes_out", self.bytes_out),
+            ("scatter_lists", self.scatter_lists),
             ("page_requests", self.page_requests),
             ("page_refusals", self.page_refusals),
             ("faults", self.faults),

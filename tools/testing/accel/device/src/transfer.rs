@@ -3,6 +3,7 @@
 //! A copy between a job's memory and the device, which goes on where it was when pages arrive.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::bus::Bus;
 use crate::bus::DataAccess;
@@ -34,6 +35,8 @@ pub struct Turn<'a> {
     pub requests: &'a mut PageRequests,
     /// Counts what is sent.
     pub page_requests: &'a mut u64,
+    /// Counts the scatter lists that were read.
+    pub scatter_lists: &'a mut u64,
     /// The queue.
     pub queue: u16,
     /// The job.
@@ -51,13 +54,49 @@ pub enum Way {
     Deliver,
 }
 
+/// A piece of an address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Address of its first byte.
+    pub address: u64,
+    /// Bytes.
+    pub length: usize,
+}
+
+impl Segment {
+    /// The `length` bytes at `address`.
+    pub fn new(address: u64, length: usize) -> Self {
+        Self { address, length }
+    }
+
+    /// Whether it goes beyond the last address.
+    pub fn overflows(&self) -> bool {
+        self.address.checked_add(self.length as u64).is_none()
+    }
+
+    fn pages(&self) -> usize {
+        if self.length == 0 {
+            return 0;
+        }
+        (self.address % PAGE_SIZE + self.length as u64).div_ceil(PAGE_SIZE) as usize
+    }
+}
+
+/// A piece with what comes before it.
+struct Placed {
+    segment: Segment,
+    first_page: usize,
+    first_byte: usize,
+}
+
 /// A copy under way.
 ///
-/// Each page is copied once; the cost of a cold buffer is linear in its pages.
+/// Each page is copied once; the cost of a cold buffer is linear in its pages. Pages are numbered in
+/// the order of the data; one that two pieces share has two numbers.
 pub struct Transfer {
     pasid: Option<u32>,
-    address: u64,
     way: Way,
+    placed: Vec<Placed>,
     data: Vec<u8>,
     pages: usize,
     /// First page that was never tried.
@@ -70,34 +109,51 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// Will fetch `length` bytes from `address` of the address space `pasid` (`None`: the function's own).
-    pub fn fetch(pasid: Option<u32>, address: u64, length: usize) -> Self {
-        Self::new(pasid, address, Way::Fetch, vec![0; length])
+    /// Will fetch what lies in `segments` of the address space `pasid` (`None`: the function's own).
+    pub fn fetch(pasid: Option<u32>, segments: Vec<Segment>) -> Self {
+        let length = segments.iter().map(|segment| segment.length).sum();
+        Self::new(pasid, segments, Way::Fetch, vec![0; length])
     }
 
-    /// Will deliver `data` to `address`.
-    pub fn deliver(pasid: Option<u32>, address: u64, data: Vec<u8>) -> Self {
-        Self::new(pasid, address, Way::Deliver, data)
+    /// Will deliver `data` to `segments`, which may have room for more.
+    pub fn deliver(pasid: Option<u32>, segments: Vec<Segment>, data: Vec<u8>) -> Self {
+        Self::new(pasid, segments, Way::Deliver, data)
     }
 
-    fn new(pasid: Option<u32>, address: u64, way: Way, data: Vec<u8>) -> Self {
-        let length = data.len() as u64;
-        let overflows = address.checked_add(length).is_none();
-        let pages = ((address % PAGE_SIZE + length).div_ceil(PAGE_SIZE)) as usize;
+    fn new(pasid: Option<u32>, segments: Vec<Segment>, way: Way, data: Vec<u8>) -> Self {
+        let mut refused = false;
+        let mut placed = Vec::new();
+        let (mut pages, mut bytes) = (0, 0);
+        for mut segment in segments {
+            segment.length = segment.length.min(data.len() - bytes);
+            refused |= segment.overflows();
+            placed.push(Placed {
+                segment,
+                first_page: pages,
+                first_byte: bytes,
+            });
+            pages += segment.pages();
+            bytes += segment.length;
+        }
         Self {
             pasid,
-            address,
             way,
+            placed,
             data,
             pages,
             next: 0,
             again: VecDeque::new(),
             asked: Vec::new(),
-            refused: overflows,
+            refused,
         }
     }
 
-    /// What was fetched, or is to be delivered.
+    /// What was fetched so far, or is to be delivered.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// What was fetched.
     pub fn into_data(self) -> Vec<u8> {
         self.data
     }
@@ -154,7 +210,8 @@ impl Transfer {
         let Some(pasid) = self.pasid else {
             return PageRequest::Refused;
         };
-        let address = (self.address - self.address % PAGE_SIZE) + page as u64 * PAGE_SIZE;
+        let (address, _) = self.part(page);
+        let address = address - address % PAGE_SIZE;
         let place = (pasid, address, self.way == Way::Deliver);
         let sent = turn
             .requests
@@ -163,13 +220,26 @@ impl Transfer {
         sent
     }
 
+    /// Where the part of the data is that lies in page number `page`: its address, its bytes.
+    fn part(&self, page: usize) -> (u64, Range<usize>) {
+        // Pieces without pages have the number of the next one.
+        let behind = self.placed.partition_point(|p| p.first_page <= page);
+        let Placed {
+            segment: Segment { address, length },
+            first_page,
+            first_byte,
+        } = self.placed[behind - 1];
+        let page = page - first_page;
+        let into_page = (address % PAGE_SIZE) as usize;
+        let start = (page * PAGE_SIZE as usize).saturating_sub(into_page);
+        let end = ((page + 1) * PAGE_SIZE as usize - into_page).min(length);
+        (address + start as u64, first_byte + start..first_byte + end)
+    }
+
     /// Copies the part of the data that lies in page number `page`.
     fn access(&mut self, bus: &mut dyn Bus, page: usize) -> DataAccess {
-        let into_page = (self.address % PAGE_SIZE) as usize;
-        let start = (page * PAGE_SIZE as usize).saturating_sub(into_page);
-        let end = ((page + 1) * PAGE_SIZE as usize - into_page).min(self.data.len());
-        let address = self.address + start as u64;
-        let part = &mut self.data[start..end];
+        let (address, bytes) = self.part(page);
+        let part = &mut self.data[bytes];
         match (self.pasid, self.way) {
             (Some(pasid), Way::Fetch) => bus.read_data(pasid, address, part),
             (Some(pasid), Way::Deliver) => bus.write_data(pasid, address, part),

@@ -62,6 +62,7 @@ impl Device {
             bus,
             requests: &mut self.requests,
             page_requests: &mut self.stats.page_requests,
+            scatter_lists: &mut self.stats.scatter_lists,
             queue: number,
             job: job.id,
             pages: PAGES,
@@ -123,6 +124,9 @@ impl Device {
         };
         let (entry, cq) = (sq.entry(job.index), sq.sqc.cq);
         self.count(&report);
+        if job.is_own() {
+            self.judge(number, report.status);
+        }
         job.sqe.set_report(&report);
         if bus.write(entry, &job.sqe.0).is_err() {
             return self.dead_ring(number, "SQ");
@@ -156,15 +160,21 @@ impl Device {
     }
 
     fn count(&mut self, report: &Report) {
-        let faulted = matches!(
-            report.status,
-            Status::InputFault | Status::OutputFault | Status::ContextFault
-        );
         self.stats.jobs += 1;
         self.stats.job_errors += u64::from(!report.status.is_success());
-        self.stats.faults += u64::from(faulted);
+        self.stats.faults += u64::from(report.status.is_fault());
         self.stats.bytes_in += u64::from(report.consumed);
         self.stats.bytes_out += u64::from(report.produced);
+    }
+
+    /// Where data is accessed by the function's own id, the driver answers for what its jobs name.
+    fn judge(&mut self, number: u16, status: Status) {
+        let what = match status {
+            Status::BadList => "a malformed scatter list",
+            _ if status.is_fault() => "the IOMMU does not map its data",
+            _ => return,
+        };
+        self.stats.violation(format!("queue {number}: {what}"));
     }
 
     fn dead_ring(&mut self, number: u16, what: &str) {

@@ -73,9 +73,9 @@ fn faults_hurt_one_job_only() {
             sqe(GZIP, STATELESS, (INPUT, (8 << 20) + 1), (OUTPUT, SIZE)),
         ),
         (
-            "scatter list",
+            "kind of buffer",
             0x22,
-            sqe(GZIP | 1 << 8, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)),
+            sqe(GZIP | 2 << 8, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)),
         ),
         (
             "input",

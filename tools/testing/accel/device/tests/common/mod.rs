@@ -72,6 +72,8 @@ pub struct Memory {
     pub most_requests: usize,
     /// No access by the function's own id is allowed any more.
     pub own_forbidden: bool,
+    /// Pages that the function's own id can't access.
+    pub own_unmapped: HashSet<u64>,
     /// The page request queue takes nothing.
     pub requests_busy: bool,
     pub pci_errors: Vec<PciError>,
@@ -83,6 +85,10 @@ impl Memory {
         self.own
             .entry(addr / PAGE_SIZE)
             .or_insert_with(|| vec![0; PAGE_SIZE as usize])
+    }
+
+    fn own_refuses(&self, addr: u64) -> bool {
+        self.own_forbidden || self.own_unmapped.contains(&(addr / PAGE_SIZE))
     }
 
     pub fn peek(&mut self, addr: u64, length: usize) -> Vec<u8> {
@@ -145,7 +151,7 @@ impl Memory {
 
 impl Bus for Memory {
     fn read(&mut self, addr: u64, buf: &mut [u8]) -> Result<(), Refused> {
-        if self.own_forbidden {
+        if self.own_refuses(addr) {
             return Err(Refused);
         }
         buf.copy_from_slice(&self.peek(addr, buf.len()));
@@ -153,7 +159,7 @@ impl Bus for Memory {
     }
 
     fn write(&mut self, addr: u64, data: &[u8]) -> Result<(), Refused> {
-        if self.own_forbidden {
+        if self.own_refuses(addr) {
             return Err(Refused);
         }
         self.poke(addr, data);
@@ -374,9 +380,20 @@ impl Machine {
         ]
     }
 
-    /// Starts a queue of type `kind`.
+    /// Starts a queue of type `kind`, with data in the address space [`PASID`].
     pub fn start(&mut self, queue: u16, kind: u16) {
-        assert_eq!(self.context(0, queue, Self::sqc(queue, kind)), 0);
+        self.start_with(queue, Self::sqc(queue, kind));
+    }
+
+    /// Starts a queue of type `kind` whose data is accessed by the function's own id.
+    pub fn start_own(&mut self, queue: u16, kind: u16) {
+        let mut sqc = Self::sqc(queue, kind);
+        sqc[5] = 0;
+        self.start_with(queue, sqc);
+    }
+
+    fn start_with(&mut self, queue: u16, sqc: [u32; 8]) {
+        assert_eq!(self.context(0, queue, sqc), 0);
         assert_eq!(self.context(1, queue, Self::cqc(queue)), 0);
         self.tails.insert(queue, 0);
         self.heads.insert(queue, (0, true));
@@ -461,7 +478,8 @@ impl Machine {
             let space = self.memory.spaces.entry(pasid).or_default();
             let entry = space.get(&(page / PAGE_SIZE)).copied();
             let granted = match entry {
-                Some(Page::Cold) => Some(Page::Present),
+                // Present: asked for twice, by two pieces that share it.
+                Some(Page::Cold | Page::Present) => Some(Page::Present),
                 Some(Page::Fickle(0)) => Some(Page::Present),
                 Some(Page::Fickle(times)) => Some(Page::Fickle(times - 1)),
                 _ => None,
