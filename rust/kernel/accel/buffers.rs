@@ -209,7 +209,7 @@ impl Buffers {
     }
 
     /// The pieces of memory behind the `len` bytes at `address`, by the addresses that the device
-    /// has for them, with their sizes in bytes.
+    /// has for them, with their sizes in bytes. What is one piece for the device is one here.
     ///
     /// Fails as [`check`](Self::check) does, with [`EOPNOTSUPP`] for a device in software, or with
     /// [`ENOMEM`].
@@ -223,12 +223,10 @@ impl Buffers {
             let Reached::Device(mapping) = reached else {
                 return Err(EOPNOTSUPP);
             };
-            let mut pieces = KVec::new();
-            let all = mapping.segments().map(|(address, len)| (address, len as u64));
-            for piece in cut(all, offset, len) {
-                pieces.push(piece, GFP_KERNEL)?;
-            }
-            Ok(pieces)
+            let all = mapping
+                .segments()
+                .map(|(address, len)| (address, len as u64));
+            merge(cut(all, offset, len))
         })
     }
 
@@ -289,6 +287,18 @@ pub(super) fn cut(
     })
 }
 
+/// Collects `pieces`, with neighbours taken together.
+fn merge(pieces: impl Iterator<Item = (DmaAddress, u64)>) -> Result<KVec<(DmaAddress, u64)>> {
+    let mut merged: KVec<(DmaAddress, u64)> = KVec::new();
+    for (address, size) in pieces {
+        match merged.last_mut() {
+            Some((before, has)) if *before + *has == address => *has += size,
+            _ => merged.push((address, size), GFP_KERNEL)?,
+        }
+    }
+    Ok(merged)
+}
+
 #[macros::kunit_tests(rust_accel_buffers)]
 mod tests {
     use super::*;
@@ -303,6 +313,20 @@ mod tests {
         ] {
             assert_eq!(split(address), parts);
         }
+    }
+
+    #[test]
+    fn neighbours_are_taken_together() -> Result {
+        let pieces = [
+            (0x1000, 16),
+            (0x1010, 32),
+            (0x2000, 16),
+            (0x1ff0, 16),
+            (0x2000, 1),
+        ];
+        let merged = merge(pieces.into_iter())?;
+        assert_eq!(merged[..], [(0x1000, 48), (0x2000, 16), (0x1ff0, 17)]);
+        Ok(())
     }
 
     #[test]
