@@ -7,24 +7,37 @@
 
 mod events;
 mod hardware;
+mod job;
+mod jobs;
+mod lists;
 mod mailbox;
+mod pasid;
 mod queue;
 mod regs;
+mod sqe;
 
 use crate::{
     events::EventQueue,
+    job::Job,
+    jobs::{
+        Bell,
+        Registry, //
+    },
     mailbox::{
         Bar,
         Command,
         Mailbox, //
     },
+    pasid::PasidSwitch,
     queue::Queue,
-    regs::BAR2_SIZE, //
+    regs::BAR2_SIZE,
+    sqe::Sqe, //
 };
 use kernel::{
     accel::{
         self,
         AddressMode,
+        Buffers,
         ContextRequest,
         DeviceInfo,
         Doorbell,
@@ -32,7 +45,10 @@ use kernel::{
         Functions,
         NewQueue,
         Progress,
-        QueueRequest, //
+        QueueRequest,
+        Submission,
+        Submit,
+        Ticket, //
     },
     device::{
         Bound,
@@ -43,6 +59,7 @@ use kernel::{
         pages::CoherentPages,
         DmaMask, //
     },
+    io::Io,
     irq::IrqRequest,
     new_mutex,
     pci,
@@ -116,8 +133,12 @@ struct Zip<'a> {
     sqc_table: CoherentPages,
     cqc_table: CoherentPages,
     vectors: pci::IrqVectorRegistration<'a>,
-    /// The doorbells are never written here; this keeps others from using the BAR.
-    _doorbells: Option<pci::Bar<'a>>,
+    /// Queues in `ACCEL_MODE_KERNEL`.
+    registry: Arc<Registry>,
+    /// Revision 0x21.
+    pasid_switch: Option<Arc<PasidSwitch>>,
+    /// Revision 0x30.
+    doorbells: Option<pci::Bar<'a>>,
     bar: Bar<'a>,
 }
 
@@ -129,9 +150,9 @@ impl<'a> Zip<'a> {
             Revision::V2
         };
         let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
-        let doorbells = match revision {
-            Revision::V2 => None,
-            Revision::V3 => Some(pdev.iomap_region(4, c"accel_hisi_zip")?),
+        let (doorbells, pasid_switch) = match revision {
+            Revision::V2 => (None, Some(PasidSwitch::new()?)),
+            Revision::V3 => (Some(pdev.iomap_region(4, c"accel_hisi_zip")?), None),
         };
         let queues = match (
             hardware::queue_count(&bar),
@@ -158,7 +179,9 @@ impl<'a> Zip<'a> {
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
-            _doorbells: doorbells,
+            registry: Registry::new(*queues)?,
+            pasid_switch,
+            doorbells,
             bar,
         }))
     }
@@ -211,12 +234,43 @@ impl Zip<'_> {
         }
     }
 
+    /// Rings the doorbell of a queue.
+    fn ring(&self, queue: u16, bell: Bell) {
+        let (command, index, arm) = match bell {
+            Bell::Submitted(index) => (uapi::HISI_ZIP_DB_SQ, index, 0),
+            Bell::Taken(index) => (uapi::HISI_ZIP_DB_CQ, index, 0),
+            Bell::Armed(index) => (uapi::HISI_ZIP_DB_CQ, index, 1),
+        };
+        let value =
+            u64::from(queue) | u64::from(command) << 12 | u64::from(index) << 32 | arm << 48;
+        let (_, offset, _) = self.revision.doorbell(queue);
+        let rung = match &self.doorbells {
+            None => self.bar.try_write64(value, offset as usize),
+            Some(bar) => {
+                let register = offset + u64::from(uapi::HISI_ZIP_DOORBELL_OFFSET);
+                bar.try_write64(value, register as usize)
+            }
+        };
+        debug_assert!(rung.is_ok(), "the register lies in the BAR");
+    }
+
+    /// There are completions.
+    fn event(&self, device: &Arc<accel::Device>, event: events::Event) {
+        match self.registry.get(event.queue()) {
+            Some(jobs) => jobs.reap(|bell| self.ring(event.queue() as u16, bell)),
+            None => device.complete(event.queue()),
+        }
+    }
+
     fn abnormal_event(&self, device: &Arc<accel::Device>, event: events::Event) {
-        // The application sees that its queue stands still; it knows no more than the device does.
-        device.complete(event.queue());
-        if event.trouble() == events::CQ_OVERFLOW {
-            // Its own doing: it did not say what it has read.
-            return;
+        if self.registry.get(event.queue()).is_none() {
+            // The application sees that its queue stands still; it knows no more than the device
+            // does.
+            device.complete(event.queue());
+            if event.trouble() == events::CQ_OVERFLOW {
+                // Its own doing: it did not say what it has read.
+                return;
+            }
         }
         device.report_error(u64::from(event.trouble()));
         dev_warn!(
@@ -250,6 +304,7 @@ impl accel::Driver for ZipDriver {
     type Queue = Queue;
     type QueueArgs = queue::Args;
 
+    const SUBMISSION: Option<Submission<Self>> = Some(Submission::of_driver());
     const DMA_MASK: Option<DmaMask> = Some(DmaMask::new::<64>());
 
     fn probe<'a>(pdev: &'a pci::Device<Bound>) -> impl PinInit<Zip<'a>, Error> + 'a {
@@ -261,7 +316,11 @@ impl accel::Driver for ZipDriver {
             name: c"HiSilicon ZIP",
             version: zip.revision.name(),
             functions: Functions::of(&[Function::Deflate, Function::Zlib, Function::Gzip]),
-            modes: &[AddressMode::Shared, AddressMode::Private],
+            modes: &[
+                AddressMode::Shared,
+                AddressMode::Private,
+                AddressMode::Kernel,
+            ],
             doorbell: match zip.revision {
                 Revision::V2 => Doorbell::Shared,
                 Revision::V3 => Doorbell::PerQueue,
@@ -289,9 +348,7 @@ impl accel::Driver for ZipDriver {
 
     fn interrupt(zip: &Zip<'_>, device: &Arc<accel::Device>, index: usize) {
         match index {
-            EVENTS => zip
-                .events
-                .drain(&zip.bar, |event| device.complete(event.queue())),
+            EVENTS => zip.events.drain(&zip.bar, |event| zip.event(device, event)),
             ABNORMAL_EVENTS => zip
                 .abnormal_events
                 .drain(&zip.bar, |event| zip.abnormal_event(device, event)),
@@ -320,13 +377,13 @@ impl accel::Driver for ZipDriver {
     }
 
     fn queue_create(zip: &Zip<'_>, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
-        let queue = Queue::new(zip.pdev.as_ref(), request.id, request.depth, request.args)?;
+        let queue = Queue::new(zip, request)?;
         let regions = queue.regions(zip.pdev, zip.revision)?;
-        queue.start(&zip.bar, &zip.mailbox, zip.revision, request.pasid)?;
+        queue.start(&zip.bar, &zip.mailbox, zip.revision)?;
         queue.count_from(zip.completed(&queue));
 
         Ok(NewQueue {
-            depth: queue.depth,
+            depth: queue.rings.depth,
             queue,
             regions,
         })
@@ -335,7 +392,11 @@ impl accel::Driver for ZipDriver {
     fn queue_destroy(zip: &Zip<'_>, queue: &Queue) -> Result {
         queue
             .stop(&zip.bar, &zip.mailbox, zip.revision)
-            .inspect_err(|e| dev_warn!(zip.pdev, "a queue does not stop: {e:?}\n"))
+            .inspect_err(|e| dev_warn!(zip.pdev, "a queue does not stop: {e:?}\n"))?;
+        if let Some(jobs) = &queue.jobs {
+            jobs.close();
+        }
+        Ok(())
     }
 
     fn queue_progress(zip: &Zip<'_>, queue: &Queue) -> Result<Progress> {
@@ -346,6 +407,8 @@ impl accel::Driver for ZipDriver {
             Err(EBUSY) if zip.mailbox.is_stopping(&zip.bar) => false,
             pending => pending?,
         };
+        // An event that got lost leaves jobs that only the driver does not know to have ended.
+        let pending = pending || queue.jobs.as_ref().is_some_and(|jobs| jobs.is_busy());
         Ok(Progress {
             jobs: queue.count(zip.completed(queue)),
             pending,
@@ -359,6 +422,34 @@ impl accel::Driver for ZipDriver {
 
     fn reset(zip: &Zip<'_>) -> Result {
         zip.reset()
+    }
+}
+
+impl Submit for ZipDriver {
+    type Job = Sqe;
+    type Record = Sqe;
+    type Prepared = Arc<Job>;
+
+    fn prepare(
+        zip: &Zip<'_>,
+        _queue: &Queue,
+        job: &Sqe,
+        buffers: &Arc<Buffers>,
+    ) -> Result<Arc<Job>> {
+        let job = Job::new(zip.pdev.as_ref(), job, buffers)?;
+        Ok(Arc::new(job, GFP_KERNEL)?)
+    }
+
+    fn submit(
+        zip: &Zip<'_>,
+        queue: &Queue,
+        job: &Arc<Job>,
+        ticket: Ticket<Self>,
+    ) -> Result<(), Ticket<Self>> {
+        match &queue.jobs {
+            Some(jobs) => jobs.submit(job, ticket, |bell| zip.ring(queue.id, bell)),
+            None => Err(ticket),
+        }
     }
 }
 

@@ -56,13 +56,8 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     for &(offset, value) in regs::INIT {
         bar.try_write32(value, offset)?;
     }
-    let data_user = match revision {
-        Revision::V2 => AXI_USER | AXI_USER_PASID,
-        Revision::V3 => AXI_USER,
-    };
-    bar.write_reg(regs::DATA_RUSER::zeroed().with_attributes(data_user));
-    bar.write_reg(regs::DATA_WUSER::zeroed().with_attributes(data_user));
-    bar.write_reg(regs::SGL_RUSER::zeroed().with_attributes(data_user));
+    // Revision 0x30 has a switch in the context of each queue; for the other, the first queue sets it.
+    use_pasids(bar, false);
     bar.write_reg(regs::HIGH_PERF::zeroed().with_fast(fast));
     if revision == Revision::V3 {
         bar.write_reg(regs::PAGE_SIZE::zeroed());
@@ -73,6 +68,19 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed());
     bar.write_reg(regs::CORE_INT_MASK::zeroed());
     Ok(())
+}
+
+/// Has all queues of revision 0x21 access their data, and scatter lists, under their PASIDs, or by
+/// the function's own id. To be called while there are no queues.
+pub(crate) fn use_pasids(bar: &Bar<'_>, used: bool) {
+    let attributes = if used {
+        AXI_USER | AXI_USER_PASID
+    } else {
+        AXI_USER
+    };
+    bar.write_reg(regs::DATA_RUSER::zeroed().with_attributes(attributes));
+    bar.write_reg(regs::DATA_WUSER::zeroed().with_attributes(attributes));
+    bar.write_reg(regs::SGL_RUSER::zeroed().with_attributes(attributes));
 }
 
 /// Lets the event queues raise interrupts, or not.

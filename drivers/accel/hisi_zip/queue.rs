@@ -3,16 +3,26 @@
 //! Queues of the engine.
 
 use crate::{
+    jobs::Registered,
     mailbox::{
         Bar,
         Command,
         Context,
         Mailbox, //
     },
-    Revision, //
+    pasid::PasidUse,
+    sqe::Sqe,
+    Revision,
+    Zip,
+    ZipDriver, //
 };
+use core::mem::offset_of;
 use kernel::{
-    accel::Region,
+    accel::{
+        AddressMode,
+        QueueRequest,
+        Region, //
+    },
     device::{
         Bound,
         Device, //
@@ -27,10 +37,18 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        barrier::{
+            dma_mb,
+            Read, //
+        },
         Arc, //
     },
     time::Delta,
     uapi, //
+};
+use zerocopy::little_endian::{
+    U16,
+    U32, //
 };
 
 /// Entries that a queue has if the application does not say.
@@ -56,41 +74,118 @@ pub(crate) struct Args {
 
 const _: () = assert!(size_of::<Args>() == size_of::<uapi::hisi_zip_queue>());
 
+/// `struct hisi_zip_cqe`.
+#[repr(C)]
+#[derive(Copy, Clone, FromBytes)]
+struct Cqe {
+    rsvd0: [U32; 2],
+    sq_head: U16,
+    sq_num: U16,
+    rsvd2: U16,
+    w7: U16,
+}
+
+const _: () = assert!(size_of::<Cqe>() == CQE_SIZE);
+
+/// The submission ring of a queue, and its completion ring behind it.
+pub(crate) struct Rings {
+    memory: Arc<CoherentPages>,
+    cq_offset: usize,
+    /// Entries of each.
+    pub(crate) depth: u32,
+}
+
+impl Rings {
+    fn new(dev: &Device<Bound>, depth: u32) -> Result<Self> {
+        let cq_offset =
+            (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
+        let size = cq_offset + depth as usize * CQE_SIZE;
+        Ok(Self {
+            memory: Arc::new(CoherentPages::new(dev, size)?, GFP_KERNEL)?,
+            cq_offset,
+            depth,
+        })
+    }
+
+    /// The index that comes after `index`.
+    pub(crate) fn after(&self, index: u32) -> u32 {
+        (index + 1) % self.depth
+    }
+
+    /// The submission entry at `index`.
+    pub(crate) fn entry(&self, index: u16) -> Result<Sqe> {
+        self.memory.read(usize::from(index) * SQE_SIZE)
+    }
+
+    /// Writes the submission entry at `index`; the device does not look before its doorbell is rung.
+    pub(crate) fn write_entry(&self, index: u32, entry: &Sqe) -> Result {
+        self.memory.write(index as usize * SQE_SIZE, *entry)
+    }
+
+    /// The submission entry that the completion at `index` says is done, once it is there: it has
+    /// the phase `phase` then.
+    pub(crate) fn completion(&self, index: u32, phase: bool) -> Option<u16> {
+        let at = self.cq_offset + index as usize * CQE_SIZE;
+        let w7: U16 = self.memory.read(at + offset_of!(Cqe, w7)).ok()?;
+        if (w7.get() & 1 != 0) != phase {
+            return None;
+        }
+        // The device writes the phase last: the rest, and the submission entry, are there.
+        dma_mb(Read);
+        let sq_head: U16 = self.memory.read(at + offset_of!(Cqe, sq_head)).ok()?;
+        Some(sq_head.get())
+    }
+}
+
 /// A queue.
 pub(crate) struct Queue {
     pub(crate) id: u16,
     direction: u32,
-    pub(crate) depth: u32,
-    /// The submission ring, and the completion ring behind it.
-    ring: Arc<CoherentPages>,
-    cq_offset: usize,
+    /// Address space of the data, if not the function's own.
+    pasid: Option<u16>,
+    pub(crate) rings: Arc<Rings>,
+    /// The jobs, if the driver hands them over.
+    pub(crate) jobs: Option<Registered>,
     /// The device's counter of completed entries when it was read last.
     counter: Atomic<u32>,
     completed: Atomic<u64>,
+    _switch: Option<PasidUse>,
 }
 
 impl Queue {
     /// Checks what the application asks for, and allocates the rings.
-    pub(crate) fn new(dev: &Device<Bound>, id: u32, depth: u32, args: &Args) -> Result<Self> {
-        let depth = match depth {
+    pub(crate) fn new(zip: &Zip<'_>, request: &QueueRequest<'_, ZipDriver>) -> Result<Self> {
+        let depth = match request.depth {
             0 => DEPTH_DEFAULT,
             depth => depth.max(DEPTH_MIN),
         };
-        match args.direction {
+        let direction = request.args.direction;
+        match direction {
             uapi::hisi_zip_direction_HISI_ZIP_COMPRESS
             | uapi::hisi_zip_direction_HISI_ZIP_DECOMPRESS => {}
             _ => return Err(EINVAL),
         }
 
-        let cq_offset =
-            (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
-        let size = cq_offset + depth as usize * CQE_SIZE;
+        let id = u16::try_from(request.id)?;
+        let rings = Arc::new(Rings::new(zip.pdev.as_ref(), depth)?, GFP_KERNEL)?;
+        let (pasid, jobs) = match request.mode {
+            AddressMode::Kernel => (None, Some(Registered::new(&zip.registry, id, &rings)?)),
+            // Contexts have 16 bits for it.
+            AddressMode::Shared | AddressMode::Private => {
+                (Some(u16::try_from(request.pasid)?), None)
+            }
+        };
+        let switch = match &zip.pasid_switch {
+            Some(switch) => Some(switch.hold(&zip.bar, pasid.is_some())?),
+            None => None,
+        };
         Ok(Self {
-            id: u16::try_from(id)?,
-            direction: args.direction,
-            depth,
-            ring: Arc::new(CoherentPages::new(dev, size)?, GFP_KERNEL)?,
-            cq_offset,
+            id,
+            direction,
+            pasid,
+            rings,
+            jobs,
+            _switch: switch,
             counter: Atomic::new(0),
             completed: Atomic::new(0),
         })
@@ -120,65 +215,70 @@ impl Queue {
         Ok((tail(&sqc), tail(&cqc)))
     }
 
-    /// What the application can map.
+    /// What the application can map: nothing if the rings are the driver's.
     pub(crate) fn regions(
         &self,
         pdev: &pci::Device<Bound>,
         revision: Revision,
     ) -> Result<KVec<Region>> {
+        if self.jobs.is_some() {
+            return Ok(KVec::new());
+        }
         let (bar, offset, size) = revision.doorbell(self.id);
         let mut regions = KVec::with_capacity(2, GFP_KERNEL)?;
         regions.push(
             Region::doorbell(Registers::from_bar(pdev, bar, offset, size)?),
             GFP_KERNEL,
         )?;
-        regions.push(Region::ring(self.ring.clone()), GFP_KERNEL)?;
+        regions.push(Region::ring(self.rings.memory.clone()), GFP_KERNEL)?;
         Ok(regions)
     }
 
     /// Tells the queue manager about the queue, which works from then on.
-    pub(crate) fn start(
-        &self,
-        bar: &Bar<'_>,
-        mailbox: &Mailbox,
-        revision: Revision,
-        pasid: u32,
-    ) -> Result {
-        // Contexts have 16 bits for the PASID.
-        let pasid = u32::from(u16::try_from(pasid)?);
-        mailbox.write(bar, Command::Cqc, self.id, &self.cqc(revision, pasid))?;
-        let started = mailbox.write(bar, Command::Sqc, self.id, &self.sqc(revision, pasid));
+    pub(crate) fn start(&self, bar: &Bar<'_>, mailbox: &Mailbox, revision: Revision) -> Result {
+        mailbox.write(bar, Command::Cqc, self.id, &self.cqc(revision))?;
+        let started = mailbox.write(bar, Command::Sqc, self.id, &self.sqc(revision));
         if started.is_err() && self.stop(bar, mailbox, revision).is_err() {
             // The device may have it, so what it may write is not given to others.
-            core::mem::forget(self.ring.clone());
+            core::mem::forget(self.rings.clone());
         }
         started
     }
 
-    /// The context of the submission queue. Its data is accessed under `pasid`.
-    fn sqc(&self, revision: Revision, pasid: u32) -> Context {
-        let base = self.ring.dma_address();
+    /// The PASID as it stands in both contexts, where revision 0x30 has a bit that says whether it
+    /// is used.
+    fn pasid_word(&self, revision: Revision, used: u32) -> u32 {
+        match self.pasid {
+            Some(pasid) if revision == Revision::V3 => u32::from(pasid) | used,
+            Some(pasid) => pasid.into(),
+            None => 0,
+        }
+    }
+
+    /// The context of the submission queue.
+    fn sqc(&self, revision: Revision) -> Context {
+        let base = self.rings.memory.dma_address();
         let mut context = Context::default();
         context[1] = base as u32;
         context[2] = (base >> 32) as u32;
-        context[3] = (self.depth - 1) | SQE_SIZE.ilog2() << 12;
-        context[5] = pasid | u32::from(revision == Revision::V3) << (16 + 7);
+        context[3] = (self.rings.depth - 1) | SQE_SIZE.ilog2() << 12;
+        context[5] = self.pasid_word(revision, 1 << (16 + 7));
         // Completions go to the queue of the same number; the order of jobs is kept.
         context[6] = u32::from(self.id) | 1 << (16 + 4) | self.direction << (16 + 8);
         context
     }
 
-    /// The context of the completion queue. It is not armed: the application does that when it
-    /// wants to sleep.
-    fn cqc(&self, revision: Revision, pasid: u32) -> Context {
-        let base = self.ring.dma_address() + self.cq_offset as u64;
+    /// The context of the completion queue. It is armed if the rings are the driver's; an
+    /// application does that when it wants to sleep.
+    fn cqc(&self, revision: Revision) -> Context {
+        let base = self.rings.memory.dma_address() + self.rings.cq_offset as u64;
         let mut context = Context::default();
         context[1] = base as u32;
         context[2] = (base >> 32) as u32;
-        context[3] = (self.depth - 1) | CQE_SIZE.ilog2() << 12;
-        context[5] = pasid | u32::from(revision == Revision::V3) << 16;
+        context[3] = (self.rings.depth - 1) | CQE_SIZE.ilog2() << 12;
+        context[5] = self.pasid_word(revision, 1 << 16);
         // The first pass has phase 1.
-        context[6] = 1;
+        context[6] = 1 | u32::from(self.jobs.is_some()) << 1;
         context
     }
 

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Scatter lists of the hardware, for buffers that are in pieces for the device.
+//!
+//! Their layout is that of `drivers/crypto/hisilicon/sgl.c`.
+
+use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
+    dma::{
+        pages::CoherentPages,
+        DmaAddress, //
+    },
+    prelude::*, //
+};
+use zerocopy::little_endian::{
+    U16,
+    U32,
+    U64, //
+};
+
+/// Entries of a list at most.
+const ENTRIES_MAX: usize = 255;
+/// What the address of a list is a multiple of.
+const ALIGNMENT: usize = 64;
+
+/// Head of a list, `struct hisi_acc_hw_sgl`.
+#[repr(C)]
+#[derive(Copy, Clone, IntoBytes)]
+struct Header {
+    /// Address of the next list of the chain, 0 if it is the last.
+    next: U64,
+    /// Entries of the whole chain, in its first list.
+    entries_in_chain: U16,
+    entries: U16,
+    /// Entries that the list has room for.
+    room: U16,
+    rsvd: [u8; 50],
+}
+
+/// A piece, `struct acc_hw_sge`.
+#[repr(C)]
+#[derive(Copy, Clone, IntoBytes)]
+struct Entry {
+    address: U64,
+    rsvd0: U64,
+    length: U32,
+    rsvd1: [U32; 3],
+}
+
+const _: () = assert!(size_of::<Header>() == 64 && size_of::<Entry>() == 32);
+
+/// Bytes from a full list to the next.
+const LIST_SIZE: usize =
+    (size_of::<Header>() + ENTRIES_MAX * size_of::<Entry>()).next_multiple_of(ALIGNMENT);
+
+/// Bytes of a chain of `entries` entries, of which the last list has no more room than it needs.
+const fn chain_size(entries: usize) -> usize {
+    let rest = match entries % ENTRIES_MAX {
+        0 => 0,
+        rest => size_of::<Header>() + rest * size_of::<Entry>(),
+    };
+    entries / ENTRIES_MAX * LIST_SIZE + rest.next_multiple_of(ALIGNMENT)
+}
+
+/// A piece of memory: its address for the device, and its bytes.
+pub(crate) type Segment = (DmaAddress, u64);
+
+/// Two chains of lists, one for the input of a job and one for its output.
+pub(crate) struct Chains {
+    memory: CoherentPages,
+    dest: usize,
+}
+
+impl Chains {
+    /// Writes the lists. May sleep.
+    ///
+    /// Fails with [`EINVAL`] if there are more pieces than a chain can have, or one is longer than an
+    /// entry can say.
+    pub(crate) fn new(dev: &Device<Bound>, source: &[Segment], dest: &[Segment]) -> Result<Self> {
+        let behind = chain_size(source.len());
+        let chains = Self {
+            memory: CoherentPages::new(dev, behind + chain_size(dest.len()))?,
+            dest: behind,
+        };
+        chains.write(0, source)?;
+        chains.write(behind, dest)?;
+        Ok(chains)
+    }
+
+    /// Address of the input's first list.
+    pub(crate) fn source(&self) -> DmaAddress {
+        self.memory.dma_address()
+    }
+
+    /// Address of the output's first list.
+    pub(crate) fn dest(&self) -> DmaAddress {
+        self.memory.dma_address() + self.dest as u64
+    }
+
+    /// Writes a chain to `offset`.
+    fn write(&self, mut offset: usize, segments: &[Segment]) -> Result {
+        let mut in_chain = U16::new(u16::try_from(segments.len())?);
+        let mut lists = segments.chunks(ENTRIES_MAX).peekable();
+        while let Some(list) = lists.next() {
+            let behind = offset + LIST_SIZE;
+            let next = match lists.peek() {
+                Some(_) => self.memory.dma_address() + behind as u64,
+                None => 0,
+            };
+            self.write_list(offset, in_chain, next, list)?;
+            in_chain = U16::ZERO;
+            offset = behind;
+        }
+        Ok(())
+    }
+
+    fn write_list(
+        &self,
+        offset: usize,
+        in_chain: U16,
+        next: DmaAddress,
+        segments: &[Segment],
+    ) -> Result {
+        let entries = U16::new(u16::try_from(segments.len())?);
+        let header = Header {
+            next: U64::new(next),
+            entries_in_chain: in_chain,
+            entries,
+            room: entries,
+            rsvd: [0; 50],
+        };
+        self.memory.write(offset, header)?;
+        for (i, &(address, length)) in segments.iter().enumerate() {
+            let entry = Entry {
+                address: U64::new(address),
+                rsvd0: U64::ZERO,
+                length: U32::new(u32::try_from(length)?),
+                rsvd1: [U32::ZERO; 3],
+            };
+            let at = offset + size_of::<Header>() + i * size_of::<Entry>();
+            self.memory.write(at, entry)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Submission entries of jobs that the driver hands to the device itself, and what may stand in
+//! them.
+
+use crate::lists::Chains;
+use kernel::{
+    dma::DmaAddress,
+    prelude::*,
+    uapi, //
+};
+use zerocopy::{
+    little_endian::{
+        U32,
+        U64, //
+    },
+    FromZeros, //
+};
+use zerocopy_derive::Immutable;
+
+/// Bytes that a job reads, and bytes that it writes, at most.
+pub(crate) const LENGTH_MAX: u32 = 8 << 20;
+
+/// Bits of [`Sqe::kind`].
+const FLUSH: u32 = 1 << 25;
+const STATEFUL: u32 = 1 << 26;
+const NEW_STREAM: u32 = 1 << 27;
+/// Where the tag is.
+const LAYOUT_0: u32 = 0;
+const LAYOUT_3: u32 = 3 << 28;
+const LAYOUT_MASK: u32 = 0xf << 28;
+
+/// Kind of buffers, in [`Sqe::algorithm`]: scatter lists.
+const LISTS: u32 = 1 << 8;
+
+/// `struct hisi_zip_sqe`.
+#[repr(C)]
+#[derive(Copy, Clone, FromBytes, IntoBytes, Immutable)]
+pub(crate) struct Sqe {
+    consumed: U32,
+    produced: U32,
+    comp_data_length: U32,
+    status: U32,
+    input_data_length: U32,
+    lba: U64,
+    kind: U32,
+    dest_offset: U32,
+    algorithm: U32,
+    rsvd0: [U32; 3],
+    tag0: U32,
+    dest_avail_out: U32,
+    stream_state: U32,
+    rsvd1: U64,
+    source: U64,
+    dest: U64,
+    ctx: U64,
+    rsvd2: U64,
+    tag3: U32,
+    rsvd3: [U32; 3],
+    plain_length: U32,
+    checksum: U32,
+}
+
+const _: () = assert!(size_of::<Sqe>() == size_of::<uapi::hisi_zip_sqe>());
+
+/// Where the device finds input and output.
+pub(crate) enum Data {
+    /// Each in one piece, at these addresses.
+    Flat(DmaAddress, DmaAddress),
+    /// In pieces.
+    Lists(Chains),
+}
+
+impl Sqe {
+    /// Checks all but what lies at the addresses.
+    ///
+    /// What is not known to be harmless is refused with [`EINVAL`], so that the device is never told
+    /// an address that the driver has not made.
+    pub(crate) fn check(&self) -> Result {
+        let known = self.kind.get() & !(FLUSH | STATEFUL | NEW_STREAM | LAYOUT_MASK) == 0
+            && matches!(self.kind.get() & LAYOUT_MASK, LAYOUT_0 | LAYOUT_3)
+            && matches!(
+                self.algorithm.get(),
+                uapi::hisi_zip_algorithm_HISI_ZIP_DEFLATE
+                    | uapi::hisi_zip_algorithm_HISI_ZIP_ZLIB
+                    | uapi::hisi_zip_algorithm_HISI_ZIP_GZIP
+            );
+        let unused = self.lba.get() == 0
+            && self.dest_offset.get() == 0
+            && self.rsvd0.iter().all(|word| word.get() == 0)
+            && self.rsvd1.get() == 0
+            && self.rsvd2.get() == 0
+            && self.rsvd3.iter().all(|word| word.get() == 0);
+        // Of a stream all the input may be there before its end is asked for.
+        let least = u32::from(!self.is_stream());
+        let lengths = (least..=LENGTH_MAX).contains(&self.input_data_length.get())
+            && (1..=LENGTH_MAX).contains(&self.dest_avail_out.get());
+
+        if known && unused && lengths {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+
+    /// Whether it is a part of a stream, and has a context.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.kind.get() & STATEFUL != 0
+    }
+
+    /// Input: address, bytes.
+    pub(crate) fn source(&self) -> (u64, u64) {
+        (self.source.get(), self.input_data_length.get().into())
+    }
+
+    /// Room for output: address, bytes.
+    pub(crate) fn dest(&self) -> (u64, u64) {
+        (self.dest.get(), self.dest_avail_out.get().into())
+    }
+
+    /// Address of the stream's context.
+    pub(crate) fn context(&self) -> u64 {
+        self.ctx.get()
+    }
+
+    /// What the device is given: what was checked, with the addresses that are the device's, and
+    /// nothing else.
+    pub(crate) fn for_device(&self, data: &Data, context: Option<DmaAddress>) -> Self {
+        let (source, dest, buffers) = match data {
+            Data::Flat(source, dest) => (*source, *dest, 0),
+            Data::Lists(chains) => (chains.source(), chains.dest(), LISTS),
+        };
+        Self {
+            input_data_length: self.input_data_length,
+            kind: self.kind,
+            algorithm: U32::new(self.algorithm.get() | buffers),
+            dest_avail_out: self.dest_avail_out,
+            source: U64::new(source),
+            dest: U64::new(dest),
+            ctx: U64::new(context.unwrap_or(0)),
+            ..FromZeros::new_zeroed()
+        }
+    }
+
+    /// What user space gets back: its own entry, and in it what the device has written to `done`. The
+    /// device's addresses are nobody's business.
+    pub(crate) fn with_results(&self, done: &Self) -> Self {
+        Self {
+            consumed: done.consumed,
+            produced: done.produced,
+            comp_data_length: done.comp_data_length,
+            status: done.status,
+            stream_state: done.stream_state,
+            plain_length: done.plain_length,
+            checksum: done.checksum,
+            ..*self
+        }
+    }
+
+    /// How the job ended. Fails with [`EIO`] if the device could not do it.
+    pub(crate) fn result(&self) -> Result {
+        match self.status.get() & 0xff {
+            uapi::hisi_zip_status_HISI_ZIP_OK
+            | uapi::hisi_zip_status_HISI_ZIP_NEGATIVE
+            | uapi::hisi_zip_status_HISI_ZIP_NO_ROOM
+            | uapi::hisi_zip_status_HISI_ZIP_BAD_CHECKSUM
+            | uapi::hisi_zip_status_HISI_ZIP_STREAM_END => Ok(()),
+            _ => Err(EIO),
+        }
+    }
+}
