@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The zip device in ACCEL_MODE_KERNEL: what the driver hands over, what it refuses, and how jobs
+ * end when something goes wrong. Hangs and losses are made by the test port of the emulated device.
+ *
+ * accel-bench: append=accel_hisi_zip.job_limit_ms=1000
+ */
+#include "zip_submit_util.h"
+
+#define SIZE (256u << 10)
+#define LIMIT_MS 1000
+
+FIXTURE(zip_submit) {
+	char address[ACCEL_NAME_MAX];
+	int ctx;
+	struct buffer in;
+	struct buffer out;
+	struct buffer back;
+	struct submit_queue q;
+};
+
+FIXTURE_SETUP(zip_submit)
+{
+	struct accel_info_device device = {};
+
+	self->ctx = accel_open_kernel();
+	ASSERT_DEVICE(self->ctx);
+	ASSERT_RET(0, accel_address(self->ctx, self->address), "INFO_DEVICE");
+	ASSERT_WORKS(accel_info_device(self->ctx, &device), "INFO_DEVICE");
+	ASSERT_EQ(LIMIT_MS, device.job_limit_ms) {
+		TH_LOG("load the driver with job_limit_ms=%d for this", LIMIT_MS);
+	}
+	ASSERT_RET(0, buffer_alloc(&self->in, self->ctx, SIZE, 0), "a buffer");
+	ASSERT_RET(0, buffer_alloc(&self->out, self->ctx, 2 * SIZE, 0), "a buffer");
+	ASSERT_RET(0, buffer_alloc(&self->back, self->ctx, SIZE, 0), "a buffer");
+	ASSERT_RET(0, submit_open(&self->q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+	zip_fill(self->in.p, SIZE, 1);
+}
+
+FIXTURE_TEARDOWN(zip_submit)
+{
+	zip_poke(self->address, ZIP_END_HANGS, 1);
+	submit_close(&self->q);
+	buffer_free(&self->in);
+	buffer_free(&self->out);
+	buffer_free(&self->back);
+	close(self->ctx);
+}
+
+static struct hisi_zip_sqe good_job(void)
+{
+	return submit_job(HISI_ZIP_DEFLATE, 0, SIZE, 0, 2 * SIZE);
+}
+
+static void expect_works(struct __test_metadata *_metadata, FIXTURE_DATA(zip_submit) * self)
+{
+	struct hisi_zip_sqe job = good_job();
+	struct hisi_zip_record r = {};
+
+	EXPECT_RET(0, submit_run(&self->q, &job, &self->in, &self->out, &r), "a good job");
+	EXPECT_THAT(zip_matches(self->out.p, le32toh(r.sqe.produced), self->in.p, SIZE),
+		    "the result of a good job");
+}
+
+/* --- What works --- */
+
+TEST_F(zip_submit, round_trips)
+{
+	static const __u32 algorithms[] = { HISI_ZIP_DEFLATE, HISI_ZIP_ZLIB, HISI_ZIP_GZIP };
+	static const __u32 sizes[] = { 1, 4095, 4096, 65539, SIZE };
+	unsigned int a, s;
+
+	for (a = 0; a < ARRAY_SIZE(algorithms); a++)
+		for (s = 0; s < ARRAY_SIZE(sizes); s++)
+			round_trip(_metadata, self->ctx, algorithms[a], &self->in, &self->out,
+				   &self->back, sizes[s] == SIZE ? 0 : 123, sizes[s]);
+}
+
+TEST_F(zip_submit, record_has_the_entry_as_it_was)
+{
+	struct hisi_zip_sqe job = submit_job(HISI_ZIP_ZLIB, 8192, 5000, 4100, 10000);
+	struct hisi_zip_record r = {};
+
+	job.tag0 = htole32(0x12345678);
+	ASSERT_RET(0, submit_run(&self->q, &job, &self->in, &self->out, &r), "a job");
+	EXPECT_EQ(0, r.head.error);
+	EXPECT_EQ(5000, le32toh(r.sqe.consumed));
+	EXPECT_EQ(adler32(adler32(0, NULL, 0), self->in.p + 8192, 5000), le32toh(r.sqe.checksum)) {
+		TH_LOG("expected: the checksum of the input");
+	}
+	job.consumed = r.sqe.consumed;
+	job.produced = r.sqe.produced;
+	job.comp_data_length = r.sqe.comp_data_length;
+	job.status = r.sqe.status;
+	job.plain_length = r.sqe.plain_length;
+	job.checksum = r.sqe.checksum;
+	EXPECT_THAT(!memcmp(&job, &r.sqe, sizeof(job)),
+		    "all that the device does not write is as it was");
+}
+
+TEST_F(zip_submit, neither_doorbell_nor_ring)
+{
+	struct accel_region region;
+
+	EXPECT_RET(-ENOENT, accel_region(self->q.fd, ACCEL_REGION_DOORBELL, &region), "a doorbell");
+	EXPECT_RET(-ENOENT, accel_region(self->q.fd, ACCEL_REGION_RING, &region), "a ring");
+}
+
+TEST_F(zip_submit, as_many_jobs_as_the_queue_is_deep)
+{
+	struct hisi_zip_sqe jobs[8];
+	const struct hisi_zip_record *r;
+	unsigned int i, round;
+	int fence;
+
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < 8; i++) {
+			jobs[i] = submit_job(HISI_ZIP_DEFLATE, i * PAGE, PAGE, i * 2 * PAGE, 2 * PAGE);
+			jobs[i].tag3 = htole32(round * 8 + i);
+		}
+		ASSERT_RET(0, submit(&self->q, jobs, 8, &self->in, &self->out, &fence), "8 jobs");
+		ASSERT_RET(0, fence_end(fence), "their end");
+		for (i = 0; i < 8; i++) {
+			r = submit_record(&self->q, round * 8 + i);
+			ASSERT_NE(NULL, r);
+			EXPECT_EQ(0, r->head.error);
+			EXPECT_EQ(round * 8 + i, le32toh(r->sqe.tag3));
+			EXPECT_THAT(zip_matches(self->out.p + i * 2 * PAGE, le32toh(r->sqe.produced),
+						self->in.p + i * PAGE, PAGE), "its own result");
+		}
+	}
+}
+
+TEST_F(zip_submit, streams)
+{
+	struct accel_submit_buffer buffers[3];
+	const struct hisi_zip_record *r;
+	struct hisi_zip_sqe job;
+	struct buffer context;
+	__u64 at = ACCEL_BUFFER_ADDRESS(2, PAGE);
+	__u32 part, made = 0;
+	int fence;
+
+	ASSERT_RET(0, buffer_alloc(&context, self->ctx, CONTEXT_SIZE + PAGE, 0), "a context");
+	buffers[0] = (struct accel_submit_buffer){ self->in.fd, ACCEL_BUFFER_READ };
+	buffers[1] = (struct accel_submit_buffer){ self->out.fd, ACCEL_BUFFER_WRITE };
+	buffers[2] = (struct accel_submit_buffer){ context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE };
+	for (part = 0; part < 5; part++) {
+		/* The last part has no input. */
+		job = submit_job(HISI_ZIP_DEFLATE, part * SIZE / 4, part < 4 ? SIZE / 4 : 0, made,
+				 2 * SIZE - made);
+		job.type |= htole32(STATEFUL | (part ? 0 : NEW_STREAM) | (part == 4 ? FLUSH : 0));
+		job.ctx_l = htole32((__u32)at);
+		job.ctx_h = htole32(at >> 32);
+		ASSERT_RET(0, submit_with(&self->q, &job, 1, buffers, 3, &fence), "a part");
+		ASSERT_RET(0, fence_end(fence), "its end");
+		r = submit_record(&self->q, part);
+		ASSERT_NE(NULL, r);
+		EXPECT_EQ(job.ctx_l, r->sqe.ctx_l);
+		made += le32toh(r->sqe.produced);
+	}
+	EXPECT_THAT(zip_matches(self->out.p, made, self->in.p, SIZE), "one stream");
+
+	buffers[2].flags = ACCEL_BUFFER_READ;
+	EXPECT_RET(-EACCES, submit_with(&self->q, &job, 1, buffers, 3, NULL),
+		   "a context that can't be written");
+	buffers[2].flags = ACCEL_BUFFER_WRITE;
+	EXPECT_RET(-EACCES, submit_with(&self->q, &job, 1, buffers, 3, NULL),
+		   "a context that can't be read");
+	buffers[2].flags = ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE;
+	job.ctx_l = htole32((__u32)at + 1);
+	EXPECT_RET(-EINVAL, submit_with(&self->q, &job, 1, buffers, 3, NULL),
+		   "a context that is not whole");
+	buffer_free(&context);
+}
+
+/* --- What is refused --- */
+
+struct bad {
+	const char *what;
+	int error;
+	void (*spoil)(struct hisi_zip_sqe *job);
+};
+
+#define SPOIL(name, statement) \
+	static void spoil_##name(struct hisi_zip_sqe *job) { statement; }
+
+SPOIL(no_input, job->input_data_length = 0)
+SPOIL(no_room, job->dest_avail_out = 0)
+SPOIL(much_input, job->input_data_length = htole32(ZIP_LIMIT + 1))
+SPOIL(much_room, job->dest_avail_out = htole32(ZIP_LIMIT + 1))
+SPOIL(algorithm_0, job->algorithm = 0)
+SPOIL(algorithm_4, job->algorithm = htole32(4))
+SPOIL(lists, job->algorithm |= htole32(1 << 8))
+SPOIL(window, job->algorithm |= htole32(1 << 12))
+SPOIL(offset, job->type |= htole32(1))
+SPOIL(type, job->type |= htole32(1 << 24))
+SPOIL(layout, job->type = htole32(1 << 28))
+SPOIL(dest_offset, job->dest_offset = htole32(1))
+SPOIL(lba, job->lba_h = htole32(1))
+SPOIL(rsvd0, job->rsvd0[2] = htole32(1))
+SPOIL(rsvd1, job->rsvd1[0] = htole32(1))
+SPOIL(rsvd2, job->rsvd2[1] = htole32(1))
+SPOIL(rsvd3, job->rsvd3[0] = htole32(1))
+SPOIL(no_buffer_in, job->source_h = htole32(2 << 16))
+SPOIL(no_buffer_out, job->dest_h = htole32(0xffff << 16))
+SPOIL(behind_in, job->source_l = htole32(1))
+SPOIL(behind_out, job->dest_l = htole32(SIZE * 2))
+SPOIL(far_in, job->source_h |= htole32(0xffff))
+SPOIL(stream, job->type |= htole32(STATEFUL | NEW_STREAM))
+SPOIL(reads_out, job->source_h = htole32(1 << 16))
+SPOIL(writes_in, job->dest_h = 0; job->dest_avail_out = htole32(SIZE))
+
+static const struct bad all_bad[] = {
+	{ "no input", -EINVAL, spoil_no_input },
+	{ "no room", -EINVAL, spoil_no_room },
+	{ "more input than 8 MiB", -EINVAL, spoil_much_input },
+	{ "more room than 8 MiB", -EINVAL, spoil_much_room },
+	{ "algorithm 0", -EINVAL, spoil_algorithm_0 },
+	{ "algorithm 4", -EINVAL, spoil_algorithm_4 },
+	{ "scatter lists of the caller's own", -EINVAL, spoil_lists },
+	{ "other bits of the algorithm", -EINVAL, spoil_window },
+	{ "offset into a list", -EINVAL, spoil_offset },
+	{ "other bits of the type", -EINVAL, spoil_type },
+	{ "layout 1", -EINVAL, spoil_layout },
+	{ "offset of the output", -EINVAL, spoil_dest_offset },
+	{ "lba", -EINVAL, spoil_lba },
+	{ "rsvd0", -EINVAL, spoil_rsvd0 },
+	{ "rsvd1", -EINVAL, spoil_rsvd1 },
+	{ "rsvd2", -EINVAL, spoil_rsvd2 },
+	{ "rsvd3", -EINVAL, spoil_rsvd3 },
+	{ "input in no buffer", -EINVAL, spoil_no_buffer_in },
+	{ "output in no buffer", -EINVAL, spoil_no_buffer_out },
+	{ "input that is not all in its buffer", -EINVAL, spoil_behind_in },
+	{ "output behind its buffer", -EINVAL, spoil_behind_out },
+	{ "input far behind its buffer", -EINVAL, spoil_far_in },
+	{ "a stream whose context is what is only read", -EACCES, spoil_stream },
+	{ "input from what is only written", -EACCES, spoil_reads_out },
+	{ "output to what is only read", -EACCES, spoil_writes_in },
+};
+
+TEST_F(zip_submit, bad_entries_are_refused)
+{
+	struct hisi_zip_sqe jobs[2];
+	const struct bad *bad;
+
+	for (bad = all_bad; bad < all_bad + ARRAY_SIZE(all_bad); bad++) {
+		jobs[0] = good_job();
+		jobs[1] = good_job();
+		bad->spoil(&jobs[1]);
+		EXPECT_RET(bad->error, submit(&self->q, jobs, 2, &self->in, &self->out, NULL),
+			   bad->what);
+	}
+	EXPECT_EQ(NULL, submit_record(&self->q, 0)) {
+		TH_LOG("expected: nothing of a submission is handed over if a job of it is refused");
+	}
+	expect_works(_metadata, self);
+}
+
+TEST_F(zip_submit, bad_input_is_an_error_of_its_job)
+{
+	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, 0, SIZE, 0, SIZE);
+	struct hisi_zip_record r = {};
+	struct submit_queue unpack;
+
+	ASSERT_RET(0, submit_open(&unpack, self->ctx, 8, HISI_ZIP_DECOMPRESS), "a queue");
+	memset(self->in.p, 0xff, SIZE);
+	EXPECT_RET(-EIO, submit_run(&unpack, &job, &self->in, &self->back, &r), "what is no stream");
+	EXPECT_EQ(EIO, r.head.error);
+	EXPECT_NE(0, le32toh(r.sqe.status));
+	submit_close(&unpack);
+}
+
+TEST_F(zip_submit, lack_of_room_is_no_error)
+{
+	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, 0, SIZE, 0, 100);
+	struct hisi_zip_record r = {};
+
+	EXPECT_RET(0, submit_run(&self->q, &job, &self->in, &self->out, &r), "too little room");
+	EXPECT_EQ(0, r.head.error);
+	EXPECT_EQ(HISI_ZIP_NO_ROOM, le32toh(r.sqe.status) & 0xff);
+}
+
+/* --- What goes wrong --- */
+
+/* Two jobs that do not end, since the queue hangs. */
+static int hanging_jobs(struct __test_metadata *_metadata, FIXTURE_DATA(zip_submit) * self)
+{
+	struct hisi_zip_sqe jobs[2] = { good_job(), good_job() };
+	int fence = -1;
+
+	ASSERT_POKE(self->address, ZIP_HANG_QUEUE, self->q.id);
+	EXPECT_RET(0, submit(&self->q, jobs, 2, &self->in, &self->out, &fence), "two jobs");
+	return fence;
+}
+
+TEST_F(zip_submit, jobs_of_a_queue_that_hangs_time_out)
+{
+	int fence = hanging_jobs(_metadata, self);
+
+	EXPECT_RET(-ETIMEDOUT, fence_end(fence), "the fence");
+	submit_close(&self->q);
+	ASSERT_RET(0, submit_open(&self->q, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	expect_works(_metadata, self);
+}
+
+TEST_F(zip_submit, a_lost_completion_hurts_its_job_alone)
+{
+	struct hisi_zip_sqe jobs[2] = { good_job(), good_job() };
+	double end = seconds() + LIMIT_MS / 2000.;
+	const struct hisi_zip_record *r;
+	int fence;
+
+	ASSERT_POKE(self->address, ZIP_DROP_COMPLETIONS, 1);
+	ASSERT_RET(0, submit(&self->q, jobs, 2, &self->in, &self->out, &fence), "two jobs");
+	while (!(r = submit_record(&self->q, 1)) && seconds() < end)
+		usleep(1000);
+	ASSERT_NE(NULL, r) {
+		TH_LOG("expected: the job behind the lost one ends");
+	}
+	EXPECT_EQ(0, r->head.error);
+	EXPECT_EQ(NULL, submit_record(&self->q, 0)) {
+		TH_LOG("expected: the lost one does not");
+	}
+	EXPECT_RET(-ETIMEDOUT, fence_end(fence), "the fence");
+}
+
+TEST_F(zip_submit, a_lost_event_loses_no_job)
+{
+	struct hisi_zip_sqe job = good_job();
+	int fence;
+
+	ASSERT_POKE(self->address, ZIP_DROP_EVENTS, 1);
+	ASSERT_RET(0, submit(&self->q, &job, 1, &self->in, &self->out, &fence), "a job");
+	EXPECT_RET(0, fence_end(fence), "its fence, when the queue is stopped");
+}
+
+TEST_F(zip_submit, a_reset_cancels_jobs)
+{
+	int fence = hanging_jobs(_metadata, self);
+
+	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
+	EXPECT_RET(-ECANCELED, fence_end(fence), "the fence");
+	submit_close(&self->q);
+	ASSERT_RET(0, submit_open(&self->q, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	expect_works(_metadata, self);
+}
+
+TEST_F(zip_submit, close_cancels_jobs)
+{
+	int fence = hanging_jobs(_metadata, self);
+
+	submit_close(&self->q);
+	EXPECT_RET(-ECANCELED, fence_end(fence), "the fence");
+	ASSERT_RET(0, submit_open(&self->q, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
+	expect_works(_metadata, self);
+}
+
+TEST_F(zip_submit, close_amid_jobs)
+{
+	struct hisi_zip_sqe jobs[8];
+	struct submit_queue q;
+	int i, round, fence, ended;
+
+	for (i = 0; i < 8; i++)
+		jobs[i] = good_job();
+	for (round = 0; round < 10; round++) {
+		ASSERT_RET(0, submit_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+		ASSERT_RET(0, submit(&q, jobs, 8, &self->in, &self->out, &fence), "8 jobs");
+		usleep(round * 2000);
+		submit_close(&q);
+		ended = fence_end(fence);
+		EXPECT_THAT(ended == 0 || ended == -ECANCELED, "jobs are done or cancelled");
+	}
+	expect_works(_metadata, self);
+}
+
+TEST_HARNESS_MAIN
