@@ -46,6 +46,11 @@ __rust_helper unsigned long rust_helper_rlimit(unsigned int limit)
 	return rlimit(limit);
 }
 
+__rust_helper unsigned long rust_helper_totalram_pages(void)
+{
+	return totalram_pages();
+}
+
 __rust_helper void rust_helper_cond_resched(void)
 {
 	cond_resched();

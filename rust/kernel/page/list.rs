@@ -230,6 +230,10 @@ impl SystemPages {
         if count == 0 {
             return Err(EINVAL);
         }
+        // SAFETY: It can always be asked.
+        if count as c_ulong > unsafe { bindings::totalram_pages() } {
+            return Err(ENOMEM);
+        }
 
         // INVARIANT: No pages yet.
         let mut this = Self {
@@ -264,7 +268,7 @@ impl SystemPages {
             let left = count - self.pages.len();
             order = order.min(left.ilog2());
             if order == 0 {
-                self.fill(0, 1, gfp)?;
+                self.fill(0, 1, gfp | merciful())?;
             } else if self.fill(order, 1 << order, gfp | opportunistic()).is_err() {
                 order -= 1;
             }
@@ -314,6 +318,11 @@ impl SystemPages {
 /// Flags for an allocation that is only tried: there is another way.
 fn opportunistic() -> bindings::gfp_t {
     __GFP_NOWARN.as_raw() | 1 << bindings::___GFP_NORETRY_BIT
+}
+
+/// Flags for an allocation that is to fail rather than end a process to get memory.
+fn merciful() -> bindings::gfp_t {
+    __GFP_NOWARN.as_raw() | 1 << bindings::___GFP_RETRY_MAYFAIL_BIT
 }
 
 impl Drop for SystemPages {
