@@ -18,6 +18,11 @@ __rust_helper pgprot_t rust_helper_page_kernel(void)
 	return PAGE_KERNEL;
 }
 
+__rust_helper pgprot_t rust_helper_page_kernel_ro(void)
+{
+	return PAGE_KERNEL_RO;
+}
+
 __rust_helper unsigned long rust_helper_virt_to_pfn(const void *addr)
 {
 	return page_to_pfn(virt_to_page(addr));

@@ -164,38 +164,46 @@ impl DmaBuf {
 
     /// Maps the buffer into the kernel. May sleep.
     ///
-    /// Fails with [`EINVAL`] if its exporter has no way to do this, or does not let the kernel
-    /// write it, with [`EOPNOTSUPP`] if it is the memory of a device behind a bus, with [`ENOMEM`].
+    /// What [is not writable](Self::writable) can be read then.
+    ///
+    /// Fails with [`EINVAL`] if its exporter has no way to do this, with [`EOPNOTSUPP`] if it is the
+    /// memory of a device behind a bus, with [`ENOMEM`], or as the exporter pleases.
     #[inline(never)]
     pub fn vmap(&self) -> Result<Vmap> {
+        if let Some(base) = export::vmap_read_only(self)? {
+            // INVARIANT: Mapped just now, for us alone.
+            return Ok(Vmap {
+                buf: self.into(),
+                kind: Kind::ReadOnly(base),
+            });
+        }
+
         let mut map = pin_init::zeroed();
         // SAFETY: The buffer is valid and its reservation is not locked by us.
         to_result(unsafe { bindings::dma_buf_vmap_unlocked(self.as_raw(), &mut map) })?;
 
         // INVARIANT: Mapped just now.
-        let map = Vmap {
+        let vmap = Vmap {
             buf: self.into(),
-            map,
+            kind: Kind::Shared(map),
         };
-        if map.map.is_iomem {
+        if map.is_iomem {
             return Err(EOPNOTSUPP);
         }
-        Ok(map)
+        Ok(vmap)
     }
 
     /// Takes away all pages that processes have mapped of the buffer. May sleep.
     ///
     /// This is for its exporter, after [`Exporter::check_map`] has begun to refuse: when it
     /// returns, no process can reach the memory through the buffer any more. The reservation must
-    /// not be locked by the caller.
+    /// not be locked by the caller. An exporter that has no reference to its buffer takes
+    /// [`Mappings`](export::Mappings).
     ///
     /// [`Exporter::check_map`]: export::Exporter::check_map
     pub fn zap_mappings(&self) {
-        let locked = self.resv().lock();
-        // SAFETY: The file and its mapping are valid; a length of 0 means all. Each buffer has an
-        // inode of its own.
-        unsafe { bindings::unmap_mapping_range((*(*self.as_raw()).file).f_mapping, 0, 0, 1) };
-        drop(locked);
+        // SAFETY: The exporter stays as long as the buffer has references.
+        unsafe { self.mappings().zap() };
     }
 
     /// Tells the devices whose drivers can do without that they must give the memory back, now or
@@ -220,10 +228,18 @@ impl DmaBuf {
 ///
 /// # Invariants
 ///
-/// `map` is a mapping of all of `buf`, and one of its users is this.
+/// `kind` is a mapping of all of `buf`.
 pub struct Vmap {
     buf: ARef<DmaBuf>,
-    map: bindings::iosys_map,
+    kind: Kind,
+}
+
+/// How a buffer is mapped.
+enum Kind {
+    /// By its exporter; one of the users of the mapping is ours.
+    Shared(bindings::iosys_map),
+    /// For us alone, by [`export::vmap_read_only`].
+    ReadOnly(NonNull<c_void>),
 }
 
 impl Vmap {
@@ -238,9 +254,21 @@ impl Vmap {
     }
 
     fn memory(&self) -> Volatile<'_> {
-        // SAFETY: By the type invariant the buffer is mapped there, not as I/O memory, which `vmap`
-        // has refused. No reference to its content is ever made.
-        unsafe { Volatile::new(self.map.__bindgen_anon_1.vaddr.cast(), self.size()) }
+        let base = match &self.kind {
+            // SAFETY: It is not I/O memory, which `vmap` has refused.
+            Kind::Shared(map) => unsafe { map.__bindgen_anon_1.vaddr },
+            Kind::ReadOnly(base) => base.as_ptr(),
+        };
+        // SAFETY: By the type invariant the buffer is mapped there, and `writable_memory` keeps from
+        // writing what is mapped to be read. No reference to its content is ever made.
+        unsafe { Volatile::new(base.cast(), self.size()) }
+    }
+
+    fn writable_memory(&self) -> Result<Volatile<'_>> {
+        match &self.kind {
+            Kind::Shared(_) => Ok(self.memory()),
+            Kind::ReadOnly(_) => Err(EACCES),
+        }
     }
 
     /// Reads a value once.
@@ -252,9 +280,10 @@ impl Vmap {
 
     /// Writes a value once.
     ///
-    /// Fails with [`EINVAL`] if it does not lie in the buffer, aligned.
+    /// Fails with [`EINVAL`] if it does not lie in the buffer, aligned, with [`EACCES`] if the buffer
+    /// is not writable.
     pub fn write<T: zerocopy::IntoBytes + Copy>(&self, offset: usize, value: T) -> Result {
-        self.memory().write(offset, value)
+        self.writable_memory()?.write(offset, value)
     }
 
     /// Copies what is at `offset` to `to`; what others write meanwhile may arrive in part.
@@ -266,17 +295,24 @@ impl Vmap {
 
     /// Copies `from` to `offset`; others may see it in part meanwhile.
     ///
-    /// Fails with [`EINVAL`] if it does not lie in the buffer.
+    /// Fails with [`EINVAL`] if it does not lie in the buffer, with [`EACCES`] if the buffer is not
+    /// writable.
     pub fn write_slice(&self, offset: usize, from: &[u8]) -> Result {
-        self.memory().write_slice(offset, from)
+        self.writable_memory()?.write_slice(offset, from)
     }
 }
 
 impl Drop for Vmap {
     #[inline(never)]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; the reservation is not locked by us.
-        unsafe { bindings::dma_buf_vunmap_unlocked(self.buf.as_raw(), &mut self.map) };
+        match &mut self.kind {
+            // SAFETY: By the type invariant; the reservation is not locked by us.
+            Kind::Shared(map) => unsafe {
+                bindings::dma_buf_vunmap_unlocked(self.buf.as_raw(), map)
+            },
+            // SAFETY: By the type invariant.
+            Kind::ReadOnly(base) => unsafe { bindings::vunmap(base.as_ptr()) },
+        }
     }
 }
 

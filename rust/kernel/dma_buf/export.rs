@@ -10,13 +10,17 @@
 //!   descriptor.
 //! - Memory that may not be written is mapped nowhere in a way that could be: not into a process,
 //!   even by a later `mprotect()`, not for a device that writes, and not into the kernel.
+//!   [`DmaBuf::vmap`] maps it to be read; C code can't ask for that.
 //! - The memory stays until the last of the descriptors, mappings and attachments is gone.
 //!
 //! An exporter can change its mind: see [`Exporter::check_map`].
 //!
 //! C header: [`include/linux/dma-buf.h`](srctree/include/linux/dma-buf.h)
 
-use super::DmaBuf;
+use super::{
+    resv::Resv,
+    DmaBuf, //
+};
 use crate::{
     bindings,
     container_of,
@@ -53,7 +57,10 @@ use crate::{
 };
 use core::{
     any::Any,
-    ptr::null_mut, //
+    ptr::{
+        null_mut,
+        NonNull, //
+    },
 };
 
 /// Who has memory to share.
@@ -106,7 +113,7 @@ pub trait Exporter: Send + Sync + 'static {
 
     /// Whether the memory may be mapped, into a process or for a device: asked at `mmap()`, at each
     /// touch of a page that is not mapped, which ends in `SIGBUS` if not, and when a driver maps
-    /// the buffer.
+    /// the buffer, for its device or into the kernel.
     ///
     /// Let it fail for good, then call [`DmaBuf::zap_mappings`], to take the memory from processes:
     /// a touch that was allowed before is over when that returns. Drivers can only be asked to give
@@ -251,6 +258,81 @@ impl DmaBuf {
     /// [`export`] are taken to be writable.
     pub fn writable(&self) -> bool {
         Private::of(self).is_none_or(|private| private.writable)
+    }
+}
+
+/// What processes have mapped of a buffer. It does not keep the buffer.
+///
+/// Made by [`DmaBuf::mappings`].
+///
+/// # Invariants
+///
+/// `inode` is that of `buf`, and a reference to it is ours: the file may be gone before the exporter
+/// is released, and the inode, too.
+pub struct Mappings {
+    buf: NonNull<bindings::dma_buf>,
+    inode: NonNull<bindings::inode>,
+}
+
+impl DmaBuf {
+    /// What processes have mapped of it.
+    pub fn mappings(&self) -> Mappings {
+        // SAFETY: The file is there as long as the buffer has references, and has an inode.
+        let inode = unsafe {
+            let inode = (*(*self.as_raw()).file).f_inode;
+            bindings::ihold(inode);
+            NonNull::new_unchecked(inode)
+        };
+        // INVARIANT: The reference was taken just now.
+        Mappings {
+            // CAST: The type is transparent.
+            buf: NonNull::from(self).cast(),
+            inode,
+        }
+    }
+}
+
+impl Mappings {
+    /// Takes away all pages. See [`DmaBuf::zap_mappings`].
+    ///
+    /// # Safety
+    ///
+    /// The exporter of the buffer must not have been dropped, and not be before this returns.
+    pub unsafe fn zap(&self) {
+        // SAFETY: The buffer is freed after its exporter, and so is its reservation.
+        let resv = unsafe { Resv::from_raw((*self.buf.as_ptr()).resv) };
+        let locked = resv.lock();
+        // SAFETY: By the type invariant; a length of 0 means all. Each buffer has an inode of its
+        // own.
+        unsafe { bindings::unmap_mapping_range((*self.inode.as_ptr()).i_mapping, 0, 0, 1) };
+        drop(locked);
+    }
+}
+
+impl Drop for Mappings {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the reference is ours.
+        unsafe { bindings::iput(self.inode.as_ptr()) };
+    }
+}
+
+// SAFETY: An inode may be put by any task.
+unsafe impl Send for Mappings {}
+// SAFETY: What `zap` does is done under locks.
+unsafe impl Sync for Mappings {}
+
+/// Maps a buffer into the kernel to be read, if it was made here and may not be written. vunmap()
+/// undoes it, before the last reference to the buffer goes.
+///
+/// Apart from what C code gets by dma_buf_vmap(), which writes as it pleases.
+#[inline(never)]
+pub(super) fn vmap_read_only(buf: &DmaBuf) -> Result<Option<NonNull<c_void>>> {
+    match Private::of(buf) {
+        Some(private) if !private.writable => {
+            private.object.check_map()?;
+            list::vmap(private.memory()?).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -552,8 +634,9 @@ extern "C" fn end_cpu_access(
 extern "C" fn vmap(buf: *mut bindings::dma_buf, map: *mut bindings::iosys_map) -> c_int {
     from_result(|| {
         // SAFETY: The buffer is valid during the call, and keeps the memory while it is mapped.
-        let memory = unsafe { Private::from_raw(buf) }.memory()?;
-        let base = list::vmap(memory)?;
+        let private = unsafe { Private::from_raw(buf) };
+        private.object.check_map()?;
+        let base = list::vmap(private.memory()?)?;
         // SAFETY: `map` is ours to write.
         unsafe {
             (*map).__bindgen_anon_1.vaddr = base.as_ptr();

@@ -97,15 +97,19 @@ pub(crate) fn raw_pages(list: &dyn PageList) -> Result<KVVec<*mut bindings::page
 
 /// Maps `list` into the kernel, as one piece, and returns where; vunmap() undoes it. May sleep.
 ///
-/// Fails with [`EACCES`] if the list may not be written, with [`ENOMEM`].
+/// If the list may not be written, a write there stops the machine.
+///
+/// Fails with [`ENOMEM`].
 pub(crate) fn vmap(list: &dyn PageList) -> Result<NonNull<c_void>> {
-    if !list.writable() {
-        return Err(EACCES);
-    }
-
     let mut raw = raw_pages(list)?;
-    // SAFETY: This only computes a value.
-    let mut prot = unsafe { bindings::page_kernel() };
+    // SAFETY: These only compute a value.
+    let mut prot = unsafe {
+        if list.writable() {
+            bindings::page_kernel()
+        } else {
+            bindings::page_kernel_ro()
+        }
+    };
     if list.write_combined() {
         // SAFETY: As above.
         prot = unsafe { bindings::pgprot_writecombine(prot) };
