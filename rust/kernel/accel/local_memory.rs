@@ -7,7 +7,10 @@ use crate::{
         Charge,
         Region, //
     },
-    dma_buf::DmaBuf,
+    dma_buf::{
+        export::Mappings,
+        DmaBuf, //
+    },
     gpu::buddy::{
         AllocatedBlocks,
         GpuBuddy,
@@ -30,24 +33,18 @@ use crate::{
         Mutex, //
     }, //
 };
-use core::{
-    ops::Range,
-    ptr::NonNull, //
-};
+use core::ops::Range;
 
 /// The buffers that are in the memory, by numbers that are never used again.
 ///
 /// # Invariants
 ///
-/// The pointers are valid for as long as this is locked: a buffer whose last reference goes takes
-/// its own out before its memory is freed.
+/// None of these buffers has been released, for as long as this is locked: one whose last reference
+/// goes takes itself out before.
 struct Residents {
     next: u64,
-    all: KVec<(u64, NonNull<DmaBuf>)>,
+    all: KVec<(u64, Mappings)>,
 }
-
-// SAFETY: A buffer may be used by any task.
-unsafe impl Send for Residents {}
 
 /// The memory of a device. Kept by the device and by each buffer that is in it.
 #[pin_data]
@@ -101,18 +98,27 @@ impl LocalMemory {
         alignment: usize,
         contiguous: bool,
     ) -> Result<Block> {
+        if size.max(alignment) as u64 > self.size() {
+            return Err(ENOSPC);
+        }
         let charge = self.cgroup.charge(size as u64).map_err(|e| match e {
             EAGAIN => EDQUOT,
             e => e,
         })?;
-        let flags = match contiguous {
+        // The allocator forgets the alignment of what is to be contiguous and is smaller than that;
+        // without being asked to it takes that from one block.
+        let flags = match contiguous && alignment <= size.next_power_of_two() {
             true => GpuBuddyAllocFlag::Contiguous.into(),
             false => GpuBuddyAllocFlags::default(),
         };
         let alignment = Alignment::new_checked(alignment).ok_or(EINVAL)?;
         let mode = GpuBuddyAllocMode::Simple;
         let blocks = self.buddy.alloc_blocks(mode, size as u64, alignment, flags);
-        let blocks = KBox::pin_init(blocks, GFP_KERNEL)?;
+        let blocks = KBox::pin_init(blocks, GFP_KERNEL).map_err(|e| match e {
+            // That is what it says if its largest block is too small.
+            EINVAL => ENOSPC,
+            e => e,
+        })?;
 
         let mut ranges = KVec::new();
         for block in blocks.iter() {
@@ -147,10 +153,8 @@ impl LocalMemory {
         let mut residents = self.residents.lock();
         let number = residents.next;
         residents.next += 1;
-        // INVARIANT: The result takes it out when the exporter is dropped, which the buffer does
-        // before it is freed.
-        let buffer = (number, NonNull::from(dma_buf));
-        residents.all.push(buffer, GFP_KERNEL)?;
+        // INVARIANT: The result takes it out when the exporter is dropped.
+        residents.all.push((number, dma_buf.mappings()), GFP_KERNEL)?;
         Ok(Resident {
             memory: self.clone(),
             number,
@@ -159,9 +163,9 @@ impl LocalMemory {
 
     /// Takes the pages of all buffers from all processes.
     pub(super) fn zap_mappings(&self) {
-        for (_, dma_buf) in &self.residents.lock().all {
+        for (_, mappings) in &self.residents.lock().all {
             // SAFETY: By the invariant of `Residents`, which is locked.
-            unsafe { dma_buf.as_ref() }.zap_mappings();
+            unsafe { mappings.zap() };
         }
     }
 }
@@ -190,6 +194,9 @@ impl Drop for Resident {
     fn drop(&mut self) {
         let mut residents = self.memory.residents.lock();
         let place = residents.all.iter().position(|(n, _)| *n == self.number);
-        let _ = place.map(|i| residents.all.remove(i));
+        let gone = place.map(|i| residents.all.remove(i));
+        drop(residents);
+        // What it holds may go for good, which needs no lock of ours.
+        drop(gone);
     }
 }
