@@ -33,7 +33,7 @@ class TestBoot:
                           append=f"{self.boot.append} {self.append}".strip())
         plan = "".join(f"{test.name} {test.limit} /accel/tests/{test.name}\n"
                        for test in self.tests.values())
-        settings = {"JOB": "test", "MODULES": self.boot.modules}
+        settings = {"JOB": "test", "MODULES": self.boot.modules.replace(",", " ")}
         initramfs.with_job(base, settings, plan, machine.initramfs)
         report.say(f"    boot {self.name}: {len(self.tests)} tests "
                    f"(log: {paths.short(machine.console)})")
