@@ -328,6 +328,10 @@ pub struct ContextInfo {
     pub bytes: u64,
     /// Nanoseconds that its queues were worked on.
     pub busy_ns: u64,
+    /// Bytes of device memory in buffers that it allocated and that still exist.
+    pub device_memory: u64,
+    /// Bytes of buffers mapped into its address space.
+    pub mapped: u64,
 }
 
 impl From<uapi::InfoContext> for ContextInfo {
@@ -345,6 +349,8 @@ impl From<uapi::InfoContext> for ContextInfo {
             jobs: raw.jobs,
             bytes: raw.bytes,
             busy_ns: raw.busy_ns,
+            device_memory: raw.device_memory,
+            mapped: raw.mapped,
         }
     }
 }
@@ -404,6 +410,28 @@ impl From<uapi::InfoErrors> for ErrorsInfo {
             resets_failed: raw.resets_failed,
             threshold: raw.threshold,
             recent: raw.recent,
+        }
+    }
+}
+
+/// The memory that a device has for buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct MemoryInfo {
+    /// Bytes; 0: it has none of its own.
+    pub size: u64,
+    /// Bytes of it in buffers that exist.
+    pub used: u64,
+    /// Number of these buffers.
+    pub buffers: u64,
+}
+
+impl From<uapi::InfoMemory> for MemoryInfo {
+    fn from(raw: uapi::InfoMemory) -> Self {
+        Self {
+            size: raw.size,
+            used: raw.used,
+            buffers: raw.buffers,
         }
     }
 }

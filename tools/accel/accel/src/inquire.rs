@@ -4,7 +4,9 @@
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::info::{AddressModeInfo, ContextInfo, DeviceInfo, ErrorsInfo, SensorInfo, StatusInfo};
+use crate::info::{
+    AddressModeInfo, ContextInfo, DeviceInfo, ErrorsInfo, MemoryInfo, SensorInfo, StatusInfo,
+};
 use crate::node::refused;
 use crate::uapi::{self, Plain};
 
@@ -44,7 +46,7 @@ pub trait Inquire: Answers {
         Ok(raw.into_iter().map(Into::into).collect())
     }
 
-    /// The use that each open of the compute node makes of the device, of 1024 at most. Without `CAP_PERFMON`, of
+    /// The use that each open of the compute node makes of the device, of 819 at most. Without `CAP_PERFMON`, of
     /// those of the caller's own user only.
     fn contexts(&self) -> Result<Vec<ContextInfo>> {
         let action = "asking who uses it";
@@ -63,6 +65,12 @@ pub trait Inquire: Answers {
     fn errors(&self) -> Result<ErrorsInfo> {
         let action = "asking for its errors";
         one::<uapi::InfoErrors>(self, uapi::INFO_ERRORS, action).map(Into::into)
+    }
+
+    /// The device's own memory.
+    fn memory(&self) -> Result<MemoryInfo> {
+        let action = "asking for its memory";
+        one::<uapi::InfoMemory>(self, uapi::INFO_MEMORY, action).map(Into::into)
     }
 }
 
@@ -171,7 +179,7 @@ mod tests {
             told: Cell::new(5000),
             count: 5000,
         };
-        assert_eq!(many.contexts().unwrap().len(), 1024);
+        assert_eq!(many.contexts().unwrap().len(), 819);
     }
 
     #[test]

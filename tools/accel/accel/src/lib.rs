@@ -37,7 +37,7 @@ pub use error::{Error, Result};
 pub use events::{Event, EventMask, EventReader, EventType, Next};
 pub use info::{
     AddressMode, AddressModeInfo, ContextInfo, DeviceInfo, Doorbell, ErrorsInfo, Function,
-    ModeReason, SensorInfo, SensorKind, Status, StatusInfo,
+    MemoryInfo, ModeReason, SensorInfo, SensorKind, Status, StatusInfo,
 };
 pub use inquire::{Answers, Inquire};
 pub use monitor::{Events, Monitor};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What `include/uapi/accel/accel.h` and `include/uapi/accel/hisi_zip.h` say, in Rust.
+//! What `include/uapi/accel/accel.h` and `include/uapi/accel/hisi_zip.h` say, in Rust, and what of
+//! `include/uapi/linux/sync_file.h` is needed with them.
 //!
 //! The names are the headers' without their prefix, so that the headers' comments are the
 //! documentation of this file. `tests/uapi.rs` compares both with a C compiler.
@@ -13,8 +14,13 @@ pub const NR_CONTEXT_BIND: u8 = 0x01;
 pub const NR_QUEUE_CREATE: u8 = 0x02;
 pub const NR_RESET: u8 = 0x03;
 pub const NR_EVENTS: u8 = 0x04;
+pub const NR_BUFFER_ALLOC: u8 = 0x05;
+pub const NR_BUFFER_WRAP: u8 = 0x06;
+pub const NR_BUFFER_MAP: u8 = 0x07;
+pub const NR_BUFFER_UNMAP: u8 = 0x08;
 pub const NR_QUEUE_INFO: u8 = 0x10;
 pub const NR_QUEUE_EVENTFD: u8 = 0x11;
+pub const NR_QUEUE_SUBMIT: u8 = 0x12;
 
 pub const INFO_QUERIES: u32 = 0;
 pub const INFO_DEVICE: u32 = 1;
@@ -23,6 +29,7 @@ pub const INFO_ADDRESS_MODES: u32 = 3;
 pub const INFO_CONTEXTS: u32 = 4;
 pub const INFO_SENSORS: u32 = 5;
 pub const INFO_ERRORS: u32 = 6;
+pub const INFO_MEMORY: u32 = 7;
 
 pub const FUNCTION_COPY: u32 = 0;
 pub const FUNCTION_FILL: u32 = 1;
@@ -63,6 +70,18 @@ pub const SENSOR_TEMPERATURE: u32 = 0;
 pub const SENSOR_POWER: u32 = 1;
 pub const SENSOR_FREQUENCY: u32 = 2;
 
+pub const MEMORY_SYSTEM: u32 = 0;
+pub const MEMORY_DEVICE: u32 = 1;
+
+pub const BUFFER_CONTIGUOUS: u32 = 1 << 0;
+pub const BUFFER_WRITE_COMBINE: u32 = 1 << 1;
+
+pub const BUFFER_READ_ONLY: u32 = 1 << 0;
+
+pub const BUFFER_READ: u32 = 1 << 0;
+pub const BUFFER_WRITE: u32 = 1 << 1;
+pub const BUFFER_FIXED: u32 = 1 << 2;
+
 pub const EVENT_LOST: u32 = 0;
 pub const EVENT_RESET_BEGIN: u32 = 1;
 pub const EVENT_RESET_END: u32 = 2;
@@ -79,9 +98,15 @@ pub const NO_QUEUE: u32 = 0xffff_ffff;
 pub const REGION_STATUS: u32 = 0;
 pub const REGION_DOORBELL: u32 = 1;
 pub const REGION_RING: u32 = 2;
+pub const REGION_RECORDS: u32 = 3;
 
 pub const REGION_READ: u32 = 1 << 0;
 pub const REGION_WRITE: u32 = 1 << 1;
+
+pub const SUBMIT_BUFFERS_MAX: usize = 64;
+pub const SUBMIT_FENCES_MAX: usize = 64;
+
+pub const SUBMIT_OUT_FENCE: u32 = 1 << 0;
 
 pub const QUEUE_LIVE: u32 = 1;
 pub const QUEUE_DEAD_RESET: u32 = 2;
@@ -100,6 +125,8 @@ pub unsafe trait Plain: Copy + Default {}
 
 // SAFETY: an integer.
 unsafe impl Plain for u32 {}
+// SAFETY: an integer.
+unsafe impl Plain for i32 {}
 
 /// The bytes of `values`.
 pub fn bytes_of<T: Plain>(values: &[T]) -> &[u8] {
@@ -134,7 +161,7 @@ macro_rules! plain {
         const _: () = assert!(0 $(+ size_of::<$type>())* == $size);
 
         // SAFETY: `repr(C)`; the sum of the fields is the size, so there is no padding; every
-        // field below is an integer or an array of them.
+        // field below is an integer, an array of them, or such a struct.
         unsafe impl Plain for $name {}
     )*};
 }
@@ -187,7 +214,7 @@ plain! {
         usage_ns: u64,
     }
 
-    struct InfoContext (64) {
+    struct InfoContext (80) {
         id: u64,
         pid: i32,
         uid: u32,
@@ -199,6 +226,8 @@ plain! {
         jobs: u64,
         bytes: u64,
         busy_ns: u64,
+        device_memory: u64,
+        mapped: u64,
     }
 
     struct InfoSensor (56) {
@@ -217,6 +246,12 @@ plain! {
         resets_failed: u64,
         threshold: u32,
         recent: u32,
+    }
+
+    struct InfoMemory (24) {
+        size: u64,
+        used: u64,
+        buffers: u64,
     }
 
     struct ContextBind (16) {
@@ -239,6 +274,41 @@ plain! {
     struct Reset (8) {
         size: u32,
         flags: u32,
+    }
+
+    struct BufferAlloc (32) {
+        size: u32,
+        flags: u32,
+        memory: u32,
+        fd: i32,
+        length: u64,
+        alignment: u64,
+    }
+
+    struct BufferWrap (32) {
+        size: u32,
+        flags: u32,
+        address: u64,
+        length: u64,
+        fd: i32,
+        reserved: u32,
+    }
+
+    struct BufferMap (40) {
+        size: u32,
+        flags: u32,
+        fd: i32,
+        reserved: u32,
+        offset: u64,
+        length: u64,
+        address: u64,
+    }
+
+    struct BufferUnmap (24) {
+        size: u32,
+        flags: u32,
+        address: u64,
+        length: u64,
     }
 
     struct Event (56) {
@@ -281,6 +351,31 @@ plain! {
         size: u32,
         flags: u32,
         fd: i32,
+        reserved: u32,
+    }
+
+    struct SubmitBuffer (8) {
+        fd: i32,
+        flags: u32,
+    }
+
+    struct QueueSubmit (56) {
+        size: u32,
+        flags: u32,
+        jobs: u64,
+        job_count: u32,
+        job_size: u32,
+        buffers: u64,
+        buffer_count: u32,
+        in_fence_count: u32,
+        in_fences: u64,
+        out_fence: i32,
+        reserved: u32,
+    }
+
+    struct JobRecord (16) {
+        number: u64,
+        error: i32,
         reserved: u32,
     }
 
@@ -333,7 +428,25 @@ plain! {
         plain_length: u32,
         checksum: u32,
     }
+
+    struct HisiZipRecord (144) {
+        head: JobRecord,
+        sqe: HisiZipSqe,
+    }
+
+    struct SyncFileInfo (56) {
+        name: [u8; 32],
+        status: i32,
+        flags: u32,
+        num_fences: u32,
+        pad: u32,
+        sync_fence_info: u64,
+    }
 }
+
+pub const SYNC_IOC_MAGIC: u8 = b'>';
+/// Number of `SYNC_IOC_FILE_INFO`.
+pub const SYNC_NR_FILE_INFO: u8 = 4;
 
 pub const HISI_ZIP_SQE_SIZE: usize = 128;
 pub const HISI_ZIP_CQE_SIZE: usize = 16;
@@ -359,6 +472,11 @@ pub const HISI_ZIP_STREAM_END: u32 = 0x13;
 /// Offset of the completion queue in the ring region: the page behind the submission queue.
 pub const fn hisi_zip_cq_offset(depth: usize) -> usize {
     (depth * HISI_ZIP_SQE_SIZE).next_multiple_of(HISI_ZIP_PAGE_SIZE)
+}
+
+/// What stands for an address in a job of `QUEUE_SUBMIT`.
+pub const fn buffer_address(index: u64, offset: u64) -> u64 {
+    index << 48 | offset
 }
 
 /// Value of the doorbell register.

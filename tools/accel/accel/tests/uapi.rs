@@ -53,17 +53,23 @@ fn layouts() -> Vec<Fact> {
             jobs busy_ns usage_ns
         }
         InfoContext = "accel_info_context" {
-            id pid uid mode pasid queues reserved completions jobs bytes busy_ns
+            id pid uid mode pasid queues reserved completions jobs bytes busy_ns device_memory
+            mapped
         }
         InfoSensor = "accel_info_sensor" { kind reserved value timestamp_ns label }
         InfoErrors = "accel_info_errors" {
             hardware faults timeouts resets resets_failed threshold recent
         }
+        InfoMemory = "accel_info_memory" { size used buffers }
         ContextBind = "accel_context_bind" { size flags mode pasid }
         QueueCreate = "accel_queue_create" {
             size flags depth priority driver_data driver_data_size fd
         }
         Reset = "accel_reset" { size flags }
+        BufferAlloc = "accel_buffer_alloc" { size flags memory fd length alignment }
+        BufferWrap = "accel_buffer_wrap" { size flags address length fd reserved }
+        BufferMap = "accel_buffer_map" { size flags fd reserved offset length address }
+        BufferUnmap = "accel_buffer_unmap" { size flags address length }
         Event = "accel_event" {
             size r#type sequence timestamp_ns address value queue pasid pid reserved
         }
@@ -71,6 +77,12 @@ fn layouts() -> Vec<Fact> {
         Region = "accel_region" { kind flags offset size }
         QueueInfo = "accel_queue_info" { size flags id depth state region_count regions }
         QueueEventfd = "accel_queue_eventfd" { size flags fd reserved }
+        SubmitBuffer = "accel_submit_buffer" { fd flags }
+        QueueSubmit = "accel_queue_submit" {
+            size flags jobs job_count job_size buffers buffer_count in_fence_count in_fences
+            out_fence reserved
+        }
+        JobRecord = "accel_job_record" { number error reserved }
         QueueStatus = "accel_queue_status" { state generation completions }
         HisiZipQueue = "hisi_zip_queue" { size direction }
         HisiZipCqe = "hisi_zip_cqe" { rsvd0 cmd_id rsvd1 sq_head sq_num rsvd2 w7 }
@@ -79,6 +91,8 @@ fn layouts() -> Vec<Fact> {
             dest_offset algorithm rsvd0 tag0 dest_avail_out stream_state rsvd1 source_l source_h
             dest_l dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 plain_length checksum
         }
+        HisiZipRecord = "hisi_zip_record" { head sqe }
+        SyncFileInfo = "sync_file_info" { name status flags num_fences pad sync_fence_info }
     }
 }
 
@@ -95,9 +109,10 @@ macro_rules! constants {
 fn constants() -> Vec<Fact> {
     constants! {
         "ACCEL_": IOC_TYPE NR_INFO NR_CONTEXT_BIND NR_QUEUE_CREATE NR_RESET NR_EVENTS
-            NR_QUEUE_INFO NR_QUEUE_EVENTFD
+            NR_BUFFER_ALLOC NR_BUFFER_WRAP NR_BUFFER_MAP NR_BUFFER_UNMAP
+            NR_QUEUE_INFO NR_QUEUE_EVENTFD NR_QUEUE_SUBMIT
             INFO_QUERIES INFO_DEVICE INFO_STATUS INFO_ADDRESS_MODES INFO_CONTEXTS INFO_SENSORS
-            INFO_ERRORS
+            INFO_ERRORS INFO_MEMORY
             FUNCTION_COPY FUNCTION_FILL FUNCTION_CHECKSUM FUNCTION_DEFLATE FUNCTION_ZLIB
             FUNCTION_GZIP
             MODE_NONE MODE_SHARED MODE_PRIVATE MODE_KERNEL
@@ -108,9 +123,12 @@ fn constants() -> Vec<Fact> {
             DEVICE_COUNTS_BUSY
             STATUS_OPERATIONAL STATUS_IN_RESET STATUS_ISOLATED STATUS_REMOVED
             SENSOR_TEMPERATURE SENSOR_POWER SENSOR_FREQUENCY
+            MEMORY_SYSTEM MEMORY_DEVICE BUFFER_CONTIGUOUS BUFFER_WRITE_COMBINE BUFFER_READ_ONLY
+            BUFFER_READ BUFFER_WRITE BUFFER_FIXED
+            SUBMIT_BUFFERS_MAX SUBMIT_FENCES_MAX SUBMIT_OUT_FENCE
             EVENT_LOST EVENT_RESET_BEGIN EVENT_RESET_END EVENT_FAULT EVENT_TIMEOUT EVENT_ERROR
             EVENT_ISOLATED EVENT_CONTEXT_OPEN EVENT_CONTEXT_CLOSE EVENT_REMOVED NO_QUEUE
-            REGION_STATUS REGION_DOORBELL REGION_RING REGION_READ REGION_WRITE
+            REGION_STATUS REGION_DOORBELL REGION_RING REGION_RECORDS REGION_READ REGION_WRITE
             QUEUE_LIVE QUEUE_DEAD_RESET QUEUE_DEAD_REMOVED QUEUE_DEAD_TIMEOUT
             QUEUE_DEAD_ISOLATED NAME_MAX;
         "": HISI_ZIP_SQE_SIZE HISI_ZIP_CQE_SIZE HISI_ZIP_PAGE_SIZE HISI_ZIP_DOORBELL_OFFSET
@@ -126,6 +144,18 @@ fn functions() -> Vec<Fact> {
         expression: "HISI_ZIP_DB(5, HISI_ZIP_DB_CQ, 77, 1)".into(),
         value: uapi::hisi_zip_db(5, uapi::HISI_ZIP_DB_CQ, 77, 1),
     }];
+    facts.push(Fact {
+        expression: "ACCEL_BUFFER_ADDRESS(63, 0x123456789a)".into(),
+        value: uapi::buffer_address(63, 0x12_3456_789a),
+    });
+    facts.push(Fact {
+        expression: "SYNC_IOC_FILE_INFO".into(),
+        value: rustix::ioctl::opcode::read_write::<uapi::SyncFileInfo>(
+            uapi::SYNC_IOC_MAGIC,
+            uapi::SYNC_NR_FILE_INFO,
+        )
+        .into(),
+    });
     for depth in [2, 32, 33, 1024] {
         facts.push(Fact {
             expression: format!("HISI_ZIP_CQ_OFFSET({depth})"),
@@ -138,7 +168,7 @@ fn functions() -> Vec<Fact> {
 fn program(facts: &[Fact]) -> String {
     let mut c = String::from(
         "#include <stddef.h>\n#include <stdio.h>\n\
-         #include <accel/accel.h>\n#include <accel/hisi_zip.h>\nint main(void)\n{\n",
+         #include <linux/sync_file.h>\n#include <accel/accel.h>\n#include <accel/hisi_zip.h>\nint main(void)\n{\n",
     );
     for (i, fact) in facts.iter().enumerate() {
         writeln!(

@@ -25,6 +25,7 @@ pub struct FakeDevice {
     pub contexts: Vec<uapi::InfoContext>,
     pub sensors: Vec<uapi::InfoSensor>,
     pub errors: uapi::InfoErrors,
+    pub memory: uapi::InfoMemory,
     pub events: Vec<Event>,
     /// How a reset fails.
     pub reset_errno: Option<Errno>,
@@ -46,7 +47,7 @@ impl FakeDevice {
         Self {
             name: format!("accel{id}"),
             silent: false,
-            queries: (0..=uapi::INFO_ERRORS).collect(),
+            queries: (0..=uapi::INFO_MEMORY).collect(),
             facts: facts(id),
             status: status(),
             modes: modes(),
@@ -62,6 +63,11 @@ impl FakeDevice {
                 threshold: 10,
                 recent: 2,
                 ..Default::default()
+            },
+            memory: uapi::InfoMemory {
+                size: 64 << 20,
+                used: 16 << 20,
+                buffers: 3,
             },
             events: Vec::new(),
             reset_errno: None,
@@ -151,6 +157,8 @@ pub fn context(id: u64, pid: i32) -> uapi::InfoContext {
         jobs: 100,
         bytes: 1_000_000,
         busy_ns: 2_000_000_000,
+        device_memory: 8_000_000,
+        mapped: 3_000_000,
         ..Default::default()
     }
 }
@@ -164,7 +172,8 @@ impl Answers for FakeDevice {
         if !self.queries.contains(&query) {
             return Err(Errno::OPNOTSUPP);
         }
-        let (facts, status, errors) = ([self.facts], [self.status], [self.errors]);
+        let (facts, status) = ([self.facts], [self.status]);
+        let (errors, memory) = ([self.errors], [self.memory]);
         let answer = match query {
             uapi::INFO_QUERIES => uapi::bytes_of(&self.queries),
             uapi::INFO_DEVICE => uapi::bytes_of(&facts),
@@ -172,7 +181,8 @@ impl Answers for FakeDevice {
             uapi::INFO_ADDRESS_MODES => uapi::bytes_of(&self.modes),
             uapi::INFO_CONTEXTS => uapi::bytes_of(&self.contexts),
             uapi::INFO_SENSORS => uapi::bytes_of(&self.sensors),
-            _ => uapi::bytes_of(&errors),
+            uapi::INFO_ERRORS => uapi::bytes_of(&errors),
+            _ => uapi::bytes_of(&memory),
         };
         let len = answer.len().min(room.len());
         room.fill(0);

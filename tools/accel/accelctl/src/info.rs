@@ -3,7 +3,9 @@
 
 use std::io::Write;
 
-use accel::{AddressModeInfo, DeviceInfo, ErrorsInfo, ModeReason, SensorInfo, Status, StatusInfo};
+use accel::{
+    AddressModeInfo, DeviceInfo, ErrorsInfo, MemoryInfo, ModeReason, SensorInfo, Status, StatusInfo,
+};
 
 use crate::failure::Result;
 use crate::report::{Answer, Report, Told, Use, ask};
@@ -38,6 +40,7 @@ fn text(device: &str, told: &Told) -> String {
     ];
     parts.extend(told.errors.as_ref().map(errors_text));
     parts.extend(told.sensors.as_deref().and_then(sensors_text));
+    parts.extend(told.memory.as_ref().and_then(memory_text));
     parts.push(modes_text(&told.address_modes));
     parts.extend(told.contexts.as_deref().and_then(uses_text));
     parts.join("\n")
@@ -168,6 +171,20 @@ fn sensors_text(sensors: &[SensorInfo]) -> Option<String> {
     (!list.is_empty()).then(|| pairs("sensors", &list))
 }
 
+/// Nothing where the device has no memory of its own.
+fn memory_text(memory: &MemoryInfo) -> Option<String> {
+    let part = |bytes: u64| bytes as f64 * 100.0 / memory.size as f64;
+    let used = || format!("{} bytes ({:.1} %)", memory.used, part(memory.used));
+    (memory.size > 0).then(|| {
+        let list = [
+            ("size", format!("{} bytes", memory.size)),
+            ("used", used()),
+            ("buffers", memory.buffers.to_string()),
+        ];
+        pairs("device memory", &list)
+    })
+}
+
 fn modes_text(modes: &[AddressModeInfo]) -> String {
     let names: Vec<_> = modes.iter().map(|info| info.mode.to_string()).collect();
     let sentence = |info: &AddressModeInfo| match info.reason {
@@ -182,7 +199,7 @@ fn modes_text(modes: &[AddressModeInfo]) -> String {
     pairs("address modes", &list)
 }
 
-const USES: [Column; 9] = [
+const USES: [Column; 11] = [
     Column::numbers("CONTEXT"),
     Column::numbers("PID"),
     Column::words("COMMAND"),
@@ -192,6 +209,8 @@ const USES: [Column; 9] = [
     Column::numbers("JOBS"),
     Column::numbers("BYTES"),
     Column::numbers("BUSY"),
+    Column::numbers("MEMORY"),
+    Column::numbers("MAPPED"),
 ];
 
 fn uses_text(uses: &[Use]) -> Option<String> {
@@ -211,6 +230,8 @@ fn use_row(usage: &Use) -> Vec<String> {
         context.jobs.to_string(),
         short(context.bytes as f64),
         seconds(context.busy_ns),
+        short(context.device_memory as f64),
+        short(context.mapped as f64),
     ]
 }
 
@@ -238,8 +259,9 @@ mod tests {
             "  temperature core  45.5 °C\n",
             "  shared   offered\n",
             "  private  not offered: the IOMMU can't give a PASID page tables of its own\n",
-            "CONTEXT  PID  COMMAND     UID  MODE    QUEUES  JOBS  BYTES     BUSY\n",
-            "     12  700  accel-gzip    0  shared       3   100     1M  2.000 s\n",
+            "device memory\n  size     67108864 bytes\n  used     16777216 bytes (25.0 %)\n",
+            "CONTEXT  PID  COMMAND     UID  MODE    QUEUES  JOBS  BYTES     BUSY  MEMORY  MAPPED\n",
+            "     12  700  accel-gzip    0  shared       3   100     1M  2.000 s      8M      3M\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -271,6 +293,15 @@ mod tests {
             !text.contains("sensors") && !text.contains("COMMAND"),
             "{text}"
         );
+        assert!(!text.contains("device memory"), "{text}");
+    }
+
+    #[test]
+    fn a_device_without_memory_has_no_table_of_it() {
+        let fake = Fake::with(1);
+        fake.device(0).memory = uapi::InfoMemory::default();
+        let text = text(|out| run(&fake, None, false, out));
+        assert!(!text.contains("device memory"), "{text}");
     }
 
     #[test]
@@ -286,6 +317,9 @@ mod tests {
         assert_eq!(json["sensors"][0]["kind"], "temperature");
         assert_eq!(json["contexts"][0]["command"], "accel-gzip");
         assert_eq!(json["contexts"][0]["pid"], 700);
+        assert_eq!(json["contexts"][0]["device_memory"], 8_000_000);
+        assert_eq!(json["contexts"][0]["mapped"], 3_000_000);
+        assert_eq!(json["memory"]["used"], 16 << 20);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! All that a device tells.
 
 use accel::{
-    AddressModeInfo, Answers, ContextInfo, Device, DeviceInfo, ErrorsInfo, Inquire, SensorInfo,
-    StatusInfo, uapi,
+    AddressModeInfo, Answers, ContextInfo, Device, DeviceInfo, ErrorsInfo, Inquire, MemoryInfo,
+    SensorInfo, StatusInfo, uapi,
 };
 use serde::Serialize;
 
@@ -46,6 +46,8 @@ pub struct Told {
     pub errors: Option<ErrorsInfo>,
     /// What its sensors measured; none where the kernel does not tell.
     pub sensors: Option<Vec<SensorInfo>>,
+    /// Its own memory; none where the kernel does not tell.
+    pub memory: Option<MemoryInfo>,
     /// Who uses it; none where the kernel does not tell.
     pub contexts: Option<Vec<Use>>,
 }
@@ -72,6 +74,7 @@ pub fn ask(system: &dyn System, device: &Device) -> accel::Result<Told> {
         address_modes: node.address_modes()?,
         errors: known(knows(uapi::INFO_ERRORS), || node.errors())?,
         sensors: known(knows(uapi::INFO_SENSORS), || node.sensors())?,
+        memory: known(knows(uapi::INFO_MEMORY), || node.memory())?,
         contexts: known(knows(uapi::INFO_CONTEXTS), || uses(system, node))?,
     })
 }
@@ -119,6 +122,7 @@ mod tests {
         fake.device(0).queries.truncate(4);
         let told = ask(&fake, &Device::by_index(0)).unwrap();
         assert!(told.errors.is_none() && told.sensors.is_none() && told.contexts.is_none());
+        assert!(told.memory.is_none());
         let json = serde_json::to_value(&told).unwrap();
         assert!(json["contexts"].is_null());
     }

@@ -108,13 +108,14 @@ fn with_head(table: Vec<String>) -> Vec<Line> {
     lines
 }
 
-const DEVICES: [Column; 10] = [
+const DEVICES: [Column; 11] = [
     Column::words("DEVICE"),
     Column::words("NAME"),
     Column::numbers("BUSY%"),
     Column::numbers("JOBS/S"),
     Column::numbers("QUEUES"),
     Column::numbers("CONTEXTS"),
+    Column::numbers("MEMORY"),
     Column::numbers("TEMP"),
     Column::numbers("POWER"),
     Column::numbers("ERRORS"),
@@ -129,6 +130,8 @@ fn device_table(devices: &[DeviceLine]) -> Vec<String> {
 fn device_row(line: &DeviceLine) -> Vec<String> {
     let number = |value: Option<u64>| or_unknown(value, |value| value.to_string());
     let queues = line.queues.zip(line.queues_max);
+    let memory = line.memory_used.zip(line.memory_size);
+    let bytes = |count: u64| short(count as f64);
     let status = line.status.map(|status| status.to_string());
     vec![
         line.device.clone(),
@@ -137,6 +140,9 @@ fn device_row(line: &DeviceLine) -> Vec<String> {
         or_unknown(line.jobs_per_second, short),
         or_unknown(queues, |(used, max)| format!("{used}/{max}")),
         number(line.contexts.map(Into::into)),
+        or_unknown(memory, |(used, size)| {
+            format!("{}/{}", bytes(used), bytes(size))
+        }),
         or_unknown(line.temperature_celsius, |value| format!("{value:.0}°C")),
         or_unknown(line.power_watts, |value| format!("{value:.1}W")),
         number(line.errors),
@@ -144,7 +150,7 @@ fn device_row(line: &DeviceLine) -> Vec<String> {
     ]
 }
 
-const PROCESSES: [Column; 9] = [
+const PROCESSES: [Column; 11] = [
     Column::numbers("PID"),
     Column::words("COMMAND"),
     Column::numbers("UID"),
@@ -154,6 +160,8 @@ const PROCESSES: [Column; 9] = [
     Column::numbers("JOBS/S"),
     Column::numbers("BYTES/S"),
     Column::numbers("BUSY%"),
+    Column::numbers("MEMORY"),
+    Column::numbers("MAPPED"),
 ];
 
 fn process_table(processes: &[ProcessLine]) -> Vec<String> {
@@ -172,6 +180,8 @@ fn process_row(line: &ProcessLine) -> Vec<String> {
         or_unknown(line.jobs_per_second, short),
         or_unknown(line.bytes_per_second, short),
         or_unknown(line.busy_percent, percent),
+        short(line.device_memory as f64),
+        short(line.mapped as f64),
     ]
 }
 
@@ -192,6 +202,8 @@ mod tests {
             queues: Some(3),
             queues_max: Some(64),
             contexts: Some(2),
+            memory_used: Some(16_000_000),
+            memory_size: Some(64_000_000),
             temperature_celsius: Some(45.5),
             errors: Some(7),
             ..DeviceLine::default()
@@ -207,6 +219,8 @@ mod tests {
             modes: vec![AddressMode::Shared],
             contexts: 1,
             queues: 3,
+            device_memory: 8_000_000,
+            mapped: 0,
             jobs_per_second: Some(12_345.0),
             bytes_per_second: Some(1.5e9),
             busy_percent: None,
@@ -236,13 +250,22 @@ mod tests {
             lines,
             [
                 "accelctl top: 2 devices, 2 processes, sorted by busy",
-                "DEVICE  NAME  BUSY%  JOBS/S  QUEUES  CONTEXTS  TEMP  POWER  ERRORS  STATUS",
-                "accel0  zip    87.2     12k    3/64         2  46°C      -       7  operational",
-                "accel1  zip    87.2     12k    3/64         2  46°C      -       7  operational",
+                concat!(
+                    "DEVICE  NAME  BUSY%  JOBS/S  QUEUES  CONTEXTS   MEMORY  TEMP  POWER  ERRORS  ",
+                    "STATUS",
+                ),
+                concat!(
+                    "accel0  zip    87.2     12k    3/64         2  16M/64M  46°C      -       7  ",
+                    "operational",
+                ),
+                concat!(
+                    "accel1  zip    87.2     12k    3/64         2  16M/64M  46°C      -       7  ",
+                    "operational",
+                ),
                 "",
-                "PID  COMMAND      UID  DEVICE  MODE    QUEUES  JOBS/S  BYTES/S  BUSY%",
-                "700  accel-gzip  1000  accel0  shared       3     12k     1.5G      -",
-                "701  accel-gzip  1000  accel0  shared       3     12k     1.5G      -",
+                "PID  COMMAND      UID  DEVICE  MODE    QUEUES  JOBS/S  BYTES/S  BUSY%  MEMORY  MAPPED",
+                "700  accel-gzip  1000  accel0  shared       3     12k     1.5G      -      8M       0",
+                "701  accel-gzip  1000  accel0  shared       3     12k     1.5G      -      8M       0",
                 "",
                 "",
                 "",

@@ -38,6 +38,9 @@ pub struct DeviceLine {
     pub queues: Option<u32>,
     pub queues_max: Option<u32>,
     pub contexts: Option<u32>,
+    /// Of its own memory; none where it has no such, or the kernel does not tell.
+    pub memory_used: Option<u64>,
+    pub memory_size: Option<u64>,
     /// The hottest of its sensors.
     pub temperature_celsius: Option<f64>,
     /// The highest of its sensors.
@@ -56,6 +59,10 @@ pub struct ProcessLine {
     pub modes: Vec<AddressMode>,
     pub contexts: u32,
     pub queues: u32,
+    /// Bytes of device memory in buffers.
+    pub device_memory: u64,
+    /// Bytes of buffers mapped into address spaces of its own.
+    pub mapped: u64,
     pub jobs_per_second: Option<f64>,
     pub bytes_per_second: Option<f64>,
     pub busy_percent: Option<f64>,
@@ -202,6 +209,7 @@ fn contexts(told: &Told) -> BTreeMap<u64, ContextInfo> {
 
 fn device_line(device: &str, told: &Told, base: &Base) -> DeviceLine {
     let sensors = told.sensors.as_deref().unwrap_or_default();
+    let memory = told.memory.filter(|memory| memory.size > 0);
     DeviceLine {
         device: device.into(),
         error: None,
@@ -212,6 +220,8 @@ fn device_line(device: &str, told: &Told, base: &Base) -> DeviceLine {
         queues: Some(told.status.queues),
         queues_max: Some(told.facts.queues_max),
         contexts: Some(told.status.contexts),
+        memory_used: memory.map(|memory| memory.used),
+        memory_size: memory.map(|memory| memory.size),
         temperature_celsius: highest(sensors, SensorKind::Temperature).map(|value| value / 1e3),
         power_watts: highest(sensors, SensorKind::Power).map(|value| value / 1e6),
         errors: Some(errors(told)),
@@ -264,6 +274,8 @@ fn process_line(device: &str, usage: &Use, base: &Base) -> ProcessLine {
         modes: context.mode.into_iter().collect(),
         contexts: 1,
         queues: context.queues,
+        device_memory: context.device_memory,
+        mapped: context.mapped,
         jobs_per_second: rates.jobs,
         bytes_per_second: rates.bytes,
         busy_percent: rates.busy_percent,
@@ -276,6 +288,8 @@ fn join(line: &mut ProcessLine, other: ProcessLine) {
     line.modes.extend(modes);
     line.contexts += other.contexts;
     line.queues += other.queues;
+    line.device_memory += other.device_memory;
+    line.mapped += other.mapped;
     line.jobs_per_second = sum(line.jobs_per_second, other.jobs_per_second);
     line.bytes_per_second = sum(line.bytes_per_second, other.bytes_per_second);
     line.busy_percent = sum(line.busy_percent, other.busy_percent);
@@ -351,6 +365,8 @@ mod tests {
         let lines = look(&mut Sampler::default(), &fake).processes;
         assert_eq!(lines.len(), 3);
         assert_eq!((lines[0].contexts, lines[0].queues), (2, 6));
+        assert_eq!(lines[0].device_memory, 16_000_000);
+        assert_eq!(lines[0].mapped, 6_000_000);
         assert_eq!(lines[0].modes, [AddressMode::Shared, AddressMode::Private]);
         assert_eq!(lines[1].pid, None);
     }
@@ -371,6 +387,16 @@ mod tests {
             (process.bytes_per_second, process.busy_percent),
             (None, None)
         );
+    }
+
+    #[test]
+    fn memory_is_shown_where_there_is_some() {
+        let fake = Fake::with(2);
+        fake.device(1).memory.size = 0;
+        let view = look(&mut Sampler::default(), &fake);
+        let memory = |i: usize| (view.devices[i].memory_used, view.devices[i].memory_size);
+        assert_eq!(memory(0), (Some(16 << 20), Some(64 << 20)));
+        assert_eq!(memory(1), (None, None));
     }
 
     #[test]

@@ -130,6 +130,8 @@ mod tests {
             modes: Vec::new(),
             contexts: 1,
             queues,
+            device_memory: 0,
+            mapped: 0,
             jobs_per_second: busy.map(|busy| 100.0 - busy),
             bytes_per_second: None,
             busy_percent: busy,
