@@ -9,6 +9,7 @@ use std::sync::mpsc::Receiver;
 use accel::hisi_zip::Direction;
 use accel::{Region, uapi};
 
+use crate::space::Reach;
 use crate::streams::{Outcome, Request, Streams};
 use crate::{Fate, Plan, Watcher};
 
@@ -19,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) ring: Region,
     pub(crate) status: Region,
     pub(crate) events: OwnedFd,
+    pub(crate) reach: Reach,
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) plan: Plan,
 }
@@ -128,7 +130,7 @@ impl Engine {
     fn finish(&mut self, entry: usize, outcome: Option<Outcome>) {
         let outcome = outcome.unwrap_or_else(|| {
             let request = self.request(entry);
-            self.streams.perform(&request)
+            self.streams.perform(&request, &self.parts.reach)
         });
         for (word, value) in [
             (0, outcome.consumed),
@@ -144,15 +146,14 @@ impl Engine {
     fn request(&self, entry: usize) -> Request {
         let word = |i: usize| self.parts.ring.read::<u32>(entry * 128 + i * 4);
         let wide = |low: usize| u64::from(word(low + 1)) << 32 | u64::from(word(low));
-        let address = |low: usize| wide(low) as usize;
         Request {
             flags: word(7),
             algorithm: word(9),
-            input: address(18),
+            input: wide(18),
             input_len: word(4) as usize,
-            output: address(20),
+            output: wide(20),
             output_room: word(14) as usize,
-            context: address(22),
+            context: wide(22),
         }
     }
 

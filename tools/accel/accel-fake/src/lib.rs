@@ -2,12 +2,18 @@
 //! A ZIP engine in memory: it speaks the protocol of the rings, so that everything above the
 //! kernel is tested for real without a device.
 //!
-//! [`queue`] gives a [`ZipQueue`] whose doorbell leads to a thread. The thread reads submission
+//! [`Context`] gives a [`ZipQueue`] whose doorbell leads to a thread. The thread reads submission
 //! entries, does the jobs with flate2 and writes completion entries with their phase. It is strict:
 //! what would be an error with the device ([`Watcher::violations`]) is recorded. [`Fate`] makes it
 //! misbehave.
+//!
+//! In all address modes the engine reaches only what it should: addresses of the process, or
+//! buffers that are mapped for it, or those that came with a job that a kernel, also in memory,
+//! hands over. Buffers are memfds.
 
 mod engine;
+mod kernel;
+mod space;
 mod streams;
 
 use std::io;
@@ -16,10 +22,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use accel::hisi_zip::{Direction, DoorbellPort, ZipQueue, ZipQueueParts};
-use accel::{Access, Region, uapi};
+use accel::hisi_zip::{Direction, DoorbellPort, ZipPort, ZipQueue, ZipQueueParts};
+use accel::{Access, AddressMode, AddressSpace, Region, uapi};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+use space::{Reach, Space};
+use streams::Streams;
 
 /// What becomes of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +36,9 @@ pub enum Fate {
     Do,
     /// It ends with this status, without effect.
     Status(u8),
-    /// Its completion has this error.
+    /// Its completion has this error; in [`AddressMode::Kernel`], its record has this errno.
     Hardware(u16),
-    /// It is done after the one that follows it.
+    /// It is done after the one that follows it. With rings only, as below.
     Late,
     /// It is never done, and none after it.
     Hang,
@@ -86,49 +94,136 @@ impl DoorbellPort for Wire {
     }
 }
 
-/// A queue of `depth` entries whose jobs meet the fates that `plan` tells.
+/// A queue of `depth` entries, in [`AddressMode::Shared`], whose jobs meet the fates that `plan`
+/// tells.
 pub fn queue(
     direction: Direction,
     depth: u32,
     watcher: &Arc<Watcher>,
     plan: Plan,
 ) -> io::Result<ZipQueue> {
-    let entries = depth as usize;
-    let ring_len = (uapi::hisi_zip_cq_offset(entries) + entries * uapi::HISI_ZIP_CQE_SIZE)
-        .next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE);
-    let [ring, engine_ring] = twice(ring_len)?;
-    let [status, engine_status] = twice(uapi::HISI_ZIP_PAGE_SIZE)?;
-    engine_status.write(0, uapi::QUEUE_LIVE);
-    let events = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-    let (sender, doorbells) = channel();
-    let id = 5;
-    let engine = engine::Engine::new(engine::Parts {
-        id,
-        direction,
-        depth: entries,
-        ring: engine_ring,
-        status: engine_status,
-        events: events.try_clone()?,
-        watcher: Arc::clone(watcher),
-        plan,
-    });
-    std::thread::spawn(move || engine.serve(&doorbells));
-    let parts = ZipQueueParts {
-        device: "fake0".into(),
-        id,
-        depth,
-        events,
-        status,
-        ring,
-        doorbell: Box::new(Wire(sender)),
-    };
-    ZipQueue::from_parts(parts).map_err(io::Error::other)
+    Context::new(AddressMode::Shared).queue(direction, depth, watcher, plan)
 }
 
-/// Two mappings of the same new memory.
+/// A context of the engine: an address space, and queues.
+#[derive(Clone, Debug)]
+pub struct Context {
+    space: AddressSpace,
+    memory: Arc<Space>,
+}
+
+/// Number of every queue.
+const ID: u32 = 5;
+
+/// What all queues have, as the program and as the engine sees it.
+struct Common {
+    events: OwnedFd,
+    status: Region,
+    engine_events: OwnedFd,
+    engine_status: Region,
+}
+
+impl Common {
+    fn new() -> io::Result<Self> {
+        let [status, engine_status] = twice(uapi::HISI_ZIP_PAGE_SIZE)?;
+        engine_status.write(0, uapi::QUEUE_LIVE);
+        let events = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self {
+            engine_events: events.try_clone()?,
+            events,
+            status,
+            engine_status,
+        })
+    }
+}
+
+impl Context {
+    /// A context with an address space of this kind.
+    pub fn new(mode: AddressMode) -> Self {
+        let memory = Arc::<Space>::default();
+        let port = Arc::<Space>::clone(&memory);
+        Self {
+            space: AddressSpace::from_parts("fake0".into(), mode, port),
+            memory,
+        }
+    }
+
+    /// Its address space.
+    pub fn address_space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// A queue of `depth` entries whose jobs meet the fates that `plan` tells.
+    pub fn queue(
+        &self,
+        direction: Direction,
+        depth: u32,
+        watcher: &Arc<Watcher>,
+        plan: Plan,
+    ) -> io::Result<ZipQueue> {
+        let (common, watcher) = (Common::new()?, Arc::clone(watcher));
+        let (events, status) = (common.engine_events, common.engine_status);
+        let entries = depth as usize;
+        let port = if self.space.mode() == AddressMode::Kernel {
+            let [records, engine_records] = twice(entries * size_of::<uapi::HisiZipRecord>())?;
+            let ended = Arc::default();
+            let parts = kernel::Parts {
+                depth: depth.into(),
+                records: engine_records,
+                status,
+                events,
+                watcher,
+                plan,
+                ended: Arc::clone(&ended),
+            };
+            let (wire, jobs) = channel();
+            std::thread::spawn(move || kernel::serve(parts, Streams::new(direction), &jobs));
+            let submit = Box::new(kernel::Call::new(wire, depth.into(), ended));
+            ZipPort::Kernel { records, submit }
+        } else {
+            let [ring, engine_ring] =
+                twice(uapi::hisi_zip_cq_offset(entries) + entries * uapi::HISI_ZIP_CQE_SIZE)?;
+            let engine = engine::Engine::new(engine::Parts {
+                id: ID,
+                direction,
+                depth: entries,
+                ring: engine_ring,
+                status,
+                events,
+                reach: self.reach(),
+                watcher,
+                plan,
+            });
+            let (sender, doorbells) = channel();
+            std::thread::spawn(move || engine.serve(&doorbells));
+            let doorbell = Box::new(Wire(sender));
+            ZipPort::Rings { ring, doorbell }
+        };
+        let parts = ZipQueueParts {
+            device: "fake0".into(),
+            id: ID,
+            depth,
+            events: Arc::new(common.events),
+            status: common.status,
+            space: self.space.clone(),
+            port,
+        };
+        ZipQueue::from_parts(parts).map_err(io::Error::other)
+    }
+
+    /// How the engine gets at memory by the addresses in rings.
+    fn reach(&self) -> Reach {
+        match self.space.mode() {
+            AddressMode::Private => Reach::Private(Arc::clone(&self.memory)),
+            _ => Reach::Process,
+        }
+    }
+}
+
+/// Two mappings of the same new memory, of whole pages.
 fn twice(len: usize) -> io::Result<[Region; 2]> {
-    let memory: OwnedFd = memfd_create("accel-fake", MemfdFlags::CLOEXEC)?;
-    ftruncate(&memory, len as u64)?;
+    let len = len.next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE);
+    let memory = space::memfd(len)?;
     let map = || Region::map(memory.as_fd(), 0, len, Access::ReadWrite);
     Ok([map()?, map()?])
 }

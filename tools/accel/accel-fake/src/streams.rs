@@ -3,34 +3,36 @@
 
 use std::collections::HashMap;
 
-use accel::hisi_zip::Direction;
+use accel::hisi_zip::{CONTEXT_SIZE, Direction};
 use accel::uapi;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+use crate::space::Reach;
 
 /// A submission entry as far as the engine looks at it.
 pub(crate) struct Request {
     pub(crate) flags: u32,
     pub(crate) algorithm: u32,
-    pub(crate) input: usize,
+    pub(crate) input: u64,
     pub(crate) input_len: usize,
-    pub(crate) output: usize,
+    pub(crate) output: u64,
     pub(crate) output_room: usize,
-    pub(crate) context: usize,
+    pub(crate) context: u64,
 }
 
-impl Request {
-    fn input(&self) -> &[u8] {
-        // SAFETY: the entry comes from a `ZipQueue`, whose job owns this memory until it is
-        // completed.
-        unsafe { std::slice::from_raw_parts(self.input as *const u8, self.input_len) }
-    }
+/// A request whose input has been read.
+struct Work<'a> {
+    request: &'a Request,
+    input: Vec<u8>,
+    reach: &'a Reach,
+}
 
+impl Work<'_> {
     /// Writes the whole output.
-    fn store(&self, output: &[u8]) {
-        assert!(output.len() <= self.output_room);
-        let to = self.output as *mut u8;
-        // SAFETY: as in `input`; the job has `output_room` bytes there.
-        unsafe { to.copy_from_nonoverlapping(output.as_ptr(), output.len()) };
+    fn store(&self, output: &[u8]) -> Result<(), u8> {
+        assert!(output.len() <= self.request.output_room);
+        let stored = self.reach.write(self.request.output, output);
+        stored.ok_or(OUTPUT_ADDRESS)
     }
 }
 
@@ -56,12 +58,15 @@ const BAD_DATA: u8 = 0x26;
 const TRUNCATED: u8 = 0x27;
 const NO_STREAM: u8 = 0x28;
 const BAD_LENGTH: u8 = 0x21;
+const INPUT_ADDRESS: u8 = 0x23;
+const OUTPUT_ADDRESS: u8 = 0x24;
+const CONTEXT_ADDRESS: u8 = 0x25;
 const TRAILER: usize = 8;
 
 /// The streams of one queue.
 pub(crate) struct Streams {
     direction: Direction,
-    open: HashMap<usize, Inflate>,
+    open: HashMap<u64, Inflate>,
 }
 
 impl Streams {
@@ -72,7 +77,12 @@ impl Streams {
         }
     }
 
-    pub(crate) fn perform(&mut self, request: &Request) -> Outcome {
+    pub(crate) fn perform(&mut self, request: &Request, reach: &Reach) -> Outcome {
+        let outcome = self.attempt(request, reach);
+        outcome.unwrap_or_else(Outcome::error)
+    }
+
+    fn attempt(&mut self, request: &Request, reach: &Reach) -> Result<Outcome, u8> {
         let stateful = request.flags & 1 << 26 != 0;
         assert_eq!(
             request.algorithm,
@@ -80,25 +90,33 @@ impl Streams {
             "the only one that tests use"
         );
         if request.input_len == 0 || request.input_len > 8 << 20 {
-            return Outcome::error(BAD_LENGTH);
+            return Err(BAD_LENGTH);
         }
-        let result = match (self.direction, stateful) {
-            (Direction::Compress, false) => compress(request),
-            (Direction::Compress, true) => panic!("this engine compresses without streams only"),
-            (Direction::Decompress, false) => decompress(request),
-            (Direction::Decompress, true) => self.go_on(request),
+        let input = reach.read(request.input, request.input_len);
+        let work = Work {
+            request,
+            input: input.ok_or(INPUT_ADDRESS)?,
+            reach,
         };
-        result.unwrap_or_else(Outcome::error)
+        match (self.direction, stateful) {
+            (Direction::Compress, false) => compress(&work),
+            (Direction::Compress, true) => panic!("this engine compresses without streams only"),
+            (Direction::Decompress, false) => decompress(&work),
+            (Direction::Decompress, true) => self.go_on(&work),
+        }
     }
 
-    fn go_on(&mut self, request: &Request) -> Result<Outcome, u8> {
+    fn go_on(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
+        let request = work.request;
+        let context = work.reach.read(request.context, CONTEXT_SIZE);
+        context.ok_or(CONTEXT_ADDRESS)?;
         if request.flags & 1 << 27 != 0 {
             self.open.insert(request.context, Inflate::new());
         }
         let stream = self.open.get_mut(&request.context).ok_or(NO_STREAM)?;
         let mut output = Vec::with_capacity(request.output_room);
-        let consumed = stream.feed(request.input(), &mut output)?;
-        request.store(&output);
+        let consumed = stream.feed(&work.input, &mut output)?;
+        work.store(&output)?;
         let status = if stream.is_over()? {
             uapi::HISI_ZIP_STREAM_END
         } else {
@@ -113,8 +131,8 @@ impl Streams {
     }
 }
 
-fn compress(request: &Request) -> Result<Outcome, u8> {
-    let input = request.input();
+fn compress(work: &Work<'_>) -> Result<Outcome, u8> {
+    let (request, input) = (work.request, &work.input[..]);
     let crc = crc32fast::hash(input);
     let mut output = Vec::with_capacity(request.output_room.saturating_sub(TRAILER));
     let mut deflate = Compress::new(Compression::fast(), false);
@@ -126,7 +144,7 @@ fn compress(request: &Request) -> Result<Outcome, u8> {
     }
     output.extend_from_slice(&crc.to_le_bytes());
     output.extend_from_slice(&(input.len() as u32).to_le_bytes());
-    request.store(&output);
+    work.store(&output)?;
     let grew = output.len() > input.len();
     Ok(Outcome {
         status: if grew {
@@ -140,10 +158,11 @@ fn compress(request: &Request) -> Result<Outcome, u8> {
     })
 }
 
-fn decompress(request: &Request) -> Result<Outcome, u8> {
+fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
+    let request = work.request;
     let mut stream = Inflate::new();
     let mut output = Vec::with_capacity(request.output_room);
-    let consumed = stream.feed(request.input(), &mut output)?;
+    let consumed = stream.feed(&work.input, &mut output)?;
     if !stream.is_over()? {
         let full = output.len() == request.output_room && !stream.ended;
         return Err(if full {
@@ -152,7 +171,7 @@ fn decompress(request: &Request) -> Result<Outcome, u8> {
             TRUNCATED
         });
     }
-    request.store(&output);
+    work.store(&output)?;
     Ok(Outcome {
         status: uapi::HISI_ZIP_OK,
         consumed: consumed as u32,

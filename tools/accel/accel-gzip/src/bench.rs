@@ -2,11 +2,10 @@
 //! Measuring: the jobs of one file again and again, nothing written.
 
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use accel::hisi_zip::{Completion, Job};
-use accel::memory::{Buffer, FileMap, Source};
+use accel::memory::{Input as Data, Memory, Source};
 
 use crate::buffers::Buffers;
 use crate::compress::{self, Members, Origin};
@@ -34,7 +33,7 @@ pub struct Measure {
 
 /// One job of the file: a part of it, and the trailer there if that is to be decompressed.
 struct Item {
-    map: Arc<FileMap>,
+    data: Data,
     start: usize,
     len: usize,
     trailer: Option<Trailer>,
@@ -51,6 +50,11 @@ pub fn bench(
     queues: &mut Queues<'_>,
     mark: &dyn Fn(&str),
 ) -> Result<Measure> {
+    if input.total().is_none() {
+        return Err(Error::Usage(
+            "--bench needs a regular file that is not empty".into(),
+        ));
+    }
     let items = match block {
         Some(block) => blocks(input, block)?,
         None => members(input)?,
@@ -77,13 +81,12 @@ pub fn bench(
 /// The next `len` bytes of the file, fewer at its end.
 fn next_item(input: &mut Input, len: usize) -> Result<Option<Item>> {
     match input.take(len, true, &mut Buffers::default())? {
-        Next::Item(Source::File { map, start, len }) => Ok(Some(Item {
-            map,
-            start,
-            len,
+        Next::Item(source) => Ok(Some(Item {
+            data: source.memory,
+            start: source.start,
+            len: source.len,
             trailer: None,
         })),
-        Next::Item(_) => Err(Error::Usage("--bench needs a regular file".into())),
         Next::Later | Next::End => Ok(None),
     }
 }
@@ -92,11 +95,6 @@ fn blocks(input: &mut Input, block: usize) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     while let Some(item) = next_item(input, block)? {
         items.push(item);
-    }
-    if items.is_empty() {
-        return Err(Error::Usage(
-            "--bench needs a regular file that is not empty".into(),
-        ));
     }
     Ok(items)
 }
@@ -125,14 +123,10 @@ fn only_ours() -> Error {
 
 impl Item {
     fn source(&self) -> Source {
-        Source::File {
-            map: Arc::clone(&self.map),
-            start: self.start,
-            len: self.len,
-        }
+        Source::new(self.data.clone(), self.start, self.len)
     }
 
-    fn job(&self, output: Buffer) -> Job {
+    fn job(&self, output: Memory) -> Job {
         match self.trailer {
             None => compress::request(self.source(), output),
             Some(trailer) => decompress::request(self.source(), trailer, output),
@@ -188,7 +182,7 @@ impl Stage for Replay<'_> {
     }
 
     fn finish(&mut self, completion: Completion) -> Result<Chunk> {
-        let offset = completion.job.source.start() as u64;
+        let offset = completion.job.source.start as u64;
         let made = match self.item(completion.job.tag).trailer {
             None => self.maker.make(completion, self.input, offset),
             Some(trailer) => decompress::verify(completion, trailer, offset),
@@ -196,7 +190,7 @@ impl Stage for Replay<'_> {
         made.map(|(chunk, _)| chunk)
     }
 
-    fn recycle(&mut self, buffer: Buffer) {
+    fn recycle(&mut self, buffer: Memory) {
         self.spare.put(buffer);
     }
 

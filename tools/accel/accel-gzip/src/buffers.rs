@@ -2,7 +2,7 @@
 //! Buffers that are used again and again.
 
 use accel::hisi_zip::REQUEST_MAX;
-use accel::memory::{Buffer, Source};
+use accel::memory::{Memory, Source};
 
 use crate::container::{HEADER_MAX, TRAILER, stored_len};
 use crate::error::Result;
@@ -15,16 +15,16 @@ pub const LEAD: usize = HEADER_MAX.next_multiple_of(64);
 /// Only pages that are touched take memory, so the size costs address space alone.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    spare: Vec<Buffer>,
+    spare: Vec<Memory>,
 }
 
 impl Buffers {
     /// A spare buffer, or a new one.
-    pub fn get(&mut self) -> Result<Buffer> {
+    pub fn get(&mut self) -> Result<Memory> {
         const SIZE: usize = (LEAD + stored_len(REQUEST_MAX) + TRAILER).next_multiple_of(4096);
         match self.spare.pop() {
             Some(buffer) => Ok(buffer),
-            None => Ok(Buffer::new(SIZE)?),
+            None => Ok(Memory::new(SIZE)?),
         }
     }
 
@@ -36,14 +36,12 @@ impl Buffers {
     }
 
     /// Takes a buffer back.
-    pub fn put(&mut self, buffer: Buffer) {
+    pub fn put(&mut self, buffer: Memory) {
         self.spare.push(buffer);
     }
 
-    /// Takes back the buffer in `source`, if there is one.
+    /// Takes back the buffer in `source`, if nobody else has it.
     pub fn put_source(&mut self, source: Source) {
-        if let Source::Buffer { buffer, .. } = source {
-            self.put(buffer);
-        }
+        self.spare.extend(source.into_memory());
     }
 }

@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use accel::hisi_zip::{Algorithm, Completion, Job, JobError, REQUEST_MAX, Report};
-use accel::memory::{Buffer, Source};
+use accel::memory::{Memory, Source};
 
 use crate::buffers::{Buffers, LEAD};
 use crate::container::{Header, TRAILER, Trailer, empty_member, store};
@@ -55,7 +55,7 @@ pub fn compress(
 }
 
 /// A request that compresses `source` to behind the lead of `output`.
-pub fn request(source: Source, output: Buffer) -> Job {
+pub fn request(source: Source, output: Memory) -> Job {
     let room = (output.len() - LEAD).min(REQUEST_MAX);
     let mut job = Job::new(0, Algorithm::Gzip, source, output);
     job.output_start = LEAD;
@@ -88,7 +88,7 @@ impl Stage for Compress<'_> {
         Ok(chunk)
     }
 
-    fn recycle(&mut self, buffer: Buffer) {
+    fn recycle(&mut self, buffer: Memory) {
         self.spare.put(buffer);
     }
 
@@ -157,13 +157,13 @@ impl Members {
 }
 
 /// Length of the engine's output, if it ends as the rest of its report says.
-fn checked(report: &Report, source: &Source, output: &Buffer, offset: u64) -> Result<usize> {
+fn checked(report: &Report, source: &Source, output: &Memory, offset: u64) -> Result<usize> {
     let trailer = Trailer {
         crc: report.checksum,
-        len: source.len() as u32,
+        len: source.len as u32,
     };
     let payload = &output.bytes()[LEAD..LEAD + report.produced];
-    if report.consumed == source.len() && payload.ends_with(&trailer.bytes()) {
+    if report.consumed == source.len && payload.ends_with(&trailer.bytes()) {
         return Ok(report.produced);
     }
     let what = "the engine's output does not end as it should";

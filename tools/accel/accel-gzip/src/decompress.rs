@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 
 use accel::hisi_zip::{Algorithm, Completion, Job, REQUEST_MAX};
-use accel::memory::{Buffer, Source};
+use accel::memory::{Memory, Source};
 
 use crate::buffers::Buffers;
 use crate::container::{FIXED, Header, Parsed, TRAILER, Trailer};
@@ -130,7 +130,7 @@ pub fn payload_len(header: &Header) -> Option<usize> {
 }
 
 /// A request that decompresses the payload `source`, which has `trailer` at its end.
-pub fn request(source: Source, trailer: Trailer, output: Buffer) -> Job {
+pub fn request(source: Source, trailer: Trailer, output: Memory) -> Job {
     let mut job = Job::new(0, Algorithm::Gzip, source, output);
     job.output_room = (trailer.len as usize).clamp(1, REQUEST_MAX);
     job
@@ -146,7 +146,7 @@ pub fn verify(completion: Completion, trailer: Trailer, offset: u64) -> Result<(
         crc: report.checksum,
         len: report.produced as u32,
     };
-    if found != trailer || report.consumed != source.len() {
+    if found != trailer || report.consumed != source.len {
         let what = "the data is damaged: checksum or length does not match";
         return Err(Error::Data { offset, what });
     }
@@ -218,7 +218,7 @@ impl Stage for Parallel<'_> {
             },
         };
         let source = match self.input.take(owed.len, may_block, self.spare)? {
-            Next::Item(source) if source.len() == owed.len => source,
+            Next::Item(source) if source.len == owed.len => source,
             Next::Later => {
                 self.owed = Some(owed);
                 return Ok(Next::Later);
@@ -239,7 +239,7 @@ impl Stage for Parallel<'_> {
         Ok(chunk)
     }
 
-    fn recycle(&mut self, buffer: Buffer) {
+    fn recycle(&mut self, buffer: Memory) {
         self.spare.put(buffer);
     }
 

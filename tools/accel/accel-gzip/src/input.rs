@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use accel::memory::{Buffer, FileMap, Source};
+use accel::memory::{FileMap, Memory, Source};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -93,44 +93,38 @@ impl Input {
 
     /// Goes back by what `source` still has; it is what was taken last.
     pub fn give_back(&mut self, source: &Source) {
-        match (self, source) {
-            (Self::File(file), source) => file.position -= source.len() as u64,
-            (Self::Pipe(pipe), Source::Buffer { buffer, start, len }) => {
-                pipe.give_back(&buffer.bytes()[*start..*start + *len]);
-            }
-            (Self::Pipe(_), Source::File { .. }) => unreachable!("a pipe has no mapping"),
+        match self {
+            Self::File(file) => file.position -= source.len as u64,
+            Self::Pipe(pipe) => pipe.give_back(source.bytes().expect("a pipe has no mapping")),
         }
     }
 
     /// The bytes of `source`, for this program. A mapping is not touched: it may have become
     /// shorter, and that would end the process.
     pub fn read<'a>(&self, source: &'a Source, room: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        match (self, source) {
-            (_, Source::Buffer { buffer, start, len }) => {
-                Ok(&buffer.bytes()[*start..*start + *len])
-            }
-            (Self::File(file), Source::File { start, len, .. }) => {
-                room.resize(*len, 0);
+        match self {
+            Self::File(file) => {
+                room.resize(source.len, 0);
                 file.file
-                    .read_exact_at(room, *start as u64)
+                    .read_exact_at(room, source.start as u64)
                     .map_err(Error::Read)?;
                 Ok(room)
             }
-            (Self::Pipe(_), Source::File { .. }) => unreachable!("a pipe has no mapping"),
+            Self::Pipe(_) => Ok(source.bytes().expect("a pipe has no mapping")),
         }
     }
 
     /// Copies the bytes of `source` from `at` on, as many as `room` has.
     pub fn copy(&mut self, source: &Source, at: usize, room: &mut [u8]) -> Result<()> {
-        match (self, source) {
-            (_, Source::Buffer { buffer, start, .. }) => {
-                room.copy_from_slice(&buffer.bytes()[start + at..][..room.len()]);
-            }
-            (Self::File(file), Source::File { start, .. }) => {
-                let window = file.window((start + at) as u64, room.len())?;
+        match self {
+            Self::File(file) => {
+                let window = file.window((source.start + at) as u64, room.len())?;
                 room.copy_from_slice(window.get(..room.len()).ok_or(Error::UnexpectedEnd)?);
             }
-            (Self::Pipe(_), Source::File { .. }) => unreachable!("a pipe has no mapping"),
+            Self::Pipe(_) => {
+                let bytes = source.bytes().expect("a pipe has no mapping");
+                room.copy_from_slice(&bytes[at..][..room.len()]);
+            }
         }
         Ok(())
     }
@@ -138,7 +132,7 @@ impl Input {
     /// The trailer at the end of `source`, which is that long.
     pub fn trailer(&mut self, source: &Source) -> Result<Trailer> {
         let mut bytes = [0; TRAILER];
-        self.copy(source, source.len() - TRAILER, &mut bytes)?;
+        self.copy(source, source.len - TRAILER, &mut bytes)?;
         Ok(Trailer::parse(bytes))
     }
 
@@ -219,11 +213,7 @@ impl Mapped {
         }
         let start = self.position as usize;
         self.position += len as u64;
-        Next::Item(Source::File {
-            map: Arc::clone(&self.map),
-            start,
-            len,
-        })
+        Next::Item(Source::new(Arc::clone(&self.map), start, len))
     }
 }
 
@@ -235,7 +225,7 @@ pub struct Pipe {
     ahead: Vec<u8>,
     ahead_start: usize,
     /// What is being filled for the device.
-    filling: Option<(Buffer, usize)>,
+    filling: Option<(Memory, usize)>,
     ended: bool,
 }
 
@@ -295,11 +285,7 @@ impl Pipe {
             return Ok(Next::End);
         }
         self.position += filled as u64;
-        Ok(Next::Item(Source::Buffer {
-            buffer,
-            start: 0,
-            len: filled,
-        }))
+        Ok(Next::Item(Source::new(buffer, 0, filled)))
     }
 
     fn at_end(&self) -> bool {
@@ -401,7 +387,7 @@ mod tests {
             assert_eq!(input.position(), 2);
             assert_eq!(item(input.peek(100, true).unwrap()), &CONTENT[2..]);
             let source = item(input.take(100, true, &mut spare).unwrap());
-            assert_eq!(source.len(), 14);
+            assert_eq!(source.len, 14);
             assert_eq!(input.position(), 16);
             assert!(matches!(
                 input.take(5, true, &mut spare).unwrap(),
@@ -436,7 +422,7 @@ mod tests {
             Next::Later
         ));
         drop(writer);
-        assert_eq!(item(input.take(4, false, &mut spare).unwrap()).len(), 2);
+        assert_eq!(item(input.take(4, false, &mut spare).unwrap()).len, 2);
         assert!(matches!(
             input.take(4, false, &mut spare).unwrap(),
             Next::End

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use accel::hisi_zip::{Completion, Job};
-use accel::memory::Buffer;
+use accel::memory::Memory;
 
 use crate::error::Result;
 use crate::input::Next;
@@ -18,7 +18,7 @@ use crate::sink::Sink;
 /// Output of one job.
 pub struct Chunk {
     /// Where it lies.
-    pub buffer: Buffer,
+    pub buffer: Memory,
     /// What of the buffer it is.
     pub range: Range<usize>,
 }
@@ -32,7 +32,7 @@ pub trait Stage {
     fn finish(&mut self, completion: Completion) -> Result<Chunk>;
 
     /// Takes back a buffer whose content is written.
-    fn recycle(&mut self, buffer: Buffer);
+    fn recycle(&mut self, buffer: Memory);
 
     /// What to wait for when [`next`](Self::next) says [`Next::Later`].
     fn pollable(&self) -> Option<BorrowedFd<'_>>;

@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 
 use accel::hisi_zip::{Algorithm, CONTEXT_SIZE, Completion, Job, Position, Report, Stream};
-use accel::memory::{Buffer, Source};
+use accel::memory::{Memory, Source};
 
 use crate::buffers::Buffers;
 use crate::container::{TRAILER, Trailer};
@@ -32,7 +32,7 @@ pub fn stream(
 ) -> Result<u64> {
     let mut state = State::new(input.position())?;
     let mut source = None;
-    let mut unwritten: Option<(Buffer, usize)> = None;
+    let mut unwritten: Option<(Memory, usize)> = None;
     let mut jobs = 0;
     loop {
         let chunk = match source.take() {
@@ -81,7 +81,7 @@ struct State {
     /// Where it begins in the input.
     offset: u64,
     /// The engine's memory of it, while no request has it.
-    context: Option<Buffer>,
+    context: Option<Memory>,
     position: Position,
     /// Length so far modulo 2^32.
     len: u32,
@@ -93,7 +93,7 @@ impl State {
     fn new(offset: u64) -> Result<Self> {
         Ok(Self {
             offset,
-            context: Some(Buffer::new(CONTEXT_SIZE)?),
+            context: Some(Memory::new(CONTEXT_SIZE)?),
             position: Position::First,
             len: 0,
             tail: [0; TRAILER],
@@ -107,7 +107,7 @@ impl State {
         }
     }
 
-    fn request(&mut self, source: Source, output: Buffer) -> Job {
+    fn request(&mut self, source: Source, output: Memory) -> Job {
         let mut job = Job::new(0, Algorithm::Gzip, source, output);
         job.output_room = OUTPUT;
         let context = self.context.take().expect("one request at a time");
@@ -126,7 +126,7 @@ impl State {
         completion: Completion,
         input: &mut Input,
         spare: &mut Buffers,
-    ) -> Result<(Buffer, Report, Option<Source>)> {
+    ) -> Result<(Memory, Report, Option<Source>)> {
         let Job {
             source,
             output,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use crate::buffer::{Buffer, BufferOptions};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::info::{AddressMode, ModeReason};
@@ -13,6 +14,7 @@ use crate::inquire::{Answers, Inquire};
 use crate::ioctl;
 use crate::node::Node;
 use crate::queue::{Queue, QueueOptions};
+use crate::space::{AddressSpace, MapOptions, Mapping};
 
 /// An open `/dev/accelN` that has an address space.
 ///
@@ -20,7 +22,7 @@ use crate::queue::{Queue, QueueOptions};
 #[derive(Clone, Debug)]
 pub struct Context {
     node: Arc<Node>,
-    mode: AddressMode,
+    space: AddressSpace,
     pasid: u32,
 }
 
@@ -28,11 +30,15 @@ impl Context {
     pub(crate) fn open(device: &Device, mode: AddressMode) -> Result<Self> {
         let node = Node::open(device.to_string(), device.compute_path())?;
         match ioctl::context_bind(node.as_fd(), mode.number()) {
-            Ok(pasid) => Ok(Self {
-                node: Arc::new(node),
-                mode,
-                pasid,
-            }),
+            Ok(pasid) => {
+                let name = node.name().to_owned();
+                let node = Arc::new(node);
+                Ok(Self {
+                    space: AddressSpace::from_parts(name, mode, Arc::<Node>::clone(&node)),
+                    node,
+                    pasid,
+                })
+            }
             Err(Errno::OPNOTSUPP) => Err(unavailable(&node, mode)),
             Err(source) => Err(node.refused("giving the context its address space")(source)),
         }
@@ -40,12 +46,27 @@ impl Context {
 
     /// How the device sees this context's memory.
     pub fn mode(&self) -> AddressMode {
-        self.mode
+        self.space.mode()
     }
 
     /// The PASID under which the device works for this context, 0 if it needs none.
     pub fn pasid(&self) -> u32 {
         self.pasid
+    }
+
+    /// Its address space, which also makes buffers of memory that there is.
+    pub fn address_space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// Allocates a buffer, of this device's memory or of the system's.
+    pub fn alloc(&self, options: &BufferOptions) -> Result<Buffer> {
+        self.space.alloc(options)
+    }
+
+    /// Maps a buffer, whoever made it, into the address space, which has to be a private one.
+    pub fn map(&self, buffer: &Buffer, options: &MapOptions) -> Result<Mapping> {
+        self.space.map(buffer, options)
     }
 
     /// Creates a queue, which takes jobs from then on.

@@ -62,6 +62,54 @@ pub enum Error {
         source: Errno,
     },
 
+    /// The kernel did not allocate, wrap or map a buffer.
+    #[error("{device}: {action}: {source}{}", buffer_hint(*source))]
+    Buffer {
+        /// Name of the device.
+        device: String,
+        /// What was asked for.
+        action: &'static str,
+        /// Why.
+        source: Errno,
+    },
+
+    /// A descriptor that is no buffer's.
+    #[error("the descriptor is no buffer: its length cannot be found out: {source}")]
+    NoBuffer {
+        /// Why.
+        source: Errno,
+    },
+
+    /// The kernel did not take jobs.
+    #[error("{device}: queue {queue} takes no job: {source}{}", submit_hint(*source))]
+    NotSubmitted {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+        /// Why.
+        source: Errno,
+    },
+
+    /// A job's memory is not where its queue's device could find it.
+    #[error(
+        "{device}: queue {queue} can't reach the memory of a job: it has to come from the address \
+         space of the queue's own context"
+    )]
+    Unreachable {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+    },
+
+    /// A fence can't be waited for, or asked.
+    #[error("a fence cannot be waited for: {source}; is the descriptor a sync file?")]
+    Fence {
+        /// Why.
+        source: Errno,
+    },
+
     /// The device does not offer an address mode.
     #[error("{device}: address mode {mode} is not offered: {reason}")]
     ModeUnavailable {
@@ -184,6 +232,43 @@ fn hint(device: &str, errno: Errno) -> Cow<'static, str> {
     .into()
 }
 
+fn buffer_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOMEM => {
+            ". There is not enough memory, or not in one piece, or more is pinned than `ulimit -l` \
+             allows"
+        }
+        Errno::NOSPC => {
+            ". There is not enough device memory (`accelctl info` tells), or no room for so much \
+             in the address space"
+        }
+        Errno::DQUOT => ". The cgroup's limit on device memory is reached",
+        Errno::OPNOTSUPP => {
+            ". The device has no such memory or can't be given it, or its address space is not \
+             private"
+        }
+        Errno::INVAL => ". Buffers are mapped and made of whole pages, inside their length",
+        Errno::FAULT => ". It is no memory, or such that can't be pinned",
+        Errno::ACCESS => ". The buffer may only be read",
+        Errno::EXIST => ". Something is mapped there",
+        Errno::RANGE => ". The device or the IOMMU has no such addresses",
+        Errno::NODEV => ". The device is gone; `accelctl list` shows what is left",
+        Errno::NOTTY | Errno::TOOBIG => ". The kernel is older than this program",
+        _ => "",
+    }
+}
+
+fn submit_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::AGAIN => ". It has as many jobs as it has entries, or the device is being reset",
+        Errno::INVAL => ". A job, a buffer or a fence is wrong",
+        Errno::ACCESS => ". A job writes a buffer that it may only read",
+        Errno::OPNOTSUPP => ". Its context is not in kernel mode",
+        Errno::NOTTY | Errno::TOOBIG => ". The kernel is older than this program",
+        _ => "",
+    }
+}
+
 fn isolated_hint(device: &str) -> String {
     format!(
         ". The device is isolated after too many errors, or after a reset that failed: \
@@ -265,6 +350,37 @@ mod tests {
             let text = refused(errno);
             assert!(text.starts_with("accel3: creating a queue: "), "{text}");
             assert!(text.contains(remedy), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_of_a_buffer_or_a_job_has_its_reason() {
+        let device = || "accel3".to_string();
+        for (source, words) in [
+            (Errno::NOMEM, "`ulimit -l`"),
+            (Errno::NOSPC, "device memory"),
+            (Errno::DQUOT, "cgroup"),
+            (Errno::ACCESS, "only be read"),
+        ] {
+            let action = "allocating a buffer";
+            let error = Error::Buffer {
+                device: device(),
+                action,
+                source,
+            };
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        for (source, words) in [
+            (Errno::AGAIN, "as many jobs"),
+            (Errno::OPNOTSUPP, "not in kernel mode"),
+        ] {
+            let error = Error::NotSubmitted {
+                device: device(),
+                queue: 4,
+                source,
+            };
+            assert!(error.to_string().starts_with("accel3: queue 4 "), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
         }
     }
 

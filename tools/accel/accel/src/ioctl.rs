@@ -2,10 +2,15 @@
 //! The ioctls: the only place that hands the kernel pointers inside structs.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 
+use crate::buffer::BufferOptions;
+use crate::region::Access;
+use crate::space::MapOptions;
+use crate::submit::{JobBuffer, Submission};
 use crate::uapi;
 
 const INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_INFO);
@@ -13,6 +18,13 @@ const CONTEXT_BIND: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_CONTEXT_BIND)
 const QUEUE_CREATE: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_CREATE);
 const RESET: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_RESET);
 const EVENTS: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_EVENTS);
+const BUFFER_ALLOC: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_ALLOC);
+const BUFFER_WRAP: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_WRAP);
+const BUFFER_MAP: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_MAP);
+const BUFFER_UNMAP: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_UNMAP);
+const QUEUE_SUBMIT: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_SUBMIT);
+const SYNC_FILE_INFO: Opcode =
+    opcode::read_write::<uapi::SyncFileInfo>(uapi::SYNC_IOC_MAGIC, uapi::SYNC_NR_FILE_INFO);
 const QUEUE_INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_INFO);
 const QUEUE_EVENTFD: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_EVENTFD);
 
@@ -144,5 +156,160 @@ fn queue_info_into(
     // SAFETY: `QUEUE_INFO` takes a `uapi::QueueInfo` and writes at most `region_count` elements
     // to `regions`, which is exclusively borrowed; any bytes are a valid `uapi::Region`.
     unsafe { ioctl(fd, Updater::<QUEUE_INFO, _>::new(&mut arg))? };
+    Ok(arg)
+}
+
+/// Allocates a buffer; also returns its length.
+pub(crate) fn buffer_alloc(
+    fd: BorrowedFd<'_>,
+    options: &BufferOptions,
+) -> Result<(OwnedFd, usize), Errno> {
+    let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
+    let mut arg = uapi::BufferAlloc {
+        size: size_u32::<uapi::BufferAlloc>(),
+        flags: flag(options.contiguous, uapi::BUFFER_CONTIGUOUS)
+            | flag(options.write_combine, uapi::BUFFER_WRITE_COMBINE),
+        memory: options.memory.number(),
+        fd: -1,
+        length: options.len as u64,
+        alignment: options.alignment,
+    };
+    // SAFETY: `BUFFER_ALLOC` takes a `uapi::BufferAlloc`, which holds no pointers.
+    unsafe { ioctl(fd, Updater::<BUFFER_ALLOC, _>::new(&mut arg))? };
+    // SAFETY: on success the kernel has stored a new descriptor that nobody else knows.
+    let buffer = unsafe { OwnedFd::from_raw_fd(arg.fd) };
+    let len = usize::try_from(arg.length).map_err(|_| Errno::OVERFLOW)?;
+    Ok((buffer, len))
+}
+
+/// Makes a buffer of `len` bytes of this process's memory at `address`.
+///
+/// # Safety
+///
+/// Nobody relies on this memory not being read, and, with [`Access::ReadWrite`], on it not being
+/// written, by whoever ever gets the buffer, before the last of them has let go of it.
+pub(crate) unsafe fn buffer_wrap(
+    fd: BorrowedFd<'_>,
+    address: NonNull<u8>,
+    len: usize,
+    access: Access,
+) -> Result<OwnedFd, Errno> {
+    let flags = match access {
+        Access::Read => uapi::BUFFER_READ_ONLY,
+        Access::ReadWrite => 0,
+    };
+    let mut arg = uapi::BufferWrap {
+        size: size_u32::<uapi::BufferWrap>(),
+        flags,
+        address: address.as_ptr() as u64,
+        length: len as u64,
+        fd: -1,
+        ..Default::default()
+    };
+    // SAFETY: `BUFFER_WRAP` takes a `uapi::BufferWrap`; what becomes of the memory at `address` is
+    // the caller's to allow. The kernel refuses a range that the process does not have.
+    unsafe { ioctl(fd, Updater::<BUFFER_WRAP, _>::new(&mut arg))? };
+    // SAFETY: on success the kernel has stored a new descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(arg.fd) })
+}
+
+/// Maps `len` bytes of `buffer` into the address space of the context; returns where.
+pub(crate) fn buffer_map(
+    fd: BorrowedFd<'_>,
+    buffer: BorrowedFd<'_>,
+    len: usize,
+    options: &MapOptions,
+) -> Result<u64, Errno> {
+    let fixed = options.address.map_or(0, |_| uapi::BUFFER_FIXED);
+    let mut arg = uapi::BufferMap {
+        size: size_u32::<uapi::BufferMap>(),
+        flags: options.access.flags() | fixed,
+        fd: buffer.as_raw_fd(),
+        offset: options.offset as u64,
+        length: len as u64,
+        address: options.address.unwrap_or(0),
+        ..Default::default()
+    };
+    // SAFETY: `BUFFER_MAP` takes a `uapi::BufferMap`, which holds no pointers of this process.
+    unsafe { ioctl(fd, Updater::<BUFFER_MAP, _>::new(&mut arg))? };
+    Ok(arg.address)
+}
+
+/// Takes `len` bytes at `address` out of the address space of the context.
+pub(crate) fn buffer_unmap(fd: BorrowedFd<'_>, address: u64, len: usize) -> Result<(), Errno> {
+    let mut arg = uapi::BufferUnmap {
+        size: size_u32::<uapi::BufferUnmap>(),
+        flags: 0,
+        address,
+        length: len as u64,
+    };
+    // SAFETY: `BUFFER_UNMAP` takes a `uapi::BufferUnmap`, which holds no pointers of this process.
+    unsafe { ioctl(fd, Updater::<BUFFER_UNMAP, _>::new(&mut arg)) }
+}
+
+/// Address and number of the elements of an array, as the kernel takes them.
+fn array<T>(elements: &[T]) -> Result<(u64, u32), Errno> {
+    let address = if elements.is_empty() {
+        0
+    } else {
+        elements.as_ptr() as u64
+    };
+    let count = u32::try_from(elements.len()).map_err(|_| Errno::INVAL)?;
+    Ok((address, count))
+}
+
+/// Hands jobs over to the queue behind `fd`; returns the sync file of their end, if that was asked
+/// for.
+pub(crate) fn queue_submit(
+    fd: BorrowedFd<'_>,
+    submission: &Submission<'_>,
+) -> Result<Option<OwnedFd>, Errno> {
+    let buffer = |buffer: &JobBuffer<'_>| uapi::SubmitBuffer {
+        fd: buffer.fd.as_raw_fd(),
+        flags: buffer.access.flags(),
+    };
+    let buffers: Vec<_> = submission.buffers.iter().map(buffer).collect();
+    let fences: Vec<_> = submission
+        .in_fences
+        .iter()
+        .map(AsRawFd::as_raw_fd)
+        .collect();
+    let (buffers_at, buffer_count) = array(&buffers)?;
+    let (in_fences, in_fence_count) = array(&fences)?;
+    let flags = if submission.out_fence {
+        uapi::SUBMIT_OUT_FENCE
+    } else {
+        0
+    };
+    let mut arg = uapi::QueueSubmit {
+        size: size_u32::<uapi::QueueSubmit>(),
+        flags,
+        jobs: submission.jobs.as_ptr() as u64,
+        job_count: submission.count()?,
+        job_size: u32::try_from(submission.job_size).map_err(|_| Errno::INVAL)?,
+        buffers: buffers_at,
+        buffer_count,
+        in_fence_count,
+        in_fences,
+        out_fence: -1,
+        reserved: 0,
+    };
+    // SAFETY: `QUEUE_SUBMIT` takes a `uapi::QueueSubmit` and only reads the arrays, which the
+    // borrowed slices and the vectors above hold. What the jobs do is limited to the buffers, and
+    // these belong to nobody who relies on their content.
+    unsafe { ioctl(fd, Updater::<QUEUE_SUBMIT, _>::new(&mut arg))? };
+    // SAFETY: on success, and asked to, the kernel has stored a new descriptor that nobody else
+    // knows.
+    Ok(submission
+        .out_fence
+        .then(|| unsafe { OwnedFd::from_raw_fd(arg.out_fence) }))
+}
+
+/// What the kernel tells of the sync file behind `fd`.
+pub(crate) fn sync_file_info(fd: BorrowedFd<'_>) -> Result<uapi::SyncFileInfo, Errno> {
+    let mut arg = uapi::SyncFileInfo::default();
+    // SAFETY: `SYNC_FILE_INFO` takes a `uapi::SyncFileInfo`. With `num_fences` 0 the kernel
+    // writes nothing to `sync_fence_info`.
+    unsafe { ioctl(fd, Updater::<SYNC_FILE_INFO, _>::new(&mut arg))? };
     Ok(arg)
 }

@@ -5,7 +5,11 @@
 //! - [`find`] chooses the device that suits a program best, [`Topology`] knows which is near;
 //! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what
 //!   of a queue is mapped;
-//! - [`memory`] has the memory that jobs work on;
+//! - [`Buffer`] is memory with a descriptor, [`Mapping`] where a device finds it in an
+//!   [`AddressSpace`] of the context's own;
+//! - [`Submission`] is jobs that the kernel hands over, [`Records`] what became of them, [`Fence`]
+//!   their end;
+//! - [`memory`] has the memory that jobs of queues with rings work on;
 //! - [`hisi_zip`] drives the queues of the HiSilicon ZIP engine.
 //!
 //! Everything that is safe here is safe whatever a device does to the memory that was handed to it,
@@ -13,10 +17,12 @@
 #![deny(missing_docs)]
 
 mod barrier;
+mod buffer;
 mod context;
 mod device;
 mod error;
 mod events;
+mod fence;
 pub mod find;
 pub mod hisi_zip;
 mod info;
@@ -28,13 +34,17 @@ mod node;
 mod queue;
 mod region;
 mod revoked;
+mod space;
+mod submit;
 mod topology;
 pub mod uapi;
 
+pub use buffer::{Buffer, BufferAccess, BufferOptions, MemoryKind, Wrapped};
 pub use context::Context;
 pub use device::Device;
 pub use error::{Error, Result};
 pub use events::{Event, EventMask, EventReader, EventType, Next};
+pub use fence::{Fence, FenceStatus};
 pub use info::{
     AddressMode, AddressModeInfo, ContextInfo, DeviceInfo, Doorbell, ErrorsInfo, Function,
     MemoryInfo, ModeReason, SensorInfo, SensorKind, Status, StatusInfo,
@@ -44,4 +54,6 @@ pub use monitor::{Events, Monitor};
 pub use queue::{Queue, QueueFacts, QueueOptions, QueueState, RegionInfo, RegionKind, Wake};
 pub use region::{Access, Region, Word};
 pub use revoked::survive_removal;
+pub use space::{AddressSpace, BufferPort, MapOptions, Mapping};
+pub use submit::{Ended, JobBuffer, Records, Submission, SubmitPort, Submitted};
 pub use topology::{PciDevice, Topology};

@@ -10,9 +10,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::fence::Fence;
 use crate::info::numbered;
 use crate::node::Node;
 use crate::region::{Access, Region};
+use crate::submit::{Records, Submission, Submitted};
+use crate::uapi::Plain;
 use crate::{ioctl, uapi};
 
 numbered! {
@@ -40,6 +43,8 @@ numbered! {
         Doorbell = uapi::REGION_DOORBELL, "doorbell";
         /// Memory that the device reads and writes.
         Ring = uapi::REGION_RING, "ring memory";
+        /// What became of jobs that the kernel handed over.
+        Records = uapi::REGION_RECORDS, "records of jobs";
     }
 }
 
@@ -116,6 +121,8 @@ pub struct Queue {
     status: Region,
     facts: QueueFacts,
     node: Arc<Node>,
+    /// Jobs handed over by [`Queue::submit`] so far.
+    submitted: u64,
 }
 
 impl Queue {
@@ -141,6 +148,7 @@ impl Queue {
             status,
             facts,
             node,
+            submitted: 0,
         })
     }
 
@@ -195,6 +203,38 @@ impl Queue {
             .map_err(self.node.refused("giving a queue an eventfd"))
     }
 
+    /// Hands jobs over to the kernel, in [`AddressMode::Kernel`](crate::AddressMode::Kernel).
+    ///
+    /// They begin and end in the order of their numbers; their end is one completion event. What
+    /// became of each is in the [`records`](Self::records), as many as the queue has entries.
+    pub fn submit(&mut self, submission: &Submission<'_>) -> Result<Submitted> {
+        let handed = submission.count().and_then(|count| {
+            let fence = ioctl::queue_submit(self.fd.as_fd(), submission)?;
+            Ok((count, fence))
+        });
+        let (count, fence) = handed.map_err(|errno| self.not_submitted(errno))?;
+        let first = self.submitted;
+        self.submitted += u64::from(count);
+        Ok(Submitted {
+            first,
+            count,
+            fence: fence.map(Fence::from),
+        })
+    }
+
+    fn not_submitted(&self, source: Errno) -> Error {
+        not_submitted(self.node.name(), self.facts.id, self.state(), source)
+    }
+
+    /// Maps the records of the jobs handed over, in the struct of the driver's header.
+    pub fn records<T: Plain>(&self) -> Result<Records<T>> {
+        let region = self.map(RegionKind::Records)?;
+        Records::new(region, self.facts.depth).ok_or_else(|| Error::Mismatch {
+            device: self.node.name().into(),
+            what: format!("the records of queue {} are too short", self.facts.id),
+        })
+    }
+
     /// Sleeps until a completion event is raised or the queue dies.
     ///
     /// When a device raises an event is the driver's to say; most want to be asked for it.
@@ -230,6 +270,23 @@ impl Queue {
 impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Why jobs were not handed over: that the queue is dead, or what the kernel says.
+pub(crate) fn not_submitted(device: &str, queue: u32, state: QueueState, source: Errno) -> Error {
+    let device = device.into();
+    match state {
+        QueueState::Live => Error::NotSubmitted {
+            device,
+            queue,
+            source,
+        },
+        state => Error::QueueDead {
+            device,
+            queue,
+            state,
+        },
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A mapped region of a queue.
+//! Mapped regions: of queues, and of buffers.
 
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
@@ -37,6 +37,9 @@ pub struct Region {
 // SAFETY: the mapping belongs to the process, not to a thread, and a `Region` is its only owner.
 unsafe impl Send for Region {}
 
+/// Bytes that are read and written at once where many are.
+const WORD: usize = size_of::<u64>();
+
 /// Integers that a region can be read and written as.
 pub trait Word: Copy + sealed::Sealed {}
 mod sealed {
@@ -48,7 +51,7 @@ macro_rules! words {
         impl Word for $word {}
     )*};
 }
-words!(u16 u32 u64);
+words!(u8 u16 u32 u64);
 
 impl Region {
     /// Maps `len` bytes of `fd` from `offset`.
@@ -121,6 +124,57 @@ impl Region {
         unsafe { word.write_volatile(value) }
     }
 
+    /// Reads the bytes from `offset` on, as many as `room` has. Others may write them meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// If they are not inside the region.
+    pub fn read_bytes(&self, offset: usize, room: &mut [u8]) {
+        self.check_bytes(offset, room.len());
+        let mut at = 0;
+        while at < room.len() {
+            match room.get_mut(at..at + WORD) {
+                Some(chunk) if (offset + at).is_multiple_of(WORD) => {
+                    chunk.copy_from_slice(&self.read::<u64>(offset + at).to_ne_bytes());
+                    at += WORD;
+                }
+                _ => {
+                    room[at] = self.read(offset + at);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    /// Writes `bytes` from `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit into the region, or it is mapped to be read only.
+    pub fn write_bytes(&self, offset: usize, bytes: &[u8]) {
+        self.check_bytes(offset, bytes.len());
+        let mut at = 0;
+        while at < bytes.len() {
+            match bytes.get(at..at + WORD) {
+                Some(chunk) if (offset + at).is_multiple_of(WORD) => {
+                    let mut word = [0; WORD];
+                    word.copy_from_slice(chunk);
+                    self.write(offset + at, u64::from_ne_bytes(word));
+                    at += WORD;
+                }
+                _ => {
+                    self.write(offset + at, bytes[at]);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    fn check_bytes(&self, offset: usize, len: usize) {
+        let end = offset.checked_add(len);
+        assert!(end.is_some_and(|end| end <= self.len), "outside the region");
+    }
+
     fn word<T: Word>(&self, offset: usize) -> *mut T {
         let end = offset.checked_add(size_of::<T>());
         assert!(end.is_some_and(|end| end <= self.len), "outside the region");
@@ -159,6 +213,28 @@ mod tests {
         assert_eq!(region.read::<u32>(4088), 0x89ab_cdef);
         assert_eq!(region.read::<u16>(4094), 0x0123);
         assert!(!region.is_revoked());
+    }
+
+    #[test]
+    fn bytes_are_copied_from_any_place_to_any_place() {
+        let region = memory(4096, Access::ReadWrite);
+        let pattern: Vec<u8> = (0..64).collect();
+        for start in 0..9 {
+            for len in 0..33 {
+                region.write_bytes(start, &pattern[..len]);
+                let mut room = vec![0xff; len];
+                region.read_bytes(start, &mut room);
+                assert_eq!(room, pattern[..len], "{start} {len}");
+            }
+        }
+        region.write_bytes(4095, &[7]);
+        assert_eq!(region.read::<u8>(4095), 7);
+    }
+
+    #[test]
+    #[should_panic(expected = "outside")]
+    fn no_bytes_behind_the_end() {
+        memory(4096, Access::ReadWrite).write_bytes(4090, &[0; 7]);
     }
 
     #[test]

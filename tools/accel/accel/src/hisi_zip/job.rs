@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Jobs and how they end.
 
-use crate::memory::{Buffer, Source};
+use rustix::io::Errno;
+
+use crate::memory::{Memory, Source};
 use crate::uapi;
 
 /// Bytes that a job reads at most, and bytes that it writes at most.
@@ -35,7 +37,7 @@ pub enum Position {
 #[derive(Debug)]
 pub struct Stream {
     /// [`CONTEXT_SIZE`] bytes that belong to the engine from the first request to the last.
-    pub context: Buffer,
+    pub context: Memory,
     /// Where this request stands.
     pub position: Position,
     /// Whether this is the last input; compression only.
@@ -52,7 +54,7 @@ pub struct Job {
     /// Input.
     pub source: Source,
     /// Memory for the output.
-    pub output: Buffer,
+    pub output: Memory,
     /// Where in `output` the engine begins to write.
     pub output_start: usize,
     /// Bytes that it may write there.
@@ -63,7 +65,7 @@ pub struct Job {
 
 impl Job {
     /// A request that is a whole stream and may use all of `output`.
-    pub fn new(tag: u64, algorithm: Algorithm, source: Source, output: Buffer) -> Self {
+    pub fn new(tag: u64, algorithm: Algorithm, source: Source, output: Memory) -> Self {
         let output_room = output.len().min(REQUEST_MAX);
         Self {
             tag,
@@ -130,6 +132,9 @@ pub enum JobError {
     /// The hardware failed.
     #[error("the hardware reports error {0:#06x} in the completion")]
     Hardware(u16),
+    /// The kernel ended a job that it had taken.
+    #[error("the kernel ended the job: {0}")]
+    Kernel(Errno),
 }
 
 /// A job that came back.

@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The rings of one queue.
+//! One queue: its jobs, and who owns their memory.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
+use super::handover::Handover;
 use super::job::{Completion, Job};
+use super::port::{Done, Port};
+use super::rings::{DoorbellPort, DoorbellRegion, Rings};
 use super::sqe;
-use crate::barrier;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::info::AddressMode;
+use crate::ioctl;
+use crate::memory::Addresses;
 use crate::node::Node;
-use crate::queue::{Queue, QueueOptions, QueueState, RegionKind, STATE};
+use crate::queue::{QueueOptions, QueueState, RegionKind, STATE, not_submitted};
 use crate::region::Region;
+use crate::space::AddressSpace;
+use crate::submit::{Submission, SubmitPort};
 use crate::uapi;
 
 /// Which way a queue works.
@@ -39,31 +48,34 @@ impl Direction {
     }
 }
 
-/// Where doorbells are rung: a register of the device, or a model of one.
-pub trait DoorbellPort: Send {
-    /// Stores to the doorbell register.
-    fn ring(&self, value: u64);
-}
+/// A queue's descriptor, by which the kernel takes jobs.
+struct SubmitCall(Arc<OwnedFd>);
 
-/// The doorbell region of a queue.
-struct DoorbellRegion(Region);
-
-impl DoorbellRegion {
-    fn new(region: Region, queue: &Queue) -> Result<Self> {
-        if region.len() >= uapi::HISI_ZIP_DOORBELL_OFFSET + size_of::<u64>() {
-            return Ok(Self(region));
-        }
-        Err(Error::Mismatch {
-            device: queue.device_name().into(),
-            what: format!("the doorbell of queue {} is too short", queue.facts().id),
-        })
+impl SubmitPort for SubmitCall {
+    fn submit(
+        &mut self,
+        submission: &Submission<'_>,
+    ) -> std::result::Result<Option<OwnedFd>, Errno> {
+        ioctl::queue_submit(self.0.as_fd(), submission)
     }
 }
 
-impl DoorbellPort for DoorbellRegion {
-    fn ring(&self, value: u64) {
-        self.0.write(uapi::HISI_ZIP_DOORBELL_OFFSET, value.to_le());
-    }
+/// The way by which jobs reach the engine and come back.
+pub enum ZipPort {
+    /// Rings in memory, in all address modes but the next.
+    Rings {
+        /// The rings.
+        ring: Region,
+        /// The doorbell.
+        doorbell: Box<dyn DoorbellPort>,
+    },
+    /// The kernel, in [`AddressMode::Kernel`].
+    Kernel {
+        /// What became of the jobs.
+        records: Region,
+        /// Where they are handed over.
+        submit: Box<dyn SubmitPort>,
+    },
 }
 
 /// What a [`ZipQueue`] is made of, for a queue that does not come from a [`Context`].
@@ -75,40 +87,32 @@ pub struct ZipQueueParts {
     /// Entries.
     pub depth: u32,
     /// The queue's descriptor: polled and read for events.
-    pub events: OwnedFd,
+    pub events: Arc<OwnedFd>,
     /// The status page.
     pub status: Region,
-    /// The rings.
-    pub ring: Region,
-    /// The doorbell.
-    pub doorbell: Box<dyn DoorbellPort>,
+    /// The address space of its context.
+    pub space: AddressSpace,
+    /// The way to the engine.
+    pub port: ZipPort,
 }
 
-/// A queue of the engine.
+/// A queue of the engine, in any address mode.
 ///
 /// Dropping it waits for the jobs in flight; their memory is freed only when the engine is done
 /// with it.
 pub struct ZipQueue {
     device: String,
     id: u32,
-    depth: u16,
-    doorbell: Box<dyn DoorbellPort>,
-    ring: Region,
+    space: AddressSpace,
+    port: Box<dyn Port>,
     status: Region,
-    events: OwnedFd,
+    events: Arc<OwnedFd>,
     /// Keeps the context open. Before the jobs: what closes here stops the queue, only
     /// then may their memory go.
     _node: Option<Arc<Node>>,
-    /// Jobs in flight, by their submission entry.
+    /// Jobs in flight, by the port's slots.
     slots: Box<[Option<Slot>]>,
     in_flight: u16,
-    /// Next submission entry to be written.
-    tail: u16,
-    /// Next completion entry to be read, and the phase it will have.
-    head: u16,
-    phase: bool,
-    /// Completions read since the engine was told the head.
-    unreported: u16,
     /// Jobs submitted so far.
     sequence: u32,
 }
@@ -126,22 +130,26 @@ impl ZipQueue {
             driver_data: &direction.driver_data(),
             ..Default::default()
         })?;
-        let ring = queue.map(RegionKind::Ring)?;
-        let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?, &queue)?;
         let (id, depth) = (queue.facts().id, queue.facts().depth);
+        let port = if context.mode() == AddressMode::Kernel {
+            Mapped::Records(queue.map(RegionKind::Records)?)
+        } else {
+            let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?);
+            let doorbell = doorbell.ok_or_else(|| too_short(queue.device_name(), id))?;
+            Mapped::Rings(queue.map(RegionKind::Ring)?, doorbell)
+        };
         let (events, status, node) = queue.into_parts();
-        Self::assemble(
-            ZipQueueParts {
-                device: node.name().into(),
-                id,
-                depth,
-                events,
-                status,
-                ring,
-                doorbell: Box::new(doorbell),
-            },
-            Some(node),
-        )
+        let events = Arc::new(events);
+        let parts = ZipQueueParts {
+            device: node.name().into(),
+            id,
+            depth,
+            status,
+            space: context.address_space().clone(),
+            port: port.with(&events),
+            events,
+        };
+        Self::assemble(parts, Some(node))
     }
 
     /// A queue of given parts.
@@ -151,21 +159,31 @@ impl ZipQueue {
 
     fn assemble(parts: ZipQueueParts, node: Option<Arc<Node>>) -> Result<Self> {
         let depth = checked_depth(&parts)?;
+        let is_kernel = parts.space.mode() == AddressMode::Kernel;
+        let port: Option<Box<dyn Port>> = match parts.port {
+            ZipPort::Rings { ring, doorbell } if !is_kernel => {
+                Rings::new(parts.id, depth, ring, doorbell).map(|port| Box::new(port) as _)
+            }
+            ZipPort::Kernel { records, submit } if is_kernel => {
+                Handover::new(depth, records, submit).map(|port| Box::new(port) as _)
+            }
+            _ => {
+                let what = format!("queue {} does not fit its address mode", parts.id);
+                let device = parts.device;
+                return Err(Error::Mismatch { device, what });
+            }
+        };
+        let port = port.filter(|_| parts.status.len() >= size_of::<uapi::QueueStatus>());
         Ok(Self {
+            port: port.ok_or_else(|| too_short(&parts.device, parts.id))?,
             device: parts.device,
             id: parts.id,
-            depth,
-            doorbell: parts.doorbell,
-            ring: parts.ring,
+            space: parts.space,
             status: parts.status,
             events: parts.events,
             _node: node,
             slots: (0..depth).map(|_| None).collect(),
             in_flight: 0,
-            tail: 0,
-            head: 0,
-            phase: true,
-            unreported: 0,
             sequence: 0,
         })
     }
@@ -182,7 +200,7 @@ impl ZipQueue {
 
     /// Jobs that can be in flight at once.
     pub fn capacity(&self) -> usize {
-        usize::from(self.depth - 1)
+        self.port.capacity().into()
     }
 
     /// Jobs in flight.
@@ -193,7 +211,7 @@ impl ZipQueue {
     /// Its state, without a system call.
     pub fn state(&self) -> QueueState {
         match QueueState::from(self.status.read::<u32>(STATE)) {
-            QueueState::Live if self.ring.is_revoked() => QueueState::DeadRemoved,
+            QueueState::Live if self.port.is_revoked() => QueueState::DeadRemoved,
             state => state,
         }
     }
@@ -212,9 +230,9 @@ impl ZipQueue {
 
     /// Whether there is room for one more job.
     pub fn has_vacancy(&self) -> bool {
-        let full = self.in_flight == self.depth - 1;
+        let full = self.in_flight == self.port.capacity();
         // The engine may finish jobs out of order.
-        let taken = self.slots[usize::from(self.tail)].is_some();
+        let taken = self.slots[usize::from(self.port.next_slot())].is_some();
         !full && !taken
     }
 
@@ -226,91 +244,65 @@ impl ZipQueue {
     /// Takes the oldest unread completion, if there is one. No system call.
     pub fn poll(&mut self) -> Result<Option<Completion>> {
         let new = self.has_completion();
-        // After the look at the ring: what a revoked ring shows is not to be believed.
+        // After the look: what revoked memory shows is not to be believed.
         self.check()?;
         if !new {
             return Ok(None);
         }
-        barrier::after_device_word();
-        let cqe = sqe::load_cqe(&self.ring, self.depth, self.head);
-        let completion = self.take(&cqe);
-        // The loads above can hit the ring's revocation too.
+        let done = self.port.completion();
+        // The loads above can hit the revocation too.
         self.check()?;
-        self.advance();
-        completion.map(Some)
+        self.port.advance();
+        self.take(done).map(Some)
     }
 
     /// Whether [`poll`](Self::poll) would return something. No system call.
     pub fn has_completion(&self) -> bool {
-        self.in_flight > 0 && sqe::is_new(&self.ring, self.depth, self.head, self.phase)
+        self.in_flight > 0 && self.port.has_completion()
     }
 
-    /// Takes the job that `cqe` is about out of its slot.
-    fn take(&mut self, cqe: &sqe::Cqe) -> Result<Completion> {
-        let results =
-            (cqe.sq_head < self.depth).then(|| sqe::load_results(&self.ring, cqe.sq_head));
-        let slot = self.slots.get_mut(usize::from(cqe.sq_head));
-        let expected = |slot: &mut Slot| results.as_ref().is_some_and(|r| r.tag == slot.tag);
-        let (Some(slot), Some(results)) = (slot.and_then(|s| s.take_if(expected)), &results) else {
+    /// Takes the job that `done` is about out of its slot.
+    fn take(&mut self, done: Option<Done>) -> Result<Completion> {
+        let taken = done.and_then(|done| {
+            let slot = self.slots.get_mut(usize::from(done.slot))?;
+            let slot = slot.take_if(|slot| slot.tag == done.tag)?;
+            Some((slot.job, done))
+        });
+        let Some((job, done)) = taken else {
             return Err(Error::Mismatch {
                 device: self.device.clone(),
                 what: format!("queue {}: a completion of a job not in flight", self.id),
             });
         };
         self.in_flight -= 1;
-        let result = results.outcome(&slot.job, cqe.error);
-        Ok(Completion {
-            job: slot.job,
-            result,
-        })
-    }
-
-    fn advance(&mut self) {
-        self.head += 1;
-        if self.head == self.depth {
-            self.head = 0;
-            self.phase = !self.phase;
-        }
-        self.unreported += 1;
-        if self.unreported >= self.depth / 2 {
-            self.report(0);
-        }
+        let result = match done.error {
+            Some(error) => Err(error),
+            None => done.results.outcome(&job),
+        };
+        Ok(Completion { job, result })
     }
 
     /// Asks for an event at the next completion, or at once if there is one unread.
     pub fn arm(&mut self) {
-        self.report(1);
-    }
-
-    /// Tells the engine which completions are read.
-    fn report(&mut self, arm: u64) {
-        self.unreported = 0;
-        self.ring_doorbell(uapi::HISI_ZIP_DB_CQ, self.head, arm);
-    }
-
-    fn ring_doorbell(&self, command: u64, index: u16, priority: u64) {
-        let value = uapi::hisi_zip_db(self.id, command, index, priority);
-        barrier::before_doorbell();
-        self.doorbell.ring(value);
+        self.port.arm();
     }
 
     fn submit(&mut self, job: Job) -> Result<()> {
         self.check()?;
-        // The engine counts a completion as unread until it is told, and dies of too many.
-        if self.in_flight + self.unreported >= self.depth - 1 {
-            self.report(0);
-        }
         let tag = self.sequence;
-        sqe::store(&self.ring, self.tail, &sqe::encode(&job, tag));
-        self.slots[usize::from(self.tail)] = Some(Slot { job, tag });
+        let mut addresses = Addresses::new(&self.space);
+        let entry = sqe::encode(&job, tag, &mut addresses);
+        let words = entry.ok_or_else(|| Error::Unreachable {
+            device: self.device.clone(),
+            queue: self.id,
+        })?;
+        let slot = usize::from(self.port.next_slot());
+        let buffers = addresses.into_buffers();
+        let submitted = self.port.submit(&words, &buffers, self.in_flight);
+        submitted.map_err(|errno| not_submitted(&self.device, self.id, self.state(), errno))?;
+        self.slots[slot] = Some(Slot { job, tag });
         self.sequence = self.sequence.wrapping_add(1);
         self.in_flight += 1;
-        self.tail = if self.tail + 1 == self.depth {
-            0
-        } else {
-            self.tail + 1
-        };
-        self.ring_doorbell(uapi::HISI_ZIP_DB_SQ, self.tail, 0);
         Ok(())
     }
 
@@ -331,28 +323,46 @@ impl ZipQueue {
     }
 }
 
+/// What is mapped of a queue, by its address mode.
+enum Mapped {
+    Rings(Region, DoorbellRegion),
+    Records(Region),
+}
+
+impl Mapped {
+    /// The way to the engine of the queue behind `fd`.
+    fn with(self, fd: &Arc<OwnedFd>) -> ZipPort {
+        match self {
+            Self::Rings(ring, doorbell) => ZipPort::Rings {
+                ring,
+                doorbell: Box::new(doorbell),
+            },
+            Self::Records(records) => ZipPort::Kernel {
+                records,
+                submit: Box::new(SubmitCall(Arc::clone(fd))),
+            },
+        }
+    }
+}
+
+fn too_short(device: &str, queue: u32) -> Error {
+    Error::Mismatch {
+        device: device.into(),
+        what: format!("a region of queue {queue} is too short"),
+    }
+}
+
 /// The engine has 12 bits for a depth less one.
 const DEPTH_MAX: u16 = 1 << 12;
 
-/// Checks what the rings' arithmetic and accesses rely on.
+/// The number of entries, if there can be so many.
 fn checked_depth(parts: &ZipQueueParts) -> Result<u16> {
-    let mismatch = |what: String| Error::Mismatch {
-        device: parts.device.clone(),
-        what,
-    };
     let fits = |depth: &u16| (2..=DEPTH_MAX).contains(depth);
     let depth = u16::try_from(parts.depth).ok().filter(fits);
-    let depth =
-        depth.ok_or_else(|| mismatch(format!("queue {} has {} entries", parts.id, parts.depth)))?;
-    let entries = usize::from(depth);
-    let ring = uapi::hisi_zip_cq_offset(entries) + entries * uapi::HISI_ZIP_CQE_SIZE;
-    if parts.ring.len() < ring || parts.status.len() < size_of::<uapi::QueueStatus>() {
-        return Err(mismatch(format!(
-            "a region of queue {} is too short",
-            parts.id
-        )));
-    }
-    Ok(depth)
+    depth.ok_or_else(|| Error::Mismatch {
+        device: parts.device.clone(),
+        what: format!("queue {} has {} entries", parts.id, parts.depth),
+    })
 }
 
 impl AsFd for ZipQueue {
@@ -367,10 +377,8 @@ impl fmt::Debug for ZipQueue {
         f.debug_struct("ZipQueue")
             .field("device", &self.device)
             .field("id", &self.id)
-            .field("depth", &self.depth)
+            .field("mode", &self.space.mode())
             .field("in_flight", &self.in_flight)
-            .field("tail", &self.tail)
-            .field("head", &self.head)
             .finish_non_exhaustive()
     }
 }
@@ -393,7 +401,10 @@ pub struct Vacancy<'a> {
 }
 
 impl Vacancy<'_> {
-    /// Hands `job` to the engine. No system call.
+    /// Hands `job` to the engine. No system call, but in [`AddressMode::Kernel`].
+    ///
+    /// [`Error::Unreachable`]: the job's memory is not of the queue's context
+    /// ([`AddressSpace::memory`]).
     ///
     /// # Panics
     ///

@@ -4,6 +4,8 @@
 use std::mem::offset_of;
 
 use super::job::{Job, JobError, Position, REQUEST_MAX, Report};
+use crate::buffer::BufferAccess;
+use crate::memory::Addresses;
 use crate::region::Region;
 use crate::uapi::{self, HisiZipCqe, HisiZipSqe};
 
@@ -34,17 +36,22 @@ fn halves(address: u64) -> (u32, u32) {
 /// A submission entry by its words.
 pub(super) type Words = [u32; uapi::HISI_ZIP_SQE_SIZE / 4];
 
-/// The entry for `job`.
+/// The entry for `job`, with addresses of `addresses`; nothing if these can't be had.
 ///
 /// # Panics
 ///
 /// If the job's input or output is larger than [`REQUEST_MAX`] or outside its memory.
-pub(super) fn encode(job: &Job, tag: u32) -> Words {
+pub(super) fn encode<'a>(job: &'a Job, tag: u32, addresses: &mut Addresses<'a>) -> Option<Words> {
     let (input_len, output_len) = lengths(job);
-    let (source_l, source_h) = halves(job.source.address());
-    let (dest_l, dest_h) = halves(job.output.address() + job.output_start as u64);
-    let context = job.stream.as_ref().map_or(0, |s| s.context.address());
-    let (ctx_l, ctx_h) = halves(context);
+    let source = addresses.of(job.source.place(), BufferAccess::Read)?;
+    let output = job.output.place(job.output_start);
+    let dest = addresses.of(output, BufferAccess::Write)?;
+    let ctx = match &job.stream {
+        Some(stream) => addresses.of(stream.context.place(0), BufferAccess::ReadWrite)?,
+        None => 0,
+    };
+    let ((source_l, source_h), (dest_l, dest_h)) = (halves(source), halves(dest));
+    let (ctx_l, ctx_h) = halves(ctx);
     let mut words = Words::default();
     for (offset, value) in [
         (offset_of!(HisiZipSqe, input_data_length), input_len),
@@ -61,12 +68,12 @@ pub(super) fn encode(job: &Job, tag: u32) -> Words {
     ] {
         words[offset / size_of::<u32>()] = value;
     }
-    words
+    Some(words)
 }
 
 /// Lengths of input and output, which are as they have to be.
 fn lengths(job: &Job) -> (u32, u32) {
-    let (input, output) = (job.source.len(), job.output_room);
+    let (input, output) = (job.source.len, job.output_room);
     let output_end = job.output_start.checked_add(output);
     let inside = output_end.is_some_and(|end| end <= job.output.len());
     assert!(inside, "output outside its memory");
@@ -123,30 +130,37 @@ pub(super) struct Results {
 
 /// Reads the results in submission entry `index`.
 pub(super) fn load_results(ring: &Region, index: u16) -> Results {
-    let word = |offset: usize| {
-        let entry = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
-        u32::from_le(ring.read(entry + offset))
-    };
-    Results {
-        tag: word(offset_of!(HisiZipSqe, tag3)),
-        status: word(offset_of!(HisiZipSqe, status)) & 0xff,
-        consumed: word(offset_of!(HisiZipSqe, consumed)),
-        produced: word(offset_of!(HisiZipSqe, produced)),
-        checksum: word(offset_of!(HisiZipSqe, checksum)),
+    let mut sqe = HisiZipSqe::default();
+    let place = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
+    ring.read_bytes(place, uapi::bytes_of_mut(std::slice::from_mut(&mut sqe)));
+    Results::from(&sqe)
+}
+
+impl From<&HisiZipSqe> for Results {
+    fn from(sqe: &HisiZipSqe) -> Self {
+        Self {
+            tag: u32::from_le(sqe.tag3),
+            status: u32::from_le(sqe.status) & 0xff,
+            consumed: u32::from_le(sqe.consumed),
+            produced: u32::from_le(sqe.produced),
+            checksum: u32::from_le(sqe.checksum),
+        }
     }
 }
 
 impl Results {
+    /// The error that the engine tells, if it does.
+    pub(super) fn error(&self) -> Option<JobError> {
+        error_of(self.status)
+    }
+
     /// How `job` ended, believing no length that can't be.
-    pub(super) fn outcome(&self, job: &Job, hardware: u16) -> Result<Report, JobError> {
-        if hardware != 0 {
-            return Err(JobError::Hardware(hardware));
-        }
-        if let Some(error) = error_of(self.status) {
+    pub(super) fn outcome(&self, job: &Job) -> Result<Report, JobError> {
+        if let Some(error) = self.error() {
             return Err(error);
         }
         let (consumed, produced) = (self.consumed as usize, self.produced as usize);
-        if consumed > job.source.len() || produced > job.output_room {
+        if consumed > job.source.len || produced > job.output_room {
             return Err(JobError::Status(self.status as u8));
         }
         Ok(Report {

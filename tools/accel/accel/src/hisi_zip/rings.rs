@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The rings of a queue and its doorbell: a way to the engine without system calls.
+
+use rustix::io::Errno;
+
+use super::job::JobError;
+use super::port::{Done, Port};
+use super::sqe::{self, Words};
+use crate::barrier;
+use crate::region::Region;
+use crate::submit::JobBuffer;
+use crate::uapi;
+
+/// Where doorbells are rung: a register of the device, or a model of one.
+pub trait DoorbellPort: Send {
+    /// Stores to the doorbell register.
+    fn ring(&self, value: u64);
+}
+
+/// The doorbell region of a queue.
+pub(super) struct DoorbellRegion(Region);
+
+impl DoorbellRegion {
+    /// Nothing if the register is not inside `region`.
+    pub(super) fn new(region: Region) -> Option<Self> {
+        let fits = region.len() >= uapi::HISI_ZIP_DOORBELL_OFFSET + size_of::<u64>();
+        fits.then_some(Self(region))
+    }
+}
+
+impl DoorbellPort for DoorbellRegion {
+    fn ring(&self, value: u64) {
+        self.0.write(uapi::HISI_ZIP_DOORBELL_OFFSET, value.to_le());
+    }
+}
+
+/// The rings.
+pub(super) struct Rings {
+    id: u32,
+    depth: u16,
+    ring: Region,
+    doorbell: Box<dyn DoorbellPort>,
+    /// Next submission entry to be written.
+    tail: u16,
+    /// Next completion entry to be read, and the phase it will have.
+    head: u16,
+    phase: bool,
+    /// Completions read since the engine was told the head.
+    unreported: u16,
+}
+
+impl Rings {
+    /// The rings of queue `id`; nothing if `ring` is too small for `depth` entries.
+    pub(super) fn new(
+        id: u32,
+        depth: u16,
+        ring: Region,
+        doorbell: Box<dyn DoorbellPort>,
+    ) -> Option<Self> {
+        let entries = usize::from(depth);
+        let bytes = uapi::hisi_zip_cq_offset(entries) + entries * uapi::HISI_ZIP_CQE_SIZE;
+        (ring.len() >= bytes).then_some(Self {
+            id,
+            depth,
+            ring,
+            doorbell,
+            tail: 0,
+            head: 0,
+            phase: true,
+            unreported: 0,
+        })
+    }
+
+    /// Tells the engine which completions are read.
+    fn report(&mut self, arm: u64) {
+        self.unreported = 0;
+        self.ring_doorbell(uapi::HISI_ZIP_DB_CQ, self.head, arm);
+    }
+
+    fn ring_doorbell(&self, command: u64, index: u16, priority: u64) {
+        let value = uapi::hisi_zip_db(self.id, command, index, priority);
+        barrier::before_doorbell();
+        self.doorbell.ring(value);
+    }
+}
+
+impl Port for Rings {
+    fn capacity(&self) -> u16 {
+        self.depth - 1
+    }
+
+    fn next_slot(&self) -> u16 {
+        self.tail
+    }
+
+    fn submit(
+        &mut self,
+        words: &Words,
+        _buffers: &[JobBuffer<'_>],
+        in_flight: u16,
+    ) -> Result<(), Errno> {
+        // The engine counts a completion as unread until it is told, and dies of too many.
+        if in_flight + self.unreported >= self.depth - 1 {
+            self.report(0);
+        }
+        sqe::store(&self.ring, self.tail, words);
+        self.tail = if self.tail + 1 == self.depth {
+            0
+        } else {
+            self.tail + 1
+        };
+        self.ring_doorbell(uapi::HISI_ZIP_DB_SQ, self.tail, 0);
+        Ok(())
+    }
+
+    fn has_completion(&self) -> bool {
+        sqe::is_new(&self.ring, self.depth, self.head, self.phase)
+    }
+
+    fn completion(&self) -> Option<Done> {
+        barrier::after_device_word();
+        let cqe = sqe::load_cqe(&self.ring, self.depth, self.head);
+        (cqe.sq_head < self.depth).then(|| {
+            let results = sqe::load_results(&self.ring, cqe.sq_head);
+            Done {
+                slot: cqe.sq_head,
+                tag: results.tag,
+                results,
+                error: (cqe.error != 0).then_some(JobError::Hardware(cqe.error)),
+            }
+        })
+    }
+
+    fn advance(&mut self) {
+        self.head += 1;
+        if self.head == self.depth {
+            self.head = 0;
+            self.phase = !self.phase;
+        }
+        self.unreported += 1;
+        if self.unreported >= self.depth / 2 {
+            self.report(0);
+        }
+    }
+
+    fn arm(&mut self) {
+        self.report(1);
+    }
+
+    fn is_revoked(&self) -> bool {
+        self.ring.is_revoked()
+    }
+}

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Queues of the ZIP engine against one in memory, in all address modes.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use accel::hisi_zip::{
+    Algorithm, CONTEXT_SIZE, Completion, Direction, Job, JobError, Position, Stream, Wait, Woken,
+    ZipQueue, sleep, wait,
+};
+use accel::memory::{FileMap, Memory, Source};
+use accel::{AddressMode, Error, uapi};
+use accel_fake::{Context, Fate, Plan, Watcher};
+
+const MODES: [AddressMode; 3] = [
+    AddressMode::Shared,
+    AddressMode::Private,
+    AddressMode::Kernel,
+];
+
+/// Those in which entries go to rings.
+const WITH_RINGS: [AddressMode; 2] = [AddressMode::Shared, AddressMode::Private];
+
+fn obedient() -> Plan {
+    Box::new(|_| Fate::Do)
+}
+
+fn plan(fates: &'static [(u64, Fate)]) -> Plan {
+    Box::new(|n| fates.iter().find(|f| f.0 == n).map_or(Fate::Do, |f| f.1))
+}
+
+struct Bench {
+    context: Context,
+    queue: ZipQueue,
+    watcher: Arc<Watcher>,
+}
+
+impl Bench {
+    fn new(mode: AddressMode, direction: Direction, depth: u32, plan: Plan) -> Self {
+        let (context, watcher) = (Context::new(mode), Arc::default());
+        let queue = context.queue(direction, depth, &watcher, plan).unwrap();
+        Self {
+            context,
+            queue,
+            watcher,
+        }
+    }
+
+    fn submit(&mut self, job: Job) {
+        self.queue.vacancy().expect("room").submit(job).unwrap();
+    }
+
+    fn next(&mut self, how: Wait) -> Completion {
+        let queues = std::slice::from_mut(&mut self.queue);
+        assert_eq!(wait(queues, how, None).unwrap(), Woken::Completion);
+        self.queue.poll().unwrap().expect("a completion")
+    }
+
+    fn memory(&self, len: usize) -> Memory {
+        self.context.address_space().memory(len).unwrap()
+    }
+
+    fn source(&self, content: &[u8]) -> Source {
+        let mut memory = self.memory(content.len());
+        memory.bytes_mut()[..content.len()].copy_from_slice(content);
+        Source::new(memory, 0, content.len())
+    }
+
+    fn job(&self, tag: u64, content: &[u8]) -> Job {
+        let output = self.memory(content.len() + 100);
+        Job::new(tag, Algorithm::Gzip, self.source(content), output)
+    }
+
+    /// The job whose input is `text(n)`.
+    fn nth(&self, n: u64) -> Job {
+        self.job(n, &text(n))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.watcher.violations(), [""; 0]);
+        }
+    }
+}
+
+/// Spares the test the seconds that a queue waits for jobs that do not come back.
+fn forget_jobs(bench: &mut Bench) {
+    let empty = accel_fake::queue(Direction::Compress, 2, &bench.watcher, obedient()).unwrap();
+    std::mem::forget(std::mem::replace(&mut bench.queue, empty));
+}
+
+fn text(n: u64) -> Vec<u8> {
+    format!("block {n} ")
+        .repeat(100 + n as usize % 7)
+        .into_bytes()
+}
+
+/// The plain data of deflate data followed by a trailer of gzip.
+fn inflated(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::DeflateDecoder::new(&bytes[..bytes.len() - 8])
+        .read_to_end(&mut plain)
+        .unwrap();
+    plain
+}
+
+fn check(completion: &Completion) {
+    let report = completion.result.unwrap();
+    let expected = text(completion.job.tag);
+    assert_eq!(
+        inflated(&completion.job.output.bytes()[..report.produced]),
+        expected
+    );
+    assert_eq!(report.consumed, expected.len());
+    assert_eq!(report.checksum, crc32(&expected));
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[test]
+fn queues_wrap_many_times_whatever_their_depth() {
+    for (mode, depth) in MODES
+        .into_iter()
+        .flat_map(|m| [2, 3, 8, 64].map(|d| (m, d)))
+    {
+        for how in [Wait::Spin, Wait::Poll, Wait::Auto] {
+            let mut bench = Bench::new(mode, Direction::Compress, depth, obedient());
+            let (mut submitted, mut done) = (0, 0);
+            while done < 5 * u64::from(depth) + 3 {
+                while bench.queue.has_vacancy() {
+                    bench.submit(bench.nth(submitted));
+                    submitted += 1;
+                }
+                assert_eq!(bench.queue.in_flight(), bench.queue.capacity());
+                let completion = bench.next(how);
+                assert_eq!(completion.job.tag, done);
+                check(&completion);
+                done += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn one_job_at_a_time_wraps_too() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 4, obedient());
+        for n in 0..50 {
+            bench.submit(bench.nth(n));
+            check(&bench.next(Wait::Spin));
+            assert!(bench.queue.poll().unwrap().is_none());
+        }
+        assert_eq!(bench.watcher.jobs(), 50);
+    }
+}
+
+#[test]
+fn an_error_belongs_to_one_job() {
+    const FATES: &[(u64, Fate)] = &[
+        (1, Fate::Status(0x23)),
+        (2, Fate::Status(0x77)),
+        (3, Fate::Hardware(125)),
+    ];
+    for mode in MODES {
+        let hardware = match mode {
+            AddressMode::Kernel => JobError::Kernel(rustix::io::Errno::CANCELED),
+            _ => JobError::Hardware(125),
+        };
+        let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
+        (0..5).for_each(|n| bench.submit(bench.nth(n)));
+        check(&bench.next(Wait::Spin));
+        for expected in [JobError::InputAddress, JobError::Status(0x77), hardware] {
+            assert_eq!(bench.next(Wait::Spin).result, Err(expected), "{mode}");
+        }
+        check(&bench.next(Wait::Spin));
+    }
+}
+
+#[test]
+fn too_little_room_is_told() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, obedient());
+        let mut job = bench.nth(0);
+        job.output_room = 10;
+        bench.submit(job);
+        assert_eq!(bench.next(Wait::Spin).result, Err(JobError::NoRoom));
+    }
+}
+
+#[test]
+fn jobs_may_finish_out_of_order() {
+    for mode in WITH_RINGS {
+        // Each multiple of three is done after its successor.
+        let late = Box::new(|n| if n % 3 == 0 { Fate::Late } else { Fate::Do });
+        let mut bench = Bench::new(mode, Direction::Compress, 4, late);
+        let (mut submitted, mut tags) = (0, Vec::new());
+        while tags.len() < 30 {
+            while submitted < 30 && bench.queue.has_vacancy() {
+                bench.submit(bench.nth(submitted));
+                submitted += 1;
+            }
+            let completion = bench.next(Wait::Poll);
+            check(&completion);
+            tags.push(completion.job.tag);
+        }
+        assert_eq!(tags[..3], [1, 0, 2]);
+        tags.sort_unstable();
+        assert!(tags.iter().copied().eq(0..30));
+    }
+}
+
+#[test]
+fn a_dead_queue_says_why() {
+    for (state, words) in [
+        (uapi::QUEUE_DEAD_RESET, "reset"),
+        (uapi::QUEUE_DEAD_REMOVED, "gone"),
+    ] {
+        let ways = [Wait::Spin, Wait::Poll, Wait::Auto];
+        for (mode, how) in MODES.into_iter().flat_map(|m| ways.map(|how| (m, how))) {
+            let fate = Fate::Die(state);
+            let die = Box::new(move |n| if n == 1 { fate } else { Fate::Do });
+            let mut bench = Bench::new(mode, Direction::Compress, 8, die);
+            bench.submit(bench.nth(0));
+            check(&bench.next(how));
+            bench.submit(bench.nth(1));
+            let error = wait(std::slice::from_mut(&mut bench.queue), how, None).unwrap_err();
+            assert!(matches!(error, Error::QueueDead { .. }), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+            let job = bench.nth(2);
+            let refused = bench.queue.vacancy().expect("room").submit(job);
+            assert!(matches!(refused, Err(Error::QueueDead { .. })));
+        }
+    }
+}
+
+#[test]
+fn a_completion_of_nothing_is_refused() {
+    const FATES: &[(u64, Fate)] = &[(0, Fate::WrongEntry)];
+    for mode in WITH_RINGS {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
+        bench.submit(bench.nth(0));
+        wait(std::slice::from_mut(&mut bench.queue), Wait::Spin, None).unwrap();
+        let error = bench.queue.poll().unwrap_err();
+        assert!(error.to_string().contains("not in flight"), "{error}");
+        forget_jobs(&mut bench);
+    }
+}
+
+#[test]
+fn another_descriptor_ends_the_wait() {
+    const FATES: &[(u64, Fate)] = &[(0, Fate::Hang)];
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
+        bench.submit(bench.nth(0));
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        let other = std::os::fd::AsFd::as_fd(&reader);
+        let queues = std::slice::from_mut(&mut bench.queue);
+        assert_eq!(sleep(queues, Some(other)).unwrap(), Woken::Other);
+        assert_eq!(bench.queue.in_flight(), 1);
+        forget_jobs(&mut bench);
+    }
+}
+
+#[test]
+fn dropping_a_queue_waits_for_its_jobs() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 64, obedient());
+        (0..63).for_each(|n| bench.submit(bench.nth(n)));
+        let watcher = Arc::clone(&bench.watcher);
+        drop(bench);
+        assert_eq!(watcher.jobs(), 63);
+    }
+}
+
+#[test]
+fn a_file_is_read_where_it_lies() {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &text(3)).unwrap();
+    let map = FileMap::new(&file, text(3).len()).unwrap();
+    let source = Source::new(map, 8, 100);
+    let mut bench = Bench::new(AddressMode::Shared, Direction::Compress, 8, obedient());
+    bench.submit(Job::new(0, Algorithm::Gzip, source, bench.memory(4096)));
+    let done = bench.next(Wait::Spin);
+    let produced = done.result.unwrap().produced;
+    assert_eq!(
+        inflated(&done.job.output.bytes()[..produced]),
+        text(3)[8..108]
+    );
+}
+
+#[test]
+fn jobs_share_input_and_begin_where_they_like() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, obedient());
+        let whole = bench.source(&text(3));
+        for n in 0..4 {
+            let mut job = Job::new(
+                n,
+                Algorithm::Gzip,
+                Source::new(whole.memory.clone(), 8 * n as usize, 50),
+                bench.memory(4096),
+            );
+            job.output_start = 1000 + n as usize;
+            job.output_room = 2000;
+            bench.submit(job);
+        }
+        for n in 0..4 {
+            let Completion { job, result } = bench.next(Wait::Spin);
+            let output = &job.output.bytes()[1000 + n..][..result.unwrap().produced];
+            assert_eq!(inflated(output), text(3)[8 * n..][..50]);
+            assert!(job.source.into_memory().is_none());
+        }
+        assert!(whole.into_memory().is_some());
+    }
+}
+
+#[test]
+#[should_panic(expected = "outside its memory")]
+fn input_outside_its_memory_is_not_submitted() {
+    let mut bench = Bench::new(AddressMode::Shared, Direction::Compress, 8, obedient());
+    let mut job = bench.nth(0);
+    job.source.start = 8192;
+    bench.submit(job);
+}
+
+#[test]
+#[should_panic(expected = "outside its memory")]
+fn output_outside_its_memory_is_not_submitted() {
+    let mut bench = Bench::new(AddressMode::Kernel, Direction::Compress, 8, obedient());
+    let mut job = bench.nth(0);
+    job.output_start = job.output.len() - 10;
+    bench.submit(job);
+}
+
+#[test]
+fn memory_of_elsewhere_is_refused() {
+    let refused = |bench: &mut Bench, job: Job| {
+        let result = bench.queue.vacancy().unwrap().submit(job);
+        assert!(
+            matches!(result, Err(Error::Unreachable { .. })),
+            "{result:?}"
+        );
+        // The queue goes on.
+        bench.submit(bench.nth(1));
+        check(&bench.next(Wait::Spin));
+    };
+    for mode in [AddressMode::Private, AddressMode::Kernel] {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, obedient());
+        let mut job = bench.nth(0);
+        job.output = Memory::new(4096).unwrap();
+        refused(&mut bench, job);
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"x").unwrap();
+        let mut job = bench.nth(0);
+        job.source = Source::new(FileMap::new(&file, 1).unwrap(), 0, 1);
+        refused(&mut bench, job);
+    }
+    let mut bench = Bench::new(AddressMode::Private, Direction::Compress, 8, obedient());
+    for other in [AddressMode::Private, AddressMode::Kernel] {
+        let mut job = bench.nth(0);
+        job.output = Context::new(other).address_space().memory(4096).unwrap();
+        refused(&mut bench, job);
+    }
+}
+
+#[test]
+fn a_kernel_takes_buffers_of_other_contexts() {
+    let mut bench = Bench::new(AddressMode::Kernel, Direction::Compress, 8, obedient());
+    let mut job = bench.nth(0);
+    let other = Context::new(AddressMode::Private);
+    job.output = other.address_space().memory(4096).unwrap();
+    bench.submit(job);
+    check(&bench.next(Wait::Spin));
+}
+
+#[test]
+fn a_stream_takes_many_requests() {
+    let plain: Vec<u8> = (0..200_000u32)
+        .flat_map(|n| (n / 3).to_le_bytes())
+        .collect();
+    let mut packed = Vec::new();
+    let level = flate2::Compression::default();
+    flate2::read::DeflateEncoder::new(&plain[..], level)
+        .read_to_end(&mut packed)
+        .unwrap();
+    packed.extend_from_slice(&crc32(&plain).to_le_bytes());
+    packed.extend_from_slice(&(plain.len() as u32).to_le_bytes());
+    for mode in MODES {
+        assert!(unpacked(mode, &packed) == plain, "{mode}");
+    }
+}
+
+/// The plain data of `packed`, by many requests.
+fn unpacked(mode: AddressMode, packed: &[u8]) -> Vec<u8> {
+    let mut bench = Bench::new(mode, Direction::Decompress, 4, obedient());
+    let (mut at, mut result) = (0, Vec::new());
+    let mut position = Position::First;
+    let mut context = bench.memory(CONTEXT_SIZE);
+    loop {
+        let len = (packed.len() - at).min(1000);
+        let source = bench.source(&packed[at..at + len]);
+        let mut job = Job::new(0, Algorithm::Gzip, source, bench.memory(3000));
+        job.stream = Some(Stream {
+            context,
+            position,
+            finish: false,
+        });
+        bench.submit(job);
+        let done = bench.next(Wait::Spin);
+        let report = done.result.unwrap();
+        at += report.consumed;
+        result.extend_from_slice(&done.job.output.bytes()[..report.produced]);
+        position = Position::Next;
+        context = done.job.stream.unwrap().context;
+        if report.stream_end {
+            assert_eq!(report.checksum, crc32(&result));
+            assert_eq!(at, packed.len());
+            return result;
+        }
+    }
+}
