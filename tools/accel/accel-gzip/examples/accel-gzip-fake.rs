@@ -9,17 +9,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use accel::hisi_zip::{Direction, ZipQueue};
-use accel::uapi;
-use accel_fake::{Fate, Plan, Watcher};
+use accel::{AddressMode, AddressSpace, uapi};
+use accel_fake::{Context, Fate, Plan, Watcher};
 use accel_gzip::queues::Engine;
 use accel_gzip::{app, signals};
 
 struct FakeEngine {
+    context: Context,
     watcher: Arc<Watcher>,
     left: Cell<u32>,
 }
 
 impl Engine for FakeEngine {
+    fn mode(&self) -> AddressMode {
+        self.context.address_space().mode()
+    }
+
+    fn space(&self) -> accel::Result<AddressSpace> {
+        Ok(self.context.address_space().clone())
+    }
+
     fn queue(&self, direction: Direction) -> accel::Result<ZipQueue> {
         let Some(left) = self.left.get().checked_sub(1) else {
             return Err(accel::Error::QueuesBusy {
@@ -27,7 +36,8 @@ impl Engine for FakeEngine {
             });
         };
         self.left.set(left);
-        Ok(accel_fake::queue(direction, 64, &self.watcher, plan()).expect("memory for a queue"))
+        let queue = self.context.queue(direction, 64, &self.watcher, plan());
+        Ok(queue.expect("memory for a queue"))
     }
 }
 
@@ -52,12 +62,16 @@ fn main() -> ExitCode {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(64);
-    let engine = FakeEngine {
-        watcher: Arc::default(),
-        left: Cell::new(left),
+    let watcher = Arc::<Watcher>::default();
+    let engine = |mode| {
+        Box::new(FakeEngine {
+            context: Context::new(mode),
+            watcher: Arc::clone(&watcher),
+            left: Cell::new(left),
+        }) as _
     };
     let status = app::run(&args, &engine);
-    let violations = engine.watcher.violations();
+    let violations = watcher.violations();
     assert!(violations.is_empty(), "{violations:?}");
     ExitCode::from(status)
 }

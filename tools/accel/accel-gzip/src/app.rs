@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::queues::{Engine, Queues, Use};
 use crate::report::{Done, describe_measure, say};
 use crate::sink::Sink;
+use accel::AddressMode;
 use accel::hisi_zip::Direction;
 
 /// All is well.
@@ -31,8 +32,22 @@ const ERROR: u8 = 1;
 /// A file was left alone.
 const WARNING: u8 = 2;
 
-/// Does what `args` say; returns the exit status.
-pub fn run(args: &Args, engine: &dyn Engine) -> u8 {
+/// Does what `args` say, with an engine for each address mode; returns the exit status.
+pub fn run(args: &Args, engine: &dyn Fn(AddressMode) -> Box<dyn Engine>) -> u8 {
+    let modes = args.mode.list().iter();
+    let statuses = modes.map(|&mode| run_with(args, &*engine(mode)));
+    statuses.fold(OK, worse)
+}
+
+/// Errors are worse than warnings, whatever their numbers.
+fn worse(one: u8, other: u8) -> u8 {
+    match [one, other].contains(&ERROR) {
+        true => ERROR,
+        false => one.max(other),
+    }
+}
+
+fn run_with(args: &Args, engine: &dyn Engine) -> u8 {
     let how = Use {
         queues: args.queues.into(),
         in_flight: args.in_flight.into(),
@@ -125,12 +140,17 @@ impl App<'_> {
     fn filter(&mut self, name: &str) -> Result<()> {
         self.check_terminals(true)?;
         let input = stdin().as_fd().try_clone_to_owned().map_err(Error::Read)?;
-        let mut input = Input::new(File::from(input))?;
+        let mut input = self.input(File::from(input))?;
         let mut sink = self.stdout_or_nowhere()?;
         let done = self.transform(&mut input, &Origin::default(), &mut sink, name)?;
         self.tell(name, &done, "");
         self.judge(name, &done);
         Ok(())
+    }
+
+    /// Input that the engine reads where it lies, if it sees that, or else is read into buffers.
+    fn input(&self, file: File) -> Result<Input> {
+        Input::new(file, self.queues.mode() == AddressMode::Shared)
     }
 
     fn check_terminals(&self, reads_stdin: bool) -> Result<()> {
@@ -163,7 +183,7 @@ impl App<'_> {
         let (file, path) = files::open(path, self.args)?;
         let metadata = file.metadata().map_err(Error::Read)?;
         files::check_kind(&metadata, self.args)?;
-        let mut input = Input::new(file)?;
+        let mut input = self.input(file)?;
         let origin = self.origin(&path, &metadata);
         if self.args.test || self.args.stdout {
             if self.args.stdout && !self.args.test {
@@ -306,7 +326,7 @@ impl App<'_> {
             return Err(Error::Usage("--bench needs a regular file".into()));
         }
         let (file, _) = files::open(path, self.args)?;
-        let mut input = Input::new(file)?;
+        let mut input = Input::new(file, true)?;
         let block = self.compresses().then_some(self.args.block_size);
         let mark = |what: &str| say(&format!("bench: {what}"));
         let measure = bench::bench(&mut input, block, rounds, &mut self.queues, &mark)?;
@@ -314,7 +334,7 @@ impl App<'_> {
         let _ = writeln!(
             stdout(),
             "{}",
-            describe_measure(name, &measure, self.queues.count())
+            describe_measure(name, &measure, self.queues.mode(), self.queues.count())
         );
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use accel::AddressMode;
 use accel::hisi_zip::{Completion, Job};
 use accel::memory::{Input as Data, Memory, Source};
 
@@ -41,8 +42,9 @@ struct Item {
 
 /// Submits the jobs of `input` in `rounds` rounds, after one that warms up.
 ///
-/// `mark` is called before and after them: in between, no system call is made while completions
-/// are looked for in memory.
+/// Where the engine does not see the file itself, all of it is in a buffer before. `mark` is called
+/// before and after the rounds: in between, no system call is made while completions are looked for
+/// in memory, unless the kernel hands over the jobs.
 pub fn bench(
     input: &mut Input,
     block: Option<usize>,
@@ -50,19 +52,27 @@ pub fn bench(
     queues: &mut Queues<'_>,
     mark: &dyn Fn(&str),
 ) -> Result<Measure> {
-    if input.total().is_none() {
+    if !matches!(input, Input::File(_)) {
         return Err(Error::Usage(
             "--bench needs a regular file that is not empty".into(),
         ));
     }
-    let items = match block {
-        Some(block) => blocks(input, block)?,
-        None => members(input)?,
+    let mut spare = queues.buffers()?;
+    let mut items = match block {
+        Some(block) => blocks(input, block, &mut spare)?,
+        None => members(input, &mut spare)?,
     };
+    if queues.mode() != AddressMode::Shared
+        && let Input::File(file) = input
+    {
+        let data = file.load(&queues.space()?)?;
+        items.iter_mut().for_each(|item| item.data = data.clone());
+    }
     queues.prepare(items.len())?;
     let bytes: u64 = items.iter().map(|item| item.len as u64).sum();
-    let mut replay = Replay::new(items, input);
-    replay.spare.fill(window(queues))?;
+    let output_len = items.iter().map(Item::output_len).max().unwrap_or(0);
+    spare.fill(window(queues), output_len)?;
+    let mut replay = Replay::new(items, input, spare);
     replay.go(1, queues)?;
     // Reading the clock can be a system call, and so is done outside the marks.
     let begun = Instant::now();
@@ -79,8 +89,8 @@ pub fn bench(
 }
 
 /// The next `len` bytes of the file, fewer at its end.
-fn next_item(input: &mut Input, len: usize) -> Result<Option<Item>> {
-    match input.take(len, true, &mut Buffers::default())? {
+fn next_item(input: &mut Input, len: usize, spare: &mut Buffers) -> Result<Option<Item>> {
+    match input.take(len, true, spare)? {
         Next::Item(source) => Ok(Some(Item {
             data: source.memory,
             start: source.start,
@@ -91,21 +101,21 @@ fn next_item(input: &mut Input, len: usize) -> Result<Option<Item>> {
     }
 }
 
-fn blocks(input: &mut Input, block: usize) -> Result<Vec<Item>> {
+fn blocks(input: &mut Input, block: usize, spare: &mut Buffers) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    while let Some(item) = next_item(input, block)? {
+    while let Some(item) = next_item(input, block, spare)? {
         items.push(item);
     }
     Ok(items)
 }
 
-fn members(input: &mut Input) -> Result<Vec<Item>> {
+fn members(input: &mut Input, spare: &mut Buffers) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     while let Next::Item(header) = next_header(input, true)? {
         let header = header?;
         let len = payload_len(&header).ok_or_else(only_ours)?;
         input.skip(header.len);
-        let item = next_item(input, len)?.filter(|item| item.len == len);
+        let item = next_item(input, len, spare)?.filter(|item| item.len == len);
         let mut item = item.ok_or(Error::UnexpectedEnd)?;
         item.trailer = Some(input.trailer(&item.source())?);
         items.push(item);
@@ -126,6 +136,13 @@ impl Item {
         Source::new(self.data.clone(), self.start, self.len)
     }
 
+    fn output_len(&self) -> usize {
+        match self.trailer {
+            None => compress::output_len(self.len),
+            Some(trailer) => decompress::output_len(trailer),
+        }
+    }
+
     fn job(&self, output: Memory) -> Job {
         match self.trailer {
             None => compress::request(self.source(), output),
@@ -144,13 +161,13 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(items: Vec<Item>, input: &'a Input) -> Self {
+    fn new(items: Vec<Item>, input: &'a Input, spare: Buffers) -> Self {
         let maker = Members::new(Origin::default());
         Self {
             items,
             input,
             maker,
-            spare: Buffers::default(),
+            spare,
             submitted: 0,
             end: 0,
         }
@@ -175,8 +192,8 @@ impl Stage for Replay<'_> {
         if self.submitted == self.end {
             return Ok(Next::End);
         }
-        let output = self.spare.get()?;
-        let job = self.item(self.submitted as u64).job(output);
+        let item = &self.items[self.submitted % self.items.len()];
+        let job = item.job(self.spare.get(item.output_len())?);
         self.submitted += 1;
         Ok(Next::Item(job))
     }

@@ -3,19 +3,30 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use accel::AddressMode;
 use accel::hisi_zip::{REQUEST_MAX, Wait};
 use clap::builder::RangedI64ValueParser;
+use clap::error::ErrorKind;
 use clap::value_parser;
-use clap::{Arg, ArgAction, ArgMatches, Args as ClapArgs, Command, FromArgMatches, Parser};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args as ClapArgs, Command, CommandFactory, FromArgMatches, Parser,
+};
 
 const AFTER_HELP: &str = "\
 Output is in gzip format: a member for each block of input, each with its length in an extra \
 field \"AZ\". Any gunzip reads it. Files made by accel-gzip are decompressed by many jobs in \
 parallel; of other .gz files each member is decompressed as one stream.
 
-A file is read by the device where it lies: it is mapped, not copied. One thread drives all \
-queues; while completions are looked for in memory, no system call is made for a job.
+One thread drives all queues. The modes differ in what the device sees:
+  shared   this process, at the same addresses. A file is read by the device where it lies: it \
+is mapped, not copied
+  private  buffers that are mapped for it, and nothing else. Files are read into them
+  kernel   no queue of this process at all: the kernel hands it each job, with its buffers. Files \
+are read into them
+In shared and private mode, no system call is made for a job while completions are looked for in \
+memory; in kernel mode there is one for each.
 
 Levels -1 to -9 (also --fast and --best) are accepted, but the engine has one level.
 
@@ -28,7 +39,9 @@ Examples:
   accel-gzip -t *.gz                 verifies files
   accel-gzip --bench 100 --wait spin FILE
                                      100 rounds over FILE's blocks, nothing written; no system
-                                     call between the lines \"bench: begin\" and \"bench: end\"";
+                                     call between the lines \"bench: begin\" and \"bench: end\"
+  accel-gzip --bench 100 --mode all FILE
+                                     the same in each mode: a line for each";
 
 /// Compresses and decompresses files through an accelerator.
 #[derive(Clone, Debug, Parser)]
@@ -103,6 +116,15 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub wait: Wait,
 
+    /// What the device sees: shared, private or kernel; with --bench, all: one after the other
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "shared",
+        overrides_with = "mode"
+    )]
+    pub mode: Modes,
+
     /// Measure: submit the jobs of one FILE this many times, write nothing
     #[arg(long, value_name = "ROUNDS", conflicts_with_all = ["stdout", "test"])]
     pub bench: Option<NonZeroU32>,
@@ -120,14 +142,57 @@ impl Args {
     }
 }
 
+/// Address modes to run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modes {
+    /// This one.
+    One(AddressMode),
+    /// Each.
+    All,
+}
+
+impl Modes {
+    /// The modes.
+    pub fn list(&self) -> &[AddressMode] {
+        match self {
+            Self::One(mode) => std::slice::from_ref(mode),
+            Self::All => AddressMode::KNOWN,
+        }
+    }
+}
+
+impl FromStr for Modes {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = |mode: &&AddressMode| mode.to_string() == name;
+        match AddressMode::KNOWN.iter().find(known) {
+            Some(&mode) => Ok(Self::One(mode)),
+            None if name == "all" => Ok(Self::All),
+            None => Err(format!(
+                "`{name}` is none of shared, private, kernel and all"
+            )),
+        }
+    }
+}
+
 /// The arguments of this process. Ends it after help, and after a mistake with status 1: 2 is a
 /// warning of gzip's.
 pub fn parse() -> Args {
-    Args::try_parse().unwrap_or_else(|error| {
+    Args::try_parse().and_then(checked).unwrap_or_else(|error| {
         // Nothing to be done where not even this can be printed.
         let _ = error.print();
         std::process::exit(i32::from(error.use_stderr()))
     })
+}
+
+/// `args`, if they go together.
+fn checked(args: Args) -> Result<Args, clap::Error> {
+    if args.mode == Modes::All && args.bench.is_none() {
+        let what = "--mode all goes with --bench only";
+        return Err(Args::command().error(ErrorKind::ArgumentConflict, what));
+    }
+    Ok(args)
 }
 
 /// The level, which has no effect.
@@ -192,12 +257,12 @@ mod tests {
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from([&["accel-gzip"], arguments].concat())
+        Args::try_parse_from([&["accel-gzip"], arguments].concat()).and_then(checked)
     }
 
     #[test]
     fn the_command_is_consistent() {
-        <Args as clap::CommandFactory>::command().debug_assert();
+        Args::command().debug_assert();
     }
 
     #[test]
@@ -226,6 +291,21 @@ mod tests {
                 "{arguments:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_mode_is_one_or_all_when_measured() {
+        let modes = |arguments: &[&str]| {
+            let args = parsed(arguments).ok()?;
+            Some(args.mode.list().to_vec())
+        };
+        assert_eq!(modes(&[]), Some(vec![AddressMode::Shared]));
+        let kernel = ["--mode", "kernel"];
+        assert_eq!(modes(&kernel), Some(vec![AddressMode::Kernel]));
+        let all = ["--mode", "all", "--bench", "3"];
+        assert_eq!(modes(&all).map(|modes| modes.len()), Some(3));
+        assert_eq!(modes(&all[..2]), None);
+        assert_eq!(modes(&["--mode", "none"]), None);
     }
 
     #[test]

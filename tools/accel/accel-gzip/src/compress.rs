@@ -7,7 +7,7 @@ use accel::hisi_zip::{Algorithm, Completion, Job, JobError, REQUEST_MAX, Report}
 use accel::memory::{Memory, Source};
 
 use crate::buffers::{Buffers, LEAD};
-use crate::container::{Header, TRAILER, Trailer, empty_member, store};
+use crate::container::{Header, TRAILER, Trailer, empty_member, store, stored_len};
 use crate::error::{Error, Result};
 use crate::input::{Input, Next};
 use crate::pipeline::{Chunk, Stage, run};
@@ -43,7 +43,7 @@ pub fn compress(
     let mut stage = Compress {
         input,
         members: Members::new(origin.clone()),
-        spare: Buffers::default(),
+        spare: queues.buffers()?,
         block,
     };
     let jobs = run(&mut stage, queues, sink, progress)?;
@@ -52,6 +52,11 @@ pub fn compress(
         sink.write(&mut [std::io::IoSlice::new(&member)])?;
     }
     Ok(jobs)
+}
+
+/// Bytes of a buffer for the member of a block of `block` bytes, whatever is in there.
+pub fn output_len(block: usize) -> usize {
+    LEAD + stored_len(block) + TRAILER
 }
 
 /// A request that compresses `source` to behind the lead of `output`.
@@ -74,7 +79,10 @@ impl Stage for Compress<'_> {
     fn next(&mut self, may_block: bool) -> Result<Next<Job>> {
         Ok(
             match self.input.take(self.block, may_block, &mut self.spare)? {
-                Next::Item(source) => Next::Item(request(source, self.spare.get()?)),
+                Next::Item(source) => {
+                    let output = self.spare.get(output_len(self.block))?;
+                    Next::Item(request(source, output))
+                }
                 Next::Later => Next::Later,
                 Next::End => Next::End,
             },

@@ -33,7 +33,7 @@ pub fn decompress(
     sink: &mut Sink,
     progress: &mut Progress,
 ) -> Result<(u64, Rest)> {
-    let mut spare = Buffers::default();
+    let mut spare = queues.buffers()?;
     let (mut jobs, mut begun) = (0, false);
     loop {
         let header = match next_header(input, true)? {
@@ -129,10 +129,15 @@ pub fn payload_len(header: &Header) -> Option<usize> {
     (TRAILER + 2..=REQUEST_MAX).contains(&len).then_some(len)
 }
 
+/// Room for what the member with `trailer` claims to have.
+pub fn output_len(trailer: Trailer) -> usize {
+    (trailer.len as usize).clamp(1, REQUEST_MAX)
+}
+
 /// A request that decompresses the payload `source`, which has `trailer` at its end.
 pub fn request(source: Source, trailer: Trailer, output: Memory) -> Job {
     let mut job = Job::new(0, Algorithm::Gzip, source, output);
-    job.output_room = (trailer.len as usize).clamp(1, REQUEST_MAX);
+    job.output_room = output_len(trailer);
     job
 }
 
@@ -228,7 +233,8 @@ impl Stage for Parallel<'_> {
         let trailer = self.input.trailer(&source)?;
         self.expected.insert(self.submitted, (owed.offset, trailer));
         self.submitted += 1;
-        Ok(Next::Item(request(source, trailer, self.spare.get()?)))
+        let output = self.spare.get(output_len(trailer))?;
+        Ok(Next::Item(request(source, trailer, output)))
     }
 
     fn finish(&mut self, completion: Completion) -> Result<Chunk> {

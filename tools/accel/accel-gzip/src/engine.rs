@@ -4,43 +4,60 @@
 use std::cell::OnceCell;
 
 use accel::hisi_zip::{Direction, ZipQueue};
-use accel::{AddressMode, Context, Device, DeviceInfo, Function, Inquire};
+use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo, Function, Inquire};
 
 use crate::queues::Engine;
 
 /// The driver whose rings this program knows.
 const DRIVER: &str = "accel_hisi_zip";
 
-/// A device, opened when the first queue is wanted.
+/// The device that `name` names, or the first that does gzip.
+pub fn find(name: Option<&str>) -> Result<Device, String> {
+    match name {
+        Some(name) => named(name),
+        None => first(),
+    }
+}
+
+/// A device in an address mode, opened when the first queue or memory is wanted.
 pub struct DeviceEngine {
     device: Device,
+    mode: AddressMode,
     context: OnceCell<Context>,
 }
 
 impl DeviceEngine {
-    /// The device that `name` names, or the first that does gzip.
-    pub fn new(name: Option<&str>) -> Result<Self, String> {
-        let device = match name {
-            Some(name) => named(name),
-            None => first(),
-        }?;
-        Ok(Self {
+    /// `device`, not opened yet.
+    pub fn new(device: Device, mode: AddressMode) -> Self {
+        Self {
             device,
+            mode,
             context: OnceCell::new(),
-        })
+        }
+    }
+
+    fn context(&self) -> accel::Result<&Context> {
+        match self.context.get() {
+            Some(context) => Ok(context),
+            None => {
+                let context = self.device.context(self.mode)?;
+                Ok(self.context.get_or_init(|| context))
+            }
+        }
     }
 }
 
 impl Engine for DeviceEngine {
+    fn mode(&self) -> AddressMode {
+        self.mode
+    }
+
+    fn space(&self) -> accel::Result<AddressSpace> {
+        Ok(self.context()?.address_space().clone())
+    }
+
     fn queue(&self, direction: Direction) -> accel::Result<ZipQueue> {
-        let context = match self.context.get() {
-            Some(context) => context,
-            None => {
-                let context = self.device.context(AddressMode::Shared)?;
-                self.context.get_or_init(|| context)
-            }
-        };
-        ZipQueue::create(context, direction, 0)
+        ZipQueue::create(self.context()?, direction, 0)
     }
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where input comes from: a file that the device reads where it lies, or a pipe that is read into
-//! buffers.
+//! Where input comes from: a file that the device reads where it lies, or anything that is read
+//! into buffers.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use accel::memory::{FileMap, Memory, Source};
+use accel::AddressSpace;
+use accel::memory::{FileMap, Input as Data, Memory, Source};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -35,15 +36,20 @@ pub enum Input {
 }
 
 impl Input {
-    /// Input from `file`, from its current offset on.
-    pub fn new(file: File) -> Result<Self> {
+    /// Input from `file`, from its current offset on. The device reads it where it lies if it is
+    /// `mapped`, and can be.
+    pub fn new(file: File, mapped: bool) -> Result<Self> {
         let metadata = file.metadata().map_err(Error::Read)?;
         // Files without a size (in /proc, say) have content nevertheless.
         if metadata.is_file() && metadata.len() > 0 {
             let offset = rustix::fs::tell(&file).map_err(|e| Error::Read(e.into()))?;
-            return Mapped::new(file, offset, metadata.len()).map(Self::File);
+            return if mapped {
+                Mapped::new(file, offset, metadata.len()).map(Self::File)
+            } else {
+                Ok(Self::Pipe(Pipe::new(file, offset, Some(metadata.len()))))
+            };
         }
-        Ok(Self::Pipe(Pipe::new(file)))
+        Ok(Self::Pipe(Pipe::new(file, 0, None)))
     }
 
     /// Bytes from the beginning to the place.
@@ -58,7 +64,7 @@ impl Input {
     pub fn total(&self) -> Option<u64> {
         match self {
             Self::File(file) => Some(file.len),
-            Self::Pipe(_) => None,
+            Self::Pipe(pipe) => pipe.total,
         }
     }
 
@@ -173,6 +179,15 @@ impl Mapped {
         })
     }
 
+    /// All of the file, from its beginning, in memory of `space`.
+    pub fn load(&self, space: &AddressSpace) -> Result<Data> {
+        let len = self.map.len();
+        let mut memory = space.memory(len)?;
+        let room = &mut memory.bytes_mut()[..len];
+        self.file.read_exact_at(room, 0).map_err(Error::Read)?;
+        Ok(memory.into())
+    }
+
     /// `want` bytes from `start` on, fewer at the end of the file.
     fn window(&mut self, start: u64, want: usize) -> Result<&[u8]> {
         let want = want.min(usize::try_from(self.len.saturating_sub(start)).unwrap_or(want));
@@ -221,6 +236,8 @@ impl Mapped {
 pub struct Pipe {
     file: File,
     position: u64,
+    /// Its length, if it is a file.
+    total: Option<u64>,
     /// Bytes read but not taken, from `ahead_start` on.
     ahead: Vec<u8>,
     ahead_start: usize,
@@ -230,10 +247,11 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    fn new(file: File) -> Self {
+    fn new(file: File, position: u64, total: Option<u64>) -> Self {
         Self {
             file,
-            position: 0,
+            position,
+            total,
             ahead: Vec::new(),
             ahead_start: 0,
             filling: None,
@@ -247,7 +265,7 @@ impl Pipe {
 
     fn peek(&mut self, want: usize, may_block: bool) -> Result<Next<&[u8]>> {
         while self.ahead().len() < want && !self.ended {
-            if !may_block && !is_readable(&self.file)? {
+            if !may_block && !self.is_readable()? {
                 return Ok(Next::Later);
             }
             let mut bytes = [0; WINDOW];
@@ -270,11 +288,11 @@ impl Pipe {
     fn take(&mut self, len: usize, may_block: bool, spare: &mut Buffers) -> Result<Next<Source>> {
         let (mut buffer, mut filled) = match self.filling.take() {
             Some(filling) => filling,
-            None => (spare.get()?, 0),
+            None => (spare.get(len)?, 0),
         };
         let len = len.min(buffer.len());
         while filled < len && !self.at_end() {
-            if self.ahead().is_empty() && !may_block && !is_readable(&self.file)? {
+            if self.ahead().is_empty() && !may_block && !self.is_readable()? {
                 self.filling = Some((buffer, filled));
                 return Ok(Next::Later);
             }
@@ -305,6 +323,15 @@ impl Pipe {
         Ok(count)
     }
 
+    /// Whether reading would not wait. A file never lets anybody wait.
+    fn is_readable(&self) -> Result<bool> {
+        const NOT_AT_ALL: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        Ok(self.total.is_some() || wait_readable(&self.file, Some(NOT_AT_ALL))?)
+    }
+
     fn read(&mut self, room: &mut [u8]) -> Result<usize> {
         loop {
             match rustix::io::read(&self.file, &mut *room) {
@@ -327,16 +354,6 @@ impl Pipe {
     }
 }
 
-fn is_readable(file: &File) -> Result<bool> {
-    wait_readable(
-        file,
-        Some(Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        }),
-    )
-}
-
 fn wait_readable(file: &File, timeout: Option<Timespec>) -> Result<bool> {
     let mut fds = [PollFd::new(file, PollFlags::IN)];
     match poll(&mut fds, timeout.as_ref()) {
@@ -350,19 +367,26 @@ fn wait_readable(file: &File, timeout: Option<Timespec>) -> Result<bool> {
 mod tests {
     use std::io::Write;
 
+    use accel::AddressMode;
+
     use super::*;
 
-    fn file(content: &[u8]) -> Input {
+    fn buffers() -> Buffers {
+        let context = accel_fake::Context::new(AddressMode::Shared);
+        Buffers::new(context.address_space().clone())
+    }
+
+    fn file(content: &[u8], mapped: bool) -> Input {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).unwrap();
-        Input::new(file).unwrap()
+        Input::new(file, mapped).unwrap()
     }
 
     fn pipe(content: &'static [u8]) -> Input {
         let (reader, mut writer) = std::io::pipe().unwrap();
         std::thread::spawn(move || writer.write_all(content));
-        Input::new(File::from(std::os::fd::OwnedFd::from(reader))).unwrap()
+        Input::new(File::from(std::os::fd::OwnedFd::from(reader)), true).unwrap()
     }
 
     fn item<T>(next: Next<T>) -> T {
@@ -375,8 +399,8 @@ mod tests {
     #[test]
     fn files_and_pipes_are_walked_alike() {
         const CONTENT: &[u8] = b"0123456789abcdef";
-        for mut input in [file(CONTENT), pipe(CONTENT)] {
-            let mut spare = Buffers::default();
+        for mut input in [file(CONTENT, true), file(CONTENT, false), pipe(CONTENT)] {
+            let mut spare = buffers();
             assert_eq!(item(input.peek(3, true).unwrap()), b"012");
             input.skip(2);
             let mut room = Vec::new();
@@ -402,15 +426,30 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(4)).unwrap();
-        let mut input = Input::new(file).unwrap();
-        assert_eq!(item(input.peek(9, true).unwrap()), b"456789");
+        for mapped in [true, false] {
+            let mut input = Input::new(file.try_clone().unwrap(), mapped).unwrap();
+            assert_eq!(input.total(), Some(10));
+            assert_eq!(input.position(), 4);
+            assert_eq!(item(input.peek(9, true).unwrap()), b"456789");
+        }
+    }
+
+    #[test]
+    fn a_file_is_loaded_whole() {
+        let Input::File(mapped) = file(b"0123456789", true) else {
+            panic!("not mapped");
+        };
+        let context = accel_fake::Context::new(AddressMode::Private);
+        let data = mapped.load(context.address_space()).unwrap();
+        let source = Source::new(data, 3, 4);
+        assert_eq!(source.bytes(), Some(&b"3456"[..]));
     }
 
     #[test]
     fn an_empty_pipe_is_not_waited_for() {
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let mut input = Input::new(File::from(std::os::fd::OwnedFd::from(reader))).unwrap();
-        let mut spare = Buffers::default();
+        let mut input = Input::new(File::from(std::os::fd::OwnedFd::from(reader)), true).unwrap();
+        let mut spare = buffers();
         assert_eq!(input.peek(1, false).unwrap(), Next::Later);
         assert!(matches!(
             input.take(4, false, &mut spare).unwrap(),

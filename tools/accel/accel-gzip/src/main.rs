@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use accel_gzip::engine::DeviceEngine;
+use accel_gzip::engine::{DeviceEngine, find};
 use accel_gzip::report::say;
 use accel_gzip::{app, cli, signals};
 
@@ -12,9 +12,12 @@ fn main() -> ExitCode {
     let ready = signals::watch()
         .and_then(|()| accel::survive_removal())
         .map_err(|error| format!("signals cannot be handled: {error}"))
-        .and_then(|()| DeviceEngine::new(args.device.as_deref()));
+        .and_then(|()| find(args.device.as_deref()));
     match ready {
-        Ok(engine) => ExitCode::from(app::run(&args, &engine)),
+        Ok(device) => {
+            let engine = |mode| Box::new(DeviceEngine::new(device.clone(), mode)) as _;
+            ExitCode::from(app::run(&args, &engine))
+        }
         Err(message) => {
             say(&format!("accel-gzip: {message}"));
             ExitCode::FAILURE

@@ -7,11 +7,19 @@
 use std::os::fd::BorrowedFd;
 
 use accel::hisi_zip::{Completion, Direction, Job, Wait, Woken, ZipQueue, wait};
+use accel::{AddressMode, AddressSpace};
 
+use crate::buffers::Buffers;
 use crate::error::Result;
 
-/// Where queues come from.
+/// Where queues come from, and the memory of their jobs.
 pub trait Engine {
+    /// How it sees memory.
+    fn mode(&self) -> AddressMode;
+
+    /// Where it does.
+    fn space(&self) -> accel::Result<AddressSpace>;
+
     /// A new queue.
     fn queue(&self, direction: Direction) -> accel::Result<ZipQueue>;
 }
@@ -47,6 +55,21 @@ impl<'a> Queues<'a> {
             queues: Vec::new(),
             turn: 0,
         }
+    }
+
+    /// How the engine sees memory.
+    pub fn mode(&self) -> AddressMode {
+        self.engine.mode()
+    }
+
+    /// Where the memory of jobs has to be.
+    pub fn space(&self) -> Result<AddressSpace> {
+        Ok(self.engine.space()?)
+    }
+
+    /// Buffers for jobs, none yet.
+    pub fn buffers(&self) -> Result<Buffers> {
+        self.space().map(Buffers::new)
     }
 
     /// Makes queues until there are enough for `jobs` at once, or as many as may be.

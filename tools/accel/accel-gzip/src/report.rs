@@ -4,6 +4,8 @@
 use std::io::{Write, stderr};
 use std::time::Duration;
 
+use accel::AddressMode;
+
 use crate::bench::Measure;
 use crate::decompress::Rest;
 
@@ -50,7 +52,7 @@ impl Done {
 }
 
 /// The result of a bench.
-pub fn describe_measure(name: &str, measure: &Measure, queues: usize) -> String {
+pub fn describe_measure(name: &str, measure: &Measure, mode: AddressMode, queues: usize) -> String {
     let &Measure {
         jobs,
         bytes_in,
@@ -58,7 +60,7 @@ pub fn describe_measure(name: &str, measure: &Measure, queues: usize) -> String 
         time,
     } = measure;
     format!(
-        "{name}: {jobs} jobs, {queues} queues, {:.3} s, in {:.1} MB/s, out {:.1} MB/s, \
+        "{name}: {jobs} jobs, {mode} mode, {queues} queues, {:.3} s, in {:.1} MB/s, out {:.1} MB/s, \
          {:.1} us/job",
         time.as_secs_f64(),
         rate(bytes_in, time),

@@ -30,7 +30,8 @@ pub fn stream(
     sink: &mut Sink,
     progress: &mut Progress,
 ) -> Result<u64> {
-    let mut state = State::new(input.position())?;
+    let context = queues.space()?.memory(CONTEXT_SIZE)?;
+    let mut state = State::new(input.position(), context);
     let mut source = None;
     let mut unwritten: Option<(Memory, usize)> = None;
     let mut jobs = 0;
@@ -39,7 +40,7 @@ pub fn stream(
             Some(source) => source,
             None => state.more(input, spare)?,
         };
-        submit(queues, state.request(chunk, spare.get()?))?;
+        submit(queues, state.request(chunk, spare.get(OUTPUT)?))?;
         jobs += 1;
         if let Some((buffer, len)) = unwritten.take() {
             sink.write(&mut [IoSlice::new(&buffer.bytes()[..len])])?;
@@ -90,14 +91,14 @@ struct State {
 }
 
 impl State {
-    fn new(offset: u64) -> Result<Self> {
-        Ok(Self {
+    fn new(offset: u64, context: Memory) -> Self {
+        Self {
             offset,
-            context: Some(Memory::new(CONTEXT_SIZE)?),
+            context: Some(context),
             position: Position::First,
             len: 0,
             tail: [0; TRAILER],
-        })
+        }
     }
 
     fn more(&self, input: &mut Input, spare: &mut Buffers) -> Result<Source> {

@@ -26,12 +26,20 @@ fn program() -> PathBuf {
 
 struct Bench {
     directory: TempDir,
+    mode: &'static str,
 }
+
+const MODES: [&str; 3] = ["shared", "private", "kernel"];
 
 impl Bench {
     fn new() -> Self {
+        Self::in_mode("shared")
+    }
+
+    fn in_mode(mode: &'static str) -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
+            mode,
         }
     }
 
@@ -56,6 +64,7 @@ impl Bench {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
+            .args(["--mode", self.mode])
             .args(arguments)
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
@@ -154,8 +163,13 @@ fn files_go_there_and_back() {
         (noise(300_000), "64K"),
         (noise(9 << 20), "8M"),
     ] {
-        for queues in ["-j1", "-j4"] {
-            let bench = Bench::new();
+        for (queues, mode) in [
+            ("-j1", "shared"),
+            ("-j4", "shared"),
+            ("-j4", "private"),
+            ("-j2", "kernel"),
+        ] {
+            let bench = Bench::in_mode(mode);
             bench.file("data", &plain);
             check(&bench.run(&["-b", block, queues, "data"]), 0, "");
             assert_eq!(bench.names(), ["data.gz"]);
@@ -171,15 +185,16 @@ fn files_go_there_and_back() {
 
 #[test]
 fn pipes_go_there_and_back() {
-    let bench = Bench::new();
-    for plain in [text(0), text(10), text(5_000_000), noise(2_500_000)] {
-        for how in ["poll", "spin", "auto"] {
-            let packed = bench.filter(&["--wait", how, "-j3"], &plain);
-            check(&packed, 0, "");
-            assert!(gunzip(&packed.stdout) == plain);
-            let back = bench.filter(&["-d", "--wait", how], &packed.stdout);
-            check(&back, 0, "");
-            assert!(back.stdout == plain);
+    for bench in MODES.map(Bench::in_mode) {
+        for plain in [text(0), text(10), text(5_000_000), noise(2_500_000)] {
+            for how in ["poll", "spin", "auto"] {
+                let packed = bench.filter(&["--wait", how, "-j3"], &plain);
+                check(&packed, 0, "");
+                assert!(gunzip(&packed.stdout) == plain);
+                let back = bench.filter(&["-d", "--wait", how], &packed.stdout);
+                check(&back, 0, "");
+                assert!(back.stdout == plain);
+            }
         }
     }
 }
@@ -248,35 +263,37 @@ fn a_fifo_is_waited_for_only_when_read() {
 
 #[test]
 fn what_others_compressed_is_a_stream() {
-    let bench = Bench::new();
-    let (one, two) = (text(12_000_000), noise(3_000_000));
-    let packed = [gzip(&one), gzip(b""), gzip(&two)].concat();
-    let plain = [one, two].concat();
-    bench.file("data.gz", &packed);
-    let from_file = bench.run(&["-dc", "data.gz"]);
-    check(&from_file, 0, "");
-    assert!(from_file.stdout == plain);
-    let from_pipe = bench.filter(&["-d"], &packed);
-    check(&from_pipe, 0, "");
-    assert!(from_pipe.stdout == plain);
+    for bench in MODES.map(Bench::in_mode) {
+        let (one, two) = (text(12_000_000), noise(3_000_000));
+        let packed = [gzip(&one), gzip(b""), gzip(&two)].concat();
+        let plain = [one, two].concat();
+        bench.file("data.gz", &packed);
+        let from_file = bench.run(&["-dc", "data.gz"]);
+        check(&from_file, 0, "");
+        assert!(from_file.stdout == plain);
+        let from_pipe = bench.filter(&["-d"], &packed);
+        check(&from_pipe, 0, "");
+        assert!(from_pipe.stdout == plain);
+    }
 }
 
 #[test]
 fn members_of_all_kinds_may_follow_each_other() {
-    let bench = Bench::new();
-    let (a, b, c) = (text(2_500_000), text(700_000), noise(1_200_000));
-    let ours = |plain: &[u8]| bench.filter(&["-b", "300K"], plain).stdout;
-    let packed = [gzip(&b), ours(&a), gzip(&c), ours(b""), ours(&c)].concat();
-    let plain = [&b[..], &a, &c, &c].concat();
-    for zeroes in [0, 1, 7, 10_000] {
-        let padded = [packed.clone(), vec![0; zeroes]].concat();
-        bench.file("data.gz", &padded);
-        for output in [
-            bench.run(&["-dc", "data.gz"]),
-            bench.filter(&["-d"], &padded),
-        ] {
-            check(&output, 0, "");
-            assert!(output.stdout == plain, "{zeroes}");
+    for bench in MODES.map(Bench::in_mode) {
+        let (a, b, c) = (text(2_500_000), text(700_000), noise(1_200_000));
+        let ours = |plain: &[u8]| bench.filter(&["-b", "300K"], plain).stdout;
+        let packed = [gzip(&b), ours(&a), gzip(&c), ours(b""), ours(&c)].concat();
+        let plain = [&b[..], &a, &c, &c].concat();
+        for zeroes in [0, 1, 7, 10_000] {
+            let padded = [packed.clone(), vec![0; zeroes]].concat();
+            bench.file("data.gz", &padded);
+            for output in [
+                bench.run(&["-dc", "data.gz"]),
+                bench.filter(&["-d"], &padded),
+            ] {
+                check(&output, 0, "");
+                assert!(output.stdout == plain, "{zeroes}");
+            }
         }
     }
 }
@@ -296,26 +313,27 @@ fn garbage_behind_is_a_warning() {
 
 #[test]
 fn damage_is_found_wherever_it_is() {
-    let bench = Bench::new();
-    let plain = text(400_000);
-    for packed in [gzip(&plain), bench.filter(&["-b", "100K"], &plain).stdout] {
-        let len = packed.len();
-        for at in [len / 3, len / 2, len - 7, len - 2] {
-            let mut damaged = packed.clone();
-            damaged[at] ^= 0x10;
-            bench.file("data.gz", &damaged);
-            let output = bench.run(&["-t", "data.gz"]);
-            assert_eq!(output.status.code(), Some(1), "byte {at} of {len}");
-            check(&bench.filter(&["-t"], &damaged), 1, "accel-gzip: ");
-        }
-        for cut in [3, 12, len / 2, len - 9, len - 1] {
-            bench.file("data.gz", &packed[..cut]);
-            check(&bench.run(&["-d", "data.gz"]), 1, "accel-gzip: data.gz: ");
-            assert_eq!(
-                bench.names(),
-                ["data.gz"],
-                "no partial output of {cut} bytes"
-            );
+    for bench in MODES.map(Bench::in_mode) {
+        let plain = text(400_000);
+        for packed in [gzip(&plain), bench.filter(&["-b", "100K"], &plain).stdout] {
+            let len = packed.len();
+            for at in [len / 3, len / 2, len - 7, len - 2] {
+                let mut damaged = packed.clone();
+                damaged[at] ^= 0x10;
+                bench.file("data.gz", &damaged);
+                let output = bench.run(&["-t", "data.gz"]);
+                assert_eq!(output.status.code(), Some(1), "byte {at} of {len}");
+                check(&bench.filter(&["-t"], &damaged), 1, "accel-gzip: ");
+            }
+            for cut in [3, 12, len / 2, len - 9, len - 1] {
+                bench.file("data.gz", &packed[..cut]);
+                check(&bench.run(&["-d", "data.gz"]), 1, "accel-gzip: data.gz: ");
+                assert_eq!(
+                    bench.names(),
+                    ["data.gz"],
+                    "no partial output of {cut} bytes"
+                );
+            }
         }
     }
 }
@@ -453,35 +471,41 @@ fn many_files_are_done_one_after_the_other() {
 
 #[test]
 fn a_failed_job_leaves_the_file_as_it_was() {
-    let bench = Bench::new();
-    bench.file("data", &text(3_000_000));
-    bench.file("second", b"content");
-    let output = bench.run_with(&["-b", "100K", "data", "second"], "17:35");
-    check(
-        &output,
-        1,
-        "data: at byte 1740800: the engine can't read the input",
-    );
-    assert_eq!(bench.names(), ["data", "second.gz"]);
+    for bench in MODES.map(Bench::in_mode) {
+        bench.file("data", &text(3_000_000));
+        bench.file("second", b"content");
+        let output = bench.run_with(&["-b", "100K", "data", "second"], "17:35");
+        check(
+            &output,
+            1,
+            "data: at byte 1740800: the engine can't read the input",
+        );
+        assert_eq!(bench.names(), ["data", "second.gz"]);
+    }
 }
 
 #[test]
 fn incompressible_data_that_does_not_fit_is_stored() {
-    let bench = Bench::new();
-    bench.file("data", &noise(200_000));
-    check(
-        &bench.run_with(&["-k", "-b", "100K", "data"], "1:14"),
-        0,
-        "",
-    );
-    assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == noise(200_000));
-    check(&bench.run(&["-t", "data.gz"]), 0, "");
+    for bench in MODES.map(Bench::in_mode) {
+        bench.file("data", &noise(200_000));
+        check(
+            &bench.run_with(&["-k", "-b", "100K", "data"], "1:14"),
+            0,
+            "",
+        );
+        assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == noise(200_000));
+        check(&bench.run(&["-t", "data.gz"]), 0, "");
+    }
 }
 
 #[test]
 fn a_device_that_goes_away_is_an_error_and_no_partial_file_stays() {
-    for how in ["poll", "spin", "auto"] {
-        let bench = Bench::new();
+    let waits = ["poll", "spin", "auto"];
+    for (how, mode) in waits
+        .into_iter()
+        .flat_map(|how| MODES.map(|mode| (how, mode)))
+    {
+        let bench = Bench::in_mode(mode);
         bench.file("data", &text(3_000_000));
         bench.file("second", b"content");
         let arguments = ["-b", "100K", "--wait", how, "data", "second"];
@@ -562,21 +586,43 @@ fn verbose_tells_ratio_jobs_and_speed() {
 
 #[test]
 fn the_bench_counts_its_jobs() {
+    for bench in MODES.map(Bench::in_mode) {
+        bench.file("data", &text(1_000_000));
+        let output = bench.run(&["--bench", "3", "-b", "100K", "--wait", "spin", "data"]);
+        check(&output, 0, "bench: begin\nbench: end\n");
+        let line = String::from_utf8(output.stdout).unwrap();
+        let start = format!("data: 30 jobs, {} mode, 1 queues, ", bench.mode);
+        assert!(line.starts_with(&start), "{line}");
+        check(&bench.run(&["data"]), 0, "");
+        let output = bench.run(&["-d", "--bench", "2", "data.gz"]);
+        check(&output, 0, "bench: begin");
+        assert_eq!(bench.names(), ["data.gz"]);
+        check(
+            &bench.filter(&["--bench", "2", "-"], b"x"),
+            1,
+            "regular file",
+        );
+        check(&bench.run(&["--bench", "0", "data.gz"]), 1, "invalid value");
+    }
+}
+
+#[test]
+fn all_modes_are_measured_side_by_side() {
     let bench = Bench::new();
     bench.file("data", &text(1_000_000));
-    let output = bench.run(&["--bench", "3", "-b", "100K", "--wait", "spin", "data"]);
-    check(&output, 0, "bench: begin\nbench: end\n");
-    assert!(output.stdout.starts_with(b"data: 30 jobs, "));
-    check(&bench.run(&["data"]), 0, "");
-    let output = bench.run(&["-d", "--bench", "2", "data.gz"]);
+    let output = bench.run(&["--mode", "all", "--bench", "2", "-b", "100K", "data"]);
     check(&output, 0, "bench: begin");
-    assert_eq!(bench.names(), ["data.gz"]);
-    check(
-        &bench.filter(&["--bench", "2", "-"], b"x"),
-        1,
-        "regular file",
-    );
-    check(&bench.run(&["--bench", "0", "data.gz"]), 1, "invalid value");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told.lines().count(), MODES.len(), "{told}");
+    for (line, mode) in told.lines().zip(MODES) {
+        let start = format!("data: 20 jobs, {mode} mode, ");
+        assert!(line.starts_with(&start), "{told}");
+    }
+    let output = bench.run(&["--mode", "all", "--bench", "2", "data", "missing"]);
+    check(&output, 1, "missing");
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 3);
+    let output = bench.run(&["--mode", "all", "data"]);
+    check(&output, 1, "--mode all goes with --bench only");
 }
 
 #[test]
@@ -587,6 +633,7 @@ fn usage_errors_have_status_one() {
         &["-b", "9M"],
         &["-j0"],
         &["--wait", "x"],
+        &["--mode", "none"],
     ] {
         let output = Command::new(program).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
