@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 
-use accel::hisi_zip::{Algorithm, CONTEXT_SIZE, Completion, Job, Position, Report, Stream};
+use accel::hisi_zip::{Algorithm, Completion, Job, Position, Report, Stream};
 use accel::memory::{Memory, Source};
 
 use crate::buffers::Buffers;
@@ -30,7 +30,7 @@ pub fn stream(
     sink: &mut Sink,
     progress: &mut Progress,
 ) -> Result<u64> {
-    let context = queues.space()?.memory(CONTEXT_SIZE)?;
+    let context = Stream::memory(&queues.space()?)?;
     let mut state = State::new(input.position(), context);
     let mut source = None;
     let mut unwritten: Option<(Memory, usize)> = None;

@@ -10,11 +10,12 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::info::numbered;
 use crate::region::{Access, Region};
-use crate::uapi;
+use crate::{ioctl, uapi};
 
 numbered! {
     /// Where the memory of a buffer is.
@@ -104,7 +105,7 @@ impl Buffer {
         });
         let end = end.map_err(|source| Error::NoBuffer { source })?;
         let len = usize::try_from(end).map_err(|_| Error::NoBuffer {
-            source: rustix::io::Errno::OVERFLOW,
+            source: Errno::OVERFLOW,
         })?;
         Ok(Self { fd, len })
     }
@@ -133,6 +134,43 @@ impl Buffer {
             bytes: self.len,
             source,
         })
+    }
+
+    /// Begins accesses of this process to the memory; they end when the guard is dropped.
+    ///
+    /// It waits for the jobs of devices that have the buffer, and sees to it that their writes and
+    /// those of the process are seen by each other where a device is not coherent with the CPU. Who
+    /// knows that a job is done, and that the device is coherent, needs none.
+    pub fn access(&self, access: BufferAccess) -> Result<CpuAccess<'_>> {
+        let flags = match access {
+            BufferAccess::Read => uapi::DMA_BUF_SYNC_READ,
+            BufferAccess::Write => uapi::DMA_BUF_SYNC_WRITE,
+            BufferAccess::ReadWrite => uapi::DMA_BUF_SYNC_READ | uapi::DMA_BUF_SYNC_WRITE,
+        };
+        let buffer = self.as_fd();
+        loop {
+            match ioctl::buffer_sync(buffer, flags | uapi::DMA_BUF_SYNC_START) {
+                Ok(()) => return Ok(CpuAccess { buffer, flags }),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(source) => return Err(Error::NotSynced { source }),
+            }
+        }
+    }
+}
+
+/// Accesses of this process to a buffer.
+#[derive(Debug)]
+pub struct CpuAccess<'a> {
+    buffer: BorrowedFd<'a>,
+    flags: u64,
+}
+
+impl Drop for CpuAccess<'_> {
+    fn drop(&mut self) {
+        // It only fails, and is to be tried again, because of a signal.
+        while let Err(Errno::INTR | Errno::AGAIN) =
+            ioctl::buffer_sync(self.buffer, self.flags | uapi::DMA_BUF_SYNC_END)
+        {}
     }
 }
 
@@ -198,6 +236,13 @@ mod tests {
         let (reader, _writer) = std::io::pipe().unwrap();
         let error = Buffer::from_fd(reader.into()).unwrap_err();
         assert!(error.to_string().contains("no buffer"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_dma_buf_is_not_synced() {
+        let buffer = Buffer::from_fd(tempfile::tempfile().unwrap().into()).unwrap();
+        let error = buffer.access(BufferAccess::ReadWrite).unwrap_err();
+        assert!(error.to_string().starts_with("a buffer "), "{error}");
     }
 
     #[test]

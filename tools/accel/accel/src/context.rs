@@ -65,6 +65,18 @@ impl Context {
     }
 
     /// Maps a buffer, whoever made it, into the address space, which has to be a private one.
+    ///
+    /// ```no_run
+    /// use accel::{AddressMode, BufferAccess, BufferOptions, Device, MapOptions};
+    ///
+    /// # fn main() -> accel::Result<()> {
+    /// let context = Device::by_index(0).context(AddressMode::Private)?;
+    /// let buffer = context.alloc(&BufferOptions::system(1 << 20))?;
+    /// let mapping = context.map(&buffer, &MapOptions::whole(BufferAccess::Read))?;
+    /// println!("the device finds it at {:#x}", mapping.address());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn map(&self, buffer: &Buffer, options: &MapOptions) -> Result<Mapping> {
         self.space.map(buffer, options)
     }

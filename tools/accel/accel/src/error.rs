@@ -80,6 +80,13 @@ pub enum Error {
         source: Errno,
     },
 
+    /// A buffer can't be made ready for accesses of the CPU.
+    #[error("a buffer cannot be made ready for the CPU: {source}; is the descriptor a dma-buf?")]
+    NotSynced {
+        /// Why.
+        source: Errno,
+    },
+
     /// The kernel did not take jobs.
     #[error("{device}: queue {queue} takes no job: {source}{}", submit_hint(*source))]
     NotSubmitted {

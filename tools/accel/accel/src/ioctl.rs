@@ -23,6 +23,8 @@ const BUFFER_WRAP: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_WRAP);
 const BUFFER_MAP: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_MAP);
 const BUFFER_UNMAP: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_BUFFER_UNMAP);
 const QUEUE_SUBMIT: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_SUBMIT);
+const DMA_BUF_SYNC: Opcode =
+    opcode::write::<uapi::DmaBufSync>(uapi::DMA_BUF_BASE, uapi::DMA_BUF_NR_SYNC);
 const SYNC_FILE_INFO: Opcode =
     opcode::read_write::<uapi::SyncFileInfo>(uapi::SYNC_IOC_MAGIC, uapi::SYNC_NR_FILE_INFO);
 const QUEUE_INFO: Opcode = opcode::none(uapi::IOC_TYPE, uapi::NR_QUEUE_INFO);
@@ -312,4 +314,11 @@ pub(crate) fn sync_file_info(fd: BorrowedFd<'_>) -> Result<uapi::SyncFileInfo, E
     // writes nothing to `sync_fence_info`.
     unsafe { ioctl(fd, Updater::<SYNC_FILE_INFO, _>::new(&mut arg))? };
     Ok(arg)
+}
+
+/// Begins or ends accesses of the CPU to the buffer behind `fd`.
+pub(crate) fn buffer_sync(fd: BorrowedFd<'_>, flags: u64) -> Result<(), Errno> {
+    let mut arg = uapi::DmaBufSync { flags };
+    // SAFETY: `DMA_BUF_SYNC` takes a `uapi::DmaBufSync`, which holds no pointers.
+    unsafe { ioctl(fd, Updater::<DMA_BUF_SYNC, _>::new(&mut arg)) }
 }

@@ -39,7 +39,7 @@ mod submit;
 mod topology;
 pub mod uapi;
 
-pub use buffer::{Buffer, BufferAccess, BufferOptions, MemoryKind, Wrapped};
+pub use buffer::{Buffer, BufferAccess, BufferOptions, CpuAccess, MemoryKind, Wrapped};
 pub use context::Context;
 pub use device::Device;
 pub use error::{Error, Result};

@@ -207,6 +207,32 @@ impl Queue {
     ///
     /// They begin and end in the order of their numbers; their end is one completion event. What
     /// became of each is in the [`records`](Self::records), as many as the queue has entries.
+    ///
+    /// ```no_run
+    /// use std::os::fd::AsFd;
+    ///
+    /// use accel::{AddressMode, BufferAccess, BufferOptions, Device, JobBuffer, QueueOptions};
+    /// use accel::{Submission, uapi};
+    ///
+    /// # fn main() -> accel::Result<()> {
+    /// let context = Device::by_index(0).context(AddressMode::Kernel)?;
+    /// let mut queue = context.create_queue(&QueueOptions::default())?;
+    /// let records = queue.records::<uapi::HisiZipRecord>()?;
+    /// let buffer = context.alloc(&BufferOptions::system(1 << 20))?;
+    /// // Its addresses are made by `uapi::buffer_address`.
+    /// let job = uapi::HisiZipSqe::default();
+    /// let buffers = [JobBuffer { fd: buffer.as_fd(), access: BufferAccess::ReadWrite }];
+    /// let submitted = queue.submit(&Submission {
+    ///     out_fence: true,
+    ///     ..Submission::new(&[job], &buffers)
+    /// })?;
+    /// if let Some(fence) = submitted.fence {
+    ///     fence.wait(None)?;
+    /// }
+    /// println!("{:?}", records.get(submitted.first).map(|ended| ended.error));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn submit(&mut self, submission: &Submission<'_>) -> Result<Submitted> {
         let handed = submission.count().and_then(|count| {
             let fence = ioctl::queue_submit(self.fd.as_fd(), submission)?;

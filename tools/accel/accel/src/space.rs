@@ -219,11 +219,27 @@ impl AddressSpace {
 
     /// At least `len` bytes that jobs of this context can work on: of the process itself in a
     /// shared address space, else a buffer of system memory that the device can read and write.
+    ///
+    /// It is for devices that are coherent with the CPU: nothing waits, or is flushed, when a job
+    /// is done.
     pub fn memory(&self, len: usize) -> Result<Memory> {
+        self.memory_as(&BufferOptions::system(len.max(1)))
+    }
+
+    /// As [`memory`](Self::memory), in one piece for the device.
+    pub fn memory_in_one_piece(&self, len: usize) -> Result<Memory> {
+        self.memory_as(&BufferOptions {
+            // Elsewhere, addresses of the process or of a mapping are without gaps.
+            contiguous: self.mode() == AddressMode::Kernel,
+            ..BufferOptions::system(len.max(1))
+        })
+    }
+
+    fn memory_as(&self, options: &BufferOptions) -> Result<Memory> {
         if self.mode() == AddressMode::Shared {
-            return Memory::new(len);
+            return Memory::new(options.len);
         }
-        let buffer = self.alloc(&BufferOptions::system(len.max(1)))?;
+        let buffer = self.alloc(options)?;
         let mapping = match self.mode() {
             AddressMode::Private => {
                 Some(self.map(&buffer, &MapOptions::whole(BufferAccess::ReadWrite))?)
@@ -285,5 +301,56 @@ impl Drop for Mapping {
             // It fails where the device is gone, and then nothing is mapped any more.
             let _ = self.leave(&space);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node that is a plain file: it knows no request.
+    fn deaf() -> AddressSpace {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("accel4");
+        std::fs::write(&path, "").unwrap();
+        let node = Arc::new(Node::open("accel4".into(), path).unwrap());
+        AddressSpace::from_parts("accel4".into(), AddressMode::Private, node)
+    }
+
+    fn check<T: fmt::Debug>(result: Result<T>, action: &str) {
+        let text = result.unwrap_err().to_string();
+        assert!(text.starts_with(&format!("accel4: {action}: ")), "{text}");
+        assert!(text.contains("older than this program"), "{text}");
+    }
+
+    #[test]
+    fn each_request_that_is_refused_says_what_it_was() {
+        let space = deaf();
+        check(space.memory(1), "allocating a buffer");
+        let memory = Memory::new(4096).unwrap();
+        check(
+            space.wrap_slice(memory.bytes()),
+            "making a buffer of memory",
+        );
+        let (memory, error) = space.wrap(memory).unwrap_err();
+        assert_eq!(memory.len(), 4096);
+        check::<()>(Err(error), "making a buffer of memory");
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4096).unwrap();
+        let buffer = Buffer::from_fd(file.into()).unwrap();
+        let whole = MapOptions::whole(BufferAccess::Read);
+        check(
+            space.map(&buffer, &whole),
+            "mapping a buffer for the device",
+        );
+        let mapping = Mapping {
+            address: 4096,
+            len: 4096,
+            space: Some(space),
+        };
+        check(
+            mapping.unmap(),
+            "taking a buffer out of the device's address space",
+        );
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What `include/uapi/accel/accel.h` and `include/uapi/accel/hisi_zip.h` say, in Rust, and what of
-//! `include/uapi/linux/sync_file.h` is needed with them.
+//! `include/uapi/linux/sync_file.h` and `include/uapi/linux/dma-buf.h` is needed with them.
 //!
 //! The names are the headers' without their prefix, so that the headers' comments are the
 //! documentation of this file. `tests/uapi.rs` compares both with a C compiler.
@@ -442,7 +442,19 @@ plain! {
         pad: u32,
         sync_fence_info: u64,
     }
+
+    struct DmaBufSync (8) {
+        flags: u64,
+    }
 }
+
+pub const DMA_BUF_BASE: u8 = b'b';
+/// Number of `DMA_BUF_IOCTL_SYNC`.
+pub const DMA_BUF_NR_SYNC: u8 = 0;
+pub const DMA_BUF_SYNC_READ: u64 = 1;
+pub const DMA_BUF_SYNC_WRITE: u64 = 2;
+pub const DMA_BUF_SYNC_START: u64 = 0;
+pub const DMA_BUF_SYNC_END: u64 = 4;
 
 pub const SYNC_IOC_MAGIC: u8 = b'>';
 /// Number of `SYNC_IOC_FILE_INFO`.

@@ -92,6 +92,7 @@ fn layouts() -> Vec<Fact> {
             dest_l dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 plain_length checksum
         }
         HisiZipRecord = "hisi_zip_record" { head sqe }
+        DmaBufSync = "dma_buf_sync" { flags }
         SyncFileInfo = "sync_file_info" { name status flags num_fences pad sync_fence_info }
     }
 }
@@ -135,7 +136,8 @@ fn constants() -> Vec<Fact> {
             HISI_ZIP_DB_SQ HISI_ZIP_DB_CQ HISI_ZIP_COMPRESS HISI_ZIP_DECOMPRESS
             HISI_ZIP_DEFLATE HISI_ZIP_ZLIB HISI_ZIP_GZIP
             HISI_ZIP_OK HISI_ZIP_NEGATIVE HISI_ZIP_NO_ROOM HISI_ZIP_BAD_CHECKSUM
-            HISI_ZIP_STREAM_END;
+            HISI_ZIP_STREAM_END
+            DMA_BUF_SYNC_READ DMA_BUF_SYNC_WRITE DMA_BUF_SYNC_START DMA_BUF_SYNC_END;
     }
 }
 
@@ -147,6 +149,14 @@ fn functions() -> Vec<Fact> {
     facts.push(Fact {
         expression: "ACCEL_BUFFER_ADDRESS(63, 0x123456789a)".into(),
         value: uapi::buffer_address(63, 0x12_3456_789a),
+    });
+    facts.push(Fact {
+        expression: "DMA_BUF_IOCTL_SYNC".into(),
+        value: rustix::ioctl::opcode::write::<uapi::DmaBufSync>(
+            uapi::DMA_BUF_BASE,
+            uapi::DMA_BUF_NR_SYNC,
+        )
+        .into(),
     });
     facts.push(Fact {
         expression: "SYNC_IOC_FILE_INFO".into(),
@@ -168,7 +178,7 @@ fn functions() -> Vec<Fact> {
 fn program(facts: &[Fact]) -> String {
     let mut c = String::from(
         "#include <stddef.h>\n#include <stdio.h>\n\
-         #include <linux/sync_file.h>\n#include <accel/accel.h>\n#include <accel/hisi_zip.h>\nint main(void)\n{\n",
+         #include <linux/dma-buf.h>\n#include <linux/sync_file.h>\n#include <accel/accel.h>\n#include <accel/hisi_zip.h>\nint main(void)\n{\n",
     );
     for (i, fact) in facts.iter().enumerate() {
         writeln!(

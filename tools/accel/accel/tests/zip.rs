@@ -5,8 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use accel::hisi_zip::{
-    Algorithm, CONTEXT_SIZE, Completion, Direction, Job, JobError, Position, Stream, Wait, Woken,
-    ZipQueue, sleep, wait,
+    Algorithm, Completion, Direction, Job, JobError, Position, Stream, Wait, Woken, ZipQueue,
+    sleep, wait,
 };
 use accel::memory::{FileMap, Memory, Source};
 use accel::{AddressMode, Error, uapi};
@@ -402,7 +402,7 @@ fn unpacked(mode: AddressMode, packed: &[u8]) -> Vec<u8> {
     let mut bench = Bench::new(mode, Direction::Decompress, 4, obedient());
     let (mut at, mut result) = (0, Vec::new());
     let mut position = Position::First;
-    let mut context = bench.memory(CONTEXT_SIZE);
+    let mut context = Stream::memory(bench.context.address_space()).unwrap();
     loop {
         let len = (packed.len() - at).min(1000);
         let source = bench.source(&packed[at..at + len]);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The kernel as the way to the engine: a system call hands a job over, and its record comes back.
 
+use std::time::{Duration, Instant};
+
 use rustix::io::Errno;
 
 use super::job::JobError;
@@ -9,6 +11,12 @@ use super::sqe::{Results, Words};
 use crate::region::Region;
 use crate::submit::{JobBuffer, Records, Submission, SubmitPort};
 use crate::uapi::{self, HisiZipRecord};
+
+/// How long a place is waited for that the kernel says is taken.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long not to ask again.
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// Entries handed over, and their records. They end in their order.
 pub(super) struct Handover {
@@ -55,15 +63,26 @@ impl Port for Handover {
         _in_flight: u16,
     ) -> Result<(), Errno> {
         let words = words.map(u32::to_le);
-        self.submit.submit(&Submission {
+        let submission = Submission {
             jobs: uapi::bytes_of(&words),
             job_size: size_of::<Words>(),
             buffers,
             in_fences: &[],
             out_fence: false,
-        })?;
-        self.next += 1;
-        Ok(())
+        };
+        let since = Instant::now();
+        loop {
+            match self.submit.submit(&submission) {
+                // A job whose end was told can have its place a little longer: until the kernel
+                // has let go of its buffers.
+                Err(Errno::AGAIN) if since.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                other => {
+                    other?;
+                    self.next += 1;
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn has_completion(&self) -> bool {

@@ -3,7 +3,9 @@
 
 use rustix::io::Errno;
 
+use crate::error;
 use crate::memory::{Memory, Source};
+use crate::space::AddressSpace;
 use crate::uapi;
 
 /// Bytes that a job reads at most, and bytes that it writes at most.
@@ -36,12 +38,20 @@ pub enum Position {
 /// A stream made of many requests. The context buffer ties them together.
 #[derive(Debug)]
 pub struct Stream {
-    /// [`CONTEXT_SIZE`] bytes that belong to the engine from the first request to the last.
+    /// [`CONTEXT_SIZE`] bytes in one piece ([`Stream::memory`]) that belong to the engine from the
+    /// first request to the last.
     pub context: Memory,
     /// Where this request stands.
     pub position: Position,
     /// Whether this is the last input; compression only.
     pub finish: bool,
+}
+
+impl Stream {
+    /// Memory for the context of a stream.
+    pub fn memory(space: &AddressSpace) -> error::Result<Memory> {
+        space.memory_in_one_piece(CONTEXT_SIZE)
+    }
 }
 
 /// One request to the engine, and the memory that it works on.
