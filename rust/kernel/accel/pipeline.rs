@@ -70,6 +70,8 @@ const REAP: u64 = 1;
 /// Where a queue's submissions are.
 struct State {
     ring: KVVec<Option<KBox<Submitted>>>,
+    /// Jobs that may be under way.
+    depth: u64,
     reaped: u64,
     head: u64,
     hand: u64,
@@ -103,8 +105,8 @@ impl State {
         if self.dead.is_some() {
             return Err(ENODEV);
         }
-        let len = self.ring.len() as u64;
-        if self.tail - self.reaped == len || self.under_way() + count > len {
+        let full = self.tail - self.reaped == self.ring.len() as u64;
+        if full || self.under_way() + count > self.depth {
             return Err(EAGAIN);
         }
         Ok(())
@@ -196,8 +198,10 @@ impl Pipeline {
         ops: &SubmissionOps,
         driver: &Arc<DriverQueue>,
     ) -> Result<Arc<Self>> {
-        let mut ring = KVVec::with_capacity(depth as usize, GFP_KERNEL_ACCOUNT)?;
-        for _ in 0..depth {
+        // As many again may have ended, and wait to be let go.
+        let places = 2 * depth as usize;
+        let mut ring = KVVec::with_capacity(places, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..places {
             ring.push(None, GFP_KERNEL_ACCOUNT)?;
         }
         let name = CString::try_from_fmt(fmt!("accel{}.{queue}", device.id()))?;
@@ -211,6 +215,7 @@ impl Pipeline {
                 gate <- new_mutex!(Some(driver.clone())),
                 state <- new_spinlock!(State {
                     ring,
+                    depth: u64::from(depth),
                     reaped: 0,
                     head: 0,
                     hand: 0,
@@ -404,7 +409,7 @@ impl Pipeline {
 
     /// Lets the buffers go of what has ended. When this returns, all of that is done which had ended
     /// before.
-    fn reap(&self) {
+    pub(super) fn reap(&self) {
         let _reaping = self.reaping.lock();
         loop {
             let Some(ended) = self.state.lock().reap() else {

@@ -281,6 +281,8 @@ pub(super) fn submit(pipeline: &Arc<Pipeline>, depth: u32, arg: UserPtr) -> Resu
     }
 
     let access = device.operate()?;
+    // What has ended takes no room from what comes.
+    pipeline.reap();
     // If it is not taken, it goes when nothing is locked any more, and before the device is left.
     let mut new = Some(prepare(pipeline, &access, ops, &request)?);
     let file = hand_in(pipeline, &mut new, &request, out.is_some())?;
