@@ -26,16 +26,24 @@ use crate::{
     types::Opaque, //
 };
 
+/// A value of which only matters when it is dropped.
+trait Kept: Send {}
+
+impl<T: Send> Kept for T {}
+
 /// Keeps a value until its device is about to be unbound.
+///
+/// Not generic: lockdep knows the lock by the addresses of its key and of its name, and a module
+/// with generic code would have a name of its own to the key that all have.
 ///
 /// # Invariants
 ///
 /// `block` is registered with the bus of `dev`.
 #[pin_data(PinnedDrop)]
-struct Keeper<T: Send + Unpin + 'static> {
+struct Keeper {
     dev: ARef<Device>,
     #[pin]
-    value: Mutex<Option<T>>,
+    value: Mutex<Option<KBox<dyn Kept>>>,
     #[pin]
     block: Opaque<bindings::notifier_block>,
 }
@@ -64,7 +72,11 @@ struct Keeper<T: Send + Unpin + 'static> {
 ///     device::keep_until_unbind(dev, Farewell)
 /// }
 /// ```
-pub fn keep_until_unbind<T: Send + Unpin + 'static>(dev: &Device<Bound>, value: T) -> Result {
+pub fn keep_until_unbind<T: Send + 'static>(dev: &Device<Bound>, value: T) -> Result {
+    keep(dev, KBox::new(value, GFP_KERNEL)?)
+}
+
+fn keep(dev: &Device<Bound>, value: KBox<dyn Kept>) -> Result {
     // SAFETY: A bound device is valid, and does not leave its bus.
     let bus = unsafe { (*dev.as_raw()).bus };
     if bus.is_null() {
@@ -80,7 +92,7 @@ pub fn keep_until_unbind<T: Send + Unpin + 'static>(dev: &Device<Bound>, value: 
             // initialised above. `Drop` unregisters it.
             unsafe {
                 block.write(bindings::notifier_block {
-                    notifier_call: Some(Keeper::<T>::notify),
+                    notifier_call: Some(Keeper::notify),
                     ..pin_init::zeroed()
                 });
                 to_result(bindings::bus_register_notifier(bus, block))
@@ -90,7 +102,7 @@ pub fn keep_until_unbind<T: Send + Unpin + 'static>(dev: &Device<Bound>, value: 
     devres::register(dev, keeper, GFP_KERNEL)
 }
 
-impl<T: Send + Unpin + 'static> Keeper<T> {
+impl Keeper {
     extern "C" fn notify(
         block: *mut bindings::notifier_block,
         action: c_ulong,
@@ -112,10 +124,10 @@ impl<T: Send + Unpin + 'static> Keeper<T> {
 }
 
 // SAFETY: The bus locks its notifiers, and a keeper may be dropped by any task.
-unsafe impl<T: Send + Unpin + 'static> Send for Keeper<T> {}
+unsafe impl Send for Keeper {}
 
 #[pinned_drop]
-impl<T: Send + Unpin + 'static> PinnedDrop for Keeper<T> {
+impl PinnedDrop for Keeper {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant; the device is still on its bus, since this is called by
         // devres or on failure in its probe.
