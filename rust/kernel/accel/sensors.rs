@@ -103,10 +103,11 @@ impl Device {
 
     /// Reads all sensors; one that can't be read keeps its last value, and its time.
     pub(super) fn read_sensors(&self) {
-        let Ok(access) = self.operate() else {
-            return;
-        };
         for (index, measured) in self.sensors.values.iter().enumerate() {
+            // Each on its own: a reset waits for one that does not answer, and not for all.
+            let Ok(access) = self.operate() else {
+                return;
+            };
             if let Ok(value) = access.read_sensor(index) {
                 measured.value.store(value, Relaxed);
                 measured.at.store(Monotonic::ktime_get(), Release);
