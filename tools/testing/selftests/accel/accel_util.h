@@ -27,13 +27,16 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 300
 
+/* Of whatever must happen. */
+#define WAIT_SECONDS 60
+
 #define ACCEL_CLASS "/sys/class/accelerator"
 #define ACCEL_DRIVER "accel_hisi_zip"
 #define ACCEL_PCI_DRIVER "/sys/bus/pci/drivers/" ACCEL_DRIVER
 
 #define ACCEL_MISSING \
-	"no /dev/accelN of " ACCEL_DRIVER " (%s): load it with 'modprobe " \
-	ACCEL_DRIVER "'; it needs the PCI device 19e5:a250 and an IOMMU with PASID and PRI"
+	"no /dev/accelN of %s (%s): load it with 'modprobe %s'; accel_hisi_zip needs " \
+	"the PCI device 19e5:a250 and an IOMMU with PASID and PRI"
 
 /* Children that a signal killed have CHILD_KILLED - signal for a result. */
 #define CHILD_KILLED -1000
@@ -85,7 +88,7 @@ static inline const char *ret_name(long ret)
 		long __fd = (fd); \
 		ASSERT_LE(0, __fd) \
 		{ \
-			TH_LOG(ACCEL_MISSING, ret_name(__fd)); \
+			TH_LOG(ACCEL_MISSING, tested->driver, ret_name(__fd), tested->driver); \
 		} \
 	} while (0)
 
@@ -106,22 +109,62 @@ static inline double seconds(void)
 
 /* --- Finding the device --- */
 
-static inline bool accel_driver_is_zip(const char *node)
+struct accel_queue;
+
+/*
+ * A kind of device on which the core is tested. Its jobs read @size bytes, and write what
+ * becomes of them to room for twice as many.
+ */
+struct accel_kind {
+	const char *driver;
+	/* The link in the device's directory that leads to something of this name, or prefix. */
+	const char *link;
+	const char *leads_to;
+	const char *bus;
+	/* Of INFO_DEVICE. */
+	__u64 functions;
+	__u64 request_max;
+	bool has_pasids;
+	/* Regions of a queue; the third is a doorbell. */
+	int regions;
+	int (*open)(struct accel_queue *q, int ctx, __u32 depth);
+	/* Where in a ring jobs begin, and how many bytes of it are used. */
+	__u32 ring_begin;
+	__u64 (*ring_size)(__u32 depth);
+	/* Puts a job into the ring; with @event, its end, or an earlier one, raises an event. */
+	void (*put)(struct accel_queue *q, const void *in, void *out, __u32 size, bool event);
+	/* Tells the device of the jobs in the ring. */
+	int (*start)(struct accel_queue *q);
+	/*
+	 * Waits for the end of a job; -EIO where it ended badly, -EBADMSG where @out, unless
+	 * @in is NULL, is not what becomes of @in.
+	 */
+	int (*end)(struct accel_queue *q, const void *in, const void *out, __u32 size);
+	/* Takes the device away, and brings it back. */
+	int (*unbind)(const char *address);
+	int (*bind)(const char *address);
+};
+
+/* The one that the functions of this file are about. */
+static const struct accel_kind *tested;
+
+static inline bool accel_is_tested(const char *node)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	const char *name;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), ACCEL_CLASS "/%s/device/driver", node);
+	snprintf(path, sizeof(path), ACCEL_CLASS "/%s/%s", node, tested->link);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
 		return false;
 	target[n] = 0;
 	name = strrchr(target, '/');
-	return !strcmp(name ? name + 1 : target, ACCEL_DRIVER);
+	name = name ? name + 1 : target;
+	return !strncmp(name, tested->leads_to, strlen(tested->leads_to));
 }
 
-/* N of the /dev/accelN that the zip driver made, or -ENOENT. */
+/* N of the first /dev/accelN of that kind, or -ENOENT. */
 static inline int accel_number(void)
 {
 	DIR *dir = opendir(ACCEL_CLASS);
@@ -134,7 +177,7 @@ static inline int accel_number(void)
 		if (sscanf(entry->d_name, "accel%d%n", &number, &end) != 1 ||
 		    entry->d_name[end])
 			continue;
-		if (accel_driver_is_zip(entry->d_name))
+		if (accel_is_tested(entry->d_name))
 			found = number;
 	}
 	closedir(dir);
@@ -388,12 +431,12 @@ static inline int read_file(const char *path, char *text, size_t room)
 
 static inline int device_unbind(const char *address)
 {
-	return write_file(ACCEL_PCI_DRIVER "/unbind", address);
+	return tested->unbind(address);
 }
 
 static inline int device_bind(const char *address)
 {
-	return write_file(ACCEL_PCI_DRIVER "/bind", address);
+	return tested->bind(address);
 }
 
 /* A file of the PCI function. */
@@ -607,6 +650,234 @@ static inline int touch_write(void *p, __u64 value)
 			       signal_name(__want), signal_name(__sig)); \
 		} \
 	} while (0)
+
+/* --- Queues that are mapped --- */
+
+struct accel_queue {
+	int fd;
+	__u32 id;
+	__u32 depth;
+	/* What this side has put into the ring and taken out of it, as the device counts. */
+	__u32 tail;
+	__u32 head;
+	__u32 done;
+	__u16 phase;
+	struct accel_region doorbell_region;
+	struct accel_region ring_region;
+	struct accel_region status_region;
+	/* NULL where there is no such region. */
+	void *doorbell;
+	void *ring;
+	const struct accel_queue_status *status;
+};
+
+static inline int queue_find_regions(struct accel_queue *q)
+{
+	struct accel_queue_info info;
+	int ret = accel_queue_info(q->fd, &info, NULL);
+
+	if (ret < 0)
+		return ret;
+	q->id = info.id;
+	q->depth = info.depth;
+	ret = accel_region(q->fd, ACCEL_REGION_DOORBELL, &q->doorbell_region);
+	if (!ret || ret == -ENOENT)
+		ret = accel_region(q->fd, ACCEL_REGION_RING, &q->ring_region);
+	return ret ?: accel_region(q->fd, ACCEL_REGION_STATUS, &q->status_region);
+}
+
+static inline void queue_unmap(struct accel_queue *q)
+{
+	if (q->doorbell && !map_error(q->doorbell))
+		munmap(q->doorbell, q->doorbell_region.size);
+	if (!map_error(q->ring))
+		munmap(q->ring, q->ring_region.size);
+	if (!map_error(q->status))
+		munmap((void *)q->status, q->status_region.size);
+}
+
+static inline int queue_map(struct accel_queue *q)
+{
+	int ret;
+
+	if (q->doorbell_region.size)
+		q->doorbell = accel_map_region(q->fd, &q->doorbell_region);
+	q->ring = accel_map_region(q->fd, &q->ring_region);
+	q->status = accel_map_region(q->fd, &q->status_region);
+	ret = map_error(q->doorbell) ?: map_error(q->ring) ?: map_error(q->status);
+	if (ret)
+		queue_unmap(q);
+	return ret;
+}
+
+/* Takes over @fd, a queue, and maps it. */
+static inline int queue_adopt(struct accel_queue *q, int fd)
+{
+	int ret;
+
+	*q = (struct accel_queue){ .fd = fd, .phase = 1 };
+	ret = queue_find_regions(q);
+	if (!ret)
+		ret = queue_map(q);
+	if (ret)
+		close(fd);
+	return ret;
+}
+
+static inline int queue_open(struct accel_queue *q, int ctx, __u32 depth)
+{
+	return tested->open(q, ctx, depth);
+}
+
+static inline void queue_close(struct accel_queue *q)
+{
+	queue_unmap(q);
+	close(q->fd);
+}
+
+/* A context and a queue of its own; returns the context. */
+static inline int queue_open_alone(struct accel_queue *q, __u32 depth)
+{
+	int ctx = accel_open_shared();
+	int ret = ctx < 0 ? ctx : queue_open(q, ctx, depth);
+
+	if (ret < 0 && ctx >= 0)
+		close(ctx);
+	return ret < 0 ? ret : ctx;
+}
+
+/* Compressible, without short periods, different for each @seed. */
+static inline void fill_text(void *buffer, size_t size, __u32 seed)
+{
+	__u8 *p = buffer;
+	__u32 x = seed * 2654435761u + 1;
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		x = x * 1664525u + 1013904223u;
+		p[i] = "accelerator queue"[(x >> 28) + (x >> 24 & 1)];
+	}
+}
+
+/* Does a job; -EBADMSG where the result is wrong. */
+static inline int queue_run(struct accel_queue *q, const void *in, void *out, __u32 size)
+{
+	int ret;
+
+	tested->put(q, in, out, size, false);
+	ret = tested->start(q);
+	return ret ?: tested->end(q, in, out, size);
+}
+
+/* One whole job on memory of its own: does the queue work? */
+static inline bool queue_works(struct accel_queue *q)
+{
+	static __u8 in[20000], out[2 * sizeof(in)];
+
+	fill_text(in, sizeof(in), q->tail);
+	memset(out, 0, sizeof(out));
+	return !queue_run(q, in, out, sizeof(in));
+}
+
+#define EXPECT_WORKS(q, rule) EXPECT_THAT(queue_works(q), rule)
+
+/* Does jobs until the queue dies; false where a result was wrong. */
+static inline bool queue_work_until_dead(struct accel_queue *q, int *jobs)
+{
+	static __u8 in[8 * 4096], out[2 * sizeof(in)];
+	/* Not on the stack: it is looked at after a jump. */
+	static int ret;
+
+	ret = 0;
+	fill_text(in, sizeof(in), getpid());
+	touch_catch(touch_caught);
+	if (!sigsetjmp(touch_return, 1)) {
+		while (!(ret = queue_run(q, in, out, sizeof(in))))
+			STORE(*jobs, *jobs + 1);
+	}
+	touch_catch(SIG_DFL);
+	return ret != -EBADMSG && ret != -EIO;
+}
+
+/* What everybody sees of a queue that is dead, for the reason @state. */
+static inline void expect_dead(struct __test_metadata *_metadata, struct accel_queue *q,
+			       __u32 state)
+{
+	struct accel_queue_info info;
+	short seen = poll_now(q->fd, POLLIN);
+	ssize_t n;
+	__u64 count;
+
+	EXPECT_EQ(POLLERR | POLLHUP, seen & (POLLERR | POLLHUP)) {
+		TH_LOG("expected: poll says error and hang-up at once");
+	}
+	/* What came before its death can still be read. */
+	n = read(q->fd, &count, 8);
+	if (n == 8)
+		n = read(q->fd, &count, 8);
+	EXPECT_EQ(-1, n) {
+		TH_LOG("expected: read of a dead queue fails");
+	}
+	EXPECT_EQ(ENODEV, errno) {
+		TH_LOG("expected: ENODEV from read, got %s", strerror(errno));
+	}
+	EXPECT_RET(-ENODEV, accel_queue_info(q->fd, &info, NULL), "QUEUE_INFO of a dead queue");
+	EXPECT_TOUCH(0, touch_read((void *)q->status), "the status page");
+	EXPECT_EQ(state, LOAD(q->status->state)) {
+		TH_LOG("expected: the status page says why the queue is dead");
+	}
+	if (q->doorbell) {
+		char *end = (char *)q->doorbell + q->doorbell_region.size;
+
+		EXPECT_TOUCH(SIGBUS, touch_write(end - 8, 0), "ringing a dead queue");
+		EXPECT_TOUCH(SIGBUS, touch_read(q->doorbell), "the doorbell's first page");
+	}
+	EXPECT_TOUCH(SIGBUS, touch_read(q->ring), "the ring");
+	EXPECT_TOUCH(SIGBUS, touch_write(q->ring, 1), "writing the ring");
+}
+
+/* A context and a queue of its own, made for this, do a job. */
+static inline void expect_device_works(struct __test_metadata *_metadata)
+{
+	struct accel_queue q;
+	int ctx = queue_open_alone(&q, 8);
+
+	ASSERT_DEVICE(ctx);
+	EXPECT_WORKS(&q, "a job on a queue of a new context");
+	queue_close(&q);
+	close(ctx);
+}
+
+/* --- Children that wait until their queue dies, and say at @arg, an int, that they do --- */
+
+static inline int queue_wait_in_poll(void *arg)
+{
+	int *ready = arg;
+	struct accel_queue q;
+	int ctx = queue_open_alone(&q, 8);
+	struct pollfd p = { .fd = q.fd, .events = POLLIN };
+
+	if (ctx < 0)
+		return ctx;
+	STORE(*ready, 1);
+	if (poll(&p, 1, WAIT_SECONDS * 1000) != 1)
+		return -ETIMEDOUT;
+	return (p.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP) ? 0 : -EBADMSG;
+}
+
+static inline int queue_wait_in_read(void *arg)
+{
+	int *ready = arg;
+	struct accel_queue q;
+	int ctx = queue_open_alone(&q, 8);
+	__u64 count;
+
+	if (ctx < 0)
+		return ctx;
+	STORE(*ready, 1);
+	alarm(WAIT_SECONDS);
+	return read(q.fd, &count, 8) < 0 ? -errno : 0;
+}
 
 /* --- Descriptors through sockets --- */
 

@@ -2,7 +2,7 @@
 /* A context: one open of the compute node, bound once, to the opener's memory. */
 #include <sched.h>
 
-#include "accel_util.h"
+#include "hisi_zip_util.h"
 
 #define QUEUES_LIMIT 4096
 

@@ -32,7 +32,7 @@ static int be_a_victim(void *arg)
 	const struct victim *me = arg;
 	struct shared *shared = me->shared;
 	int ctx = accel_open_shared(), ret;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
 	if (ret)
@@ -40,7 +40,7 @@ static int be_a_victim(void *arg)
 	STORE(shared->ids[me->index], q.id);
 	STORE(shared->ready[me->index], 1);
 	while (!LOAD(shared->stop)) {
-		if (!zip_works(&q))
+		if (!queue_works(&q))
 			return -EIO;
 		STORE(shared->jobs[me->index], q.done);
 	}
@@ -66,7 +66,7 @@ FIXTURE_SETUP(doorbell)
 	for (i = 0; i < VICTIMS; i++) {
 		me = (struct victim){ .shared = self->shared, .index = i };
 		self->victims[i] = child_start(be_a_victim, &me);
-		ASSERT_TRUE(WAIT_FOR(LOAD(self->shared->ready[i]), ZIP_WAIT_SECONDS)) {
+		ASSERT_TRUE(WAIT_FOR(LOAD(self->shared->ready[i]), WAIT_SECONDS)) {
 			TH_LOG("expected: process %d has a queue", i);
 		}
 	}
@@ -86,7 +86,7 @@ static void expect_victims_unharmed(struct __test_metadata *_metadata,
 	for (i = 0; i < VICTIMS; i++)
 		before[i] = LOAD(self->shared->jobs[i]);
 	for (i = 0; i < VICTIMS; i++) {
-		EXPECT_TRUE(WAIT_FOR(LOAD(self->shared->jobs[i]) > before[i], ZIP_WAIT_SECONDS)) {
+		EXPECT_TRUE(WAIT_FOR(LOAD(self->shared->jobs[i]) > before[i], WAIT_SECONDS)) {
 			TH_LOG("expected: process %d goes on", i);
 		}
 	}
@@ -96,26 +96,26 @@ static void expect_victims_unharmed(struct __test_metadata *_metadata,
 			   "each job was right, and no event came");
 }
 
-static void ring_at(const struct zip_queue *q, size_t offset, __u64 value)
+static void ring_at(const struct accel_queue *q, size_t offset, __u64 value)
 {
 	STORE(*(__u64 *)((char *)q->doorbell + offset), htole64(value));
 }
 
 static void expect_attacker_alive(struct __test_metadata *_metadata, int ctx,
-				  struct zip_queue *attacker)
+				  struct accel_queue *attacker)
 {
-	struct zip_queue fresh;
+	struct accel_queue fresh;
 
-	zip_close(attacker);
+	queue_close(attacker);
 	ASSERT_RET(0, zip_open(&fresh, ctx, 8, HISI_ZIP_COMPRESS), "a new queue of the attacker");
 	EXPECT_WORKS(&fresh, "a job on it");
-	zip_close(&fresh);
+	queue_close(&fresh);
 }
 
 /* All commands, indices and priorities, for the queues of others. */
 TEST_F(doorbell, idxd_cve_2024_21823_queues_of_others_cannot_be_rung)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int i, cmd, round;
 
 	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
@@ -136,7 +136,7 @@ TEST_F(doorbell, idxd_cve_2024_21823_queues_of_others_cannot_be_rung)
 /* Every word of the pages, which reach as far as the next queue's. */
 TEST_F(doorbell, all_words_of_the_pages)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	size_t offset;
 	int i;
 
@@ -159,7 +159,7 @@ TEST_F(doorbell, all_words_of_the_pages)
 /* The own queue, with numbers that make no sense; it may die of it, alone. */
 TEST_F(doorbell, wild_values_harm_only_the_own_queue)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	__u64 x = 1;
 	int i;
 
@@ -175,7 +175,7 @@ TEST_F(doorbell, wild_values_harm_only_the_own_queue)
 /* Narrow stores, as no program should make them. */
 TEST_F(doorbell, odd_stores_harm_nobody)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	char *page;
 	int i;
 

@@ -6,7 +6,7 @@ FIXTURE(errors) {
 	char address[ACCEL_NAME_MAX];
 	int monitor;
 	int ctx;
-	struct zip_queue q;
+	struct accel_queue q;
 	struct accel_info_errors before;
 };
 
@@ -27,7 +27,7 @@ FIXTURE_TEARDOWN(errors)
 {
 	attribute_write("error_threshold", "0");
 	accel_reset(self->ctx);
-	zip_close(&self->q);
+	queue_close(&self->q);
 	close(self->ctx);
 	close(self->monitor);
 }
@@ -48,7 +48,7 @@ static int raise_error(const char *address, int monitor, __u32 where, __u32 bits
 
 	if (ret)
 		return ret;
-	return WAIT_FOR(errors_of(monitor).hardware != before, ZIP_WAIT_SECONDS) ? 0 : -ETIMEDOUT;
+	return WAIT_FOR(errors_of(monitor).hardware != before, WAIT_SECONDS) ? 0 : -ETIMEDOUT;
 }
 
 /* --- Counting and telling --- */
@@ -60,7 +60,7 @@ static void expect_error(struct __test_metadata *_metadata, FIXTURE_DATA(errors)
 
 	ASSERT_RET(0, raise_error(self->address, self->monitor, where, bits),
 		   "a hardware error is counted");
-	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ERROR, &event, ZIP_WAIT_SECONDS),
+	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ERROR, &event, WAIT_SECONDS),
 		   "the event of the error");
 	EXPECT_EQ(code, event.value) {
 		TH_LOG("expected: it has the driver's number for the error");
@@ -177,7 +177,7 @@ static void raise_too_many(struct __test_metadata *_metadata, FIXTURE_DATA(error
 					  1 << i), "a hardware error");
 	}
 	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_ISOLATED,
-			     ZIP_WAIT_SECONDS)) {
+			     WAIT_SECONDS)) {
 		TH_LOG("expected: three do");
 	}
 }
@@ -186,13 +186,13 @@ TEST_F(errors, threshold_isolates_and_reset_brings_back)
 {
 	int unbound = accel_open(), generation = accel_generation(self->monitor);
 	struct accel_event event = {};
-	struct zip_queue fresh;
+	struct accel_queue fresh;
 
 	ASSERT_DEVICE(unbound);
 	EXPECT_WORKS(&self->q, "a job before");
 	raise_too_many(_metadata, self);
 	EXPECT_THAT(attribute_is("status", "isolated"), "the attribute says isolated");
-	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ISOLATED, &event, ZIP_WAIT_SECONDS),
+	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ISOLATED, &event, WAIT_SECONDS),
 		   "the event of it");
 	expect_dead(_metadata, &self->q, ACCEL_QUEUE_DEAD_ISOLATED);
 	EXPECT_RET(-EIO, accel_queue_create(self->ctx, 0), "QUEUE_CREATE while isolated");
@@ -227,7 +227,7 @@ TEST_F(errors, threshold_isolates_and_reset_brings_back)
 		TH_LOG("expected: counting begins anew");
 	}
 	EXPECT_WORKS(&fresh, "one error does not isolate");
-	zip_close(&fresh);
+	queue_close(&fresh);
 	close(unbound);
 }
 
@@ -279,14 +279,14 @@ TEST_F(errors, pci_error_is_one_too)
 	usleep(100000);
 	EXPECT_WORKS(&self->q, "a correctable error disturbs nobody");
 	ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_NONFATAL);
-	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ERROR, &event, ZIP_WAIT_SECONDS),
+	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ERROR, &event, WAIT_SECONDS),
 		   "the event of the error");
 	EXPECT_EQ(~0ull, event.value) {
 		TH_LOG("expected: the number for errors of the bus");
 	}
 	ASSERT_TRUE(WAIT_FOR(accel_generation(self->monitor) == generation + 1 &&
 			     accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
-			     ZIP_WAIT_SECONDS)) {
+			     WAIT_SECONDS)) {
 		TH_LOG("expected: the device is reset");
 	}
 	expect_device_works(_metadata);
@@ -305,7 +305,7 @@ TEST_F(errors, too_many_while_it_is_reset)
 		EXPECT_THAT(!i || i == -EAGAIN, "a reset succeeds, or another is under way");
 	}
 	EXPECT_RET(0, attribute_write("error_threshold", "0"), "no threshold");
-	ASSERT_TRUE(WAIT_FOR(!accel_reset(self->ctx), ZIP_WAIT_SECONDS)) {
+	ASSERT_TRUE(WAIT_FOR(!accel_reset(self->ctx), WAIT_SECONDS)) {
 		TH_LOG("expected: a reset succeeds");
 	}
 	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->monitor)) {

@@ -13,7 +13,7 @@
 
 FIXTURE(events) {
 	int ctx;
-	struct zip_queue q;
+	struct accel_queue q;
 	int event;
 };
 
@@ -28,12 +28,12 @@ FIXTURE_SETUP(events)
 
 FIXTURE_TEARDOWN(events)
 {
-	zip_close(&self->q);
+	queue_close(&self->q);
 	close(self->event);
 	close(self->ctx);
 }
 
-static int set_eventfd(const struct zip_queue *q, int fd)
+static int set_eventfd(const struct accel_queue *q, int fd)
 {
 	struct accel_queue_eventfd set = { .size = sizeof(set), .fd = fd };
 
@@ -52,10 +52,10 @@ static bool becomes_ready(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return poll(&p, 1, ZIP_WAIT_SECONDS * 1000) == 1 && p.revents == POLLIN;
+	return poll(&p, 1, WAIT_SECONDS * 1000) == 1 && p.revents == POLLIN;
 }
 
-static void submit(struct zip_queue *q, int jobs)
+static void submit(struct accel_queue *q, int jobs)
 {
 	static __u8 in[64], out[1024];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, sizeof(in), sizeof(out) };
@@ -66,13 +66,13 @@ static void submit(struct zip_queue *q, int jobs)
 }
 
 /* One event, and the job behind it taken. */
-static void one_event(struct zip_queue *q)
+static void one_event(struct accel_queue *q)
 {
 	__u64 before = LOAD(q->status->completions);
 
 	zip_arm(q);
 	submit(q, 1);
-	WAIT_FOR(LOAD(q->status->completions) != before, ZIP_WAIT_SECONDS);
+	WAIT_FOR(LOAD(q->status->completions) != before, WAIT_SECONDS);
 	/* The status page is first; who polls waits until all have been told. */
 	poll_now(q->fd, POLLIN);
 	zip_wait(q);
@@ -82,7 +82,7 @@ static void one_event(struct zip_queue *q)
 
 TEST_F(events, eventfd_counts_each_event)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 	__u64 count = 0;
 	int i;
 
@@ -175,7 +175,7 @@ TEST_F(events, unread_event_is_told_when_the_eventfd_is_set)
 
 TEST_F(events, one_eventfd_serves_many_queues)
 {
-	struct zip_queue q[4];
+	struct accel_queue q[4];
 	int i;
 
 	for (i = 0; i < 4; i++) {
@@ -188,7 +188,7 @@ TEST_F(events, one_eventfd_serves_many_queues)
 		TH_LOG("expected: it counts the events of all");
 	}
 	for (i = 0; i < 4; i++)
-		zip_close(&q[i]);
+		queue_close(&q[i]);
 	one_event(&self->q);
 	EXPECT_EQ(0, counted(self->event)) {
 		TH_LOG("expected: closing is no event, and another queue has no eventfd");
@@ -266,7 +266,7 @@ struct runner {
 	__u64 jobs;
 };
 
-static int run_cycle(struct runner *r, struct zip_queue *q, int event)
+static int run_cycle(struct runner *r, struct accel_queue *q, int event)
 {
 	int left = 1 + r->cycle % BATCH, fd = r->by_eventfd ? event : q->fd;
 	struct zip_result result;
@@ -313,7 +313,7 @@ static void *run(void *arg)
 {
 	int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	struct runner *r = arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	__u32 i;
 
 	if (zip_open(&q, r->ctx, 16, HISI_ZIP_COMPRESS)) {
@@ -329,7 +329,7 @@ static void *run(void *arg)
 	r->cycle = i;
 	if (!r->wrong && LOAD(q.status->completions) != r->arms)
 		r->wrong = "the status page counts not as many events as were armed for";
-	zip_close(&q);
+	queue_close(&q);
 	close(event);
 	return NULL;
 }
@@ -366,7 +366,7 @@ TEST_F(events, wake_ups_are_neither_lost_nor_without_cause)
 /* The eventfd is taken and given while events come. */
 static void *replace(void *arg)
 {
-	struct zip_queue *q = arg;
+	struct accel_queue *q = arg;
 	int event[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
 	int i;
 
@@ -399,7 +399,7 @@ static void *live_with_events(void *arg)
 {
 	int ctx = *(int *)arg, event = eventfd(0, EFD_NONBLOCK);
 	const char *wrong = NULL;
-	struct zip_queue q;
+	struct accel_queue q;
 	int i;
 
 	for (i = 0; i < 300 && !wrong; i++) {
@@ -413,7 +413,7 @@ static void *live_with_events(void *arg)
 		submit(&q, 1 + i % BATCH);
 		if (i % 3 == 2)
 			becomes_ready(q.fd);
-		zip_close(&q);
+		queue_close(&q);
 	}
 	close(event);
 	return (void *)wrong;

@@ -108,7 +108,7 @@ static int ask(int ctx)
 static int live_bound(int ctx)
 {
 	int ret = ask(ctx);
-	struct zip_queue q;
+	struct accel_queue q;
 
 	if (!ret)
 		ret = accel_bind_shared(ctx);
@@ -120,7 +120,7 @@ static int live_bound(int ctx)
 	touch_read(q.ring);
 	touch_read(q.status);
 	poll_now(q.fd, POLLIN);
-	zip_close(&q);
+	queue_close(&q);
 	return 0;
 }
 
@@ -202,7 +202,7 @@ TEST_F(fail_nth, uacce_cve_2026_23096_bind)
 TEST_F(fail_nth, unbind)
 {
 	int fd = open(ACCEL_PCI_DRIVER "/unbind", O_WRONLY | O_CLOEXEC), ctx, n;
-	struct zip_queue q;
+	struct accel_queue q;
 	bool failed = true;
 
 	ASSERT_LE(0, fd);
@@ -222,7 +222,7 @@ TEST_F(fail_nth, unbind)
 			}
 			ASSERT_RET(0, device_bind(self->address), "bind again");
 		}
-		zip_close(&q);
+		queue_close(&q);
 		close(ctx);
 	}
 	TH_LOG("%d allocations failed, one after the other", n - 2);

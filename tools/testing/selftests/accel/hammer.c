@@ -48,7 +48,7 @@ struct worker {
 	struct shared *shared;
 	unsigned int seed;
 	int ctx, monitor, event, sock[2];
-	struct zip_queue queues[QUEUES];
+	struct accel_queue queues[QUEUES];
 	struct mapping mappings[MAPPINGS];
 	unsigned char *in, *out;
 };
@@ -87,7 +87,7 @@ static void close_queue(struct worker *w, int n)
 	/* At times the mappings outlive the descriptor. */
 	if (pick(w, 2))
 		forget_mappings(w, n);
-	zip_close(&w->queues[n]);
+	queue_close(&w->queues[n]);
 	w->queues[n].fd = -1;
 }
 
@@ -153,7 +153,7 @@ static void touch(struct mapping *m)
 		asm volatile("" : : "r"(LOAD(*(__u32 *)m->at)));
 }
 
-static void submit(struct worker *w, struct zip_queue *q)
+static void submit(struct worker *w, struct accel_queue *q)
 {
 	struct zip_job job = {
 		.algorithm = HISI_ZIP_DEFLATE,
@@ -173,7 +173,7 @@ static void submit(struct worker *w, struct zip_queue *q)
 		madvise(w->out, BUFFER, MADV_DONTNEED);
 }
 
-static void wait_a_little(struct worker *w, struct zip_queue *q)
+static void wait_a_little(struct worker *w, struct accel_queue *q)
 {
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };
 	__u64 n;
@@ -320,14 +320,14 @@ static int work(void *arg)
 	if (w.in == MAP_FAILED || w.out == MAP_FAILED || w.event < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, w.sock))
 		return -ENOMEM;
-	zip_fill(w.in, BUFFER, w.seed);
+	fill_text(w.in, BUFFER, w.seed);
 	touch_catch(caught);
 	/* After a fault everything is closed: what the worker knows may be half done. */
 	if (sigsetjmp(out_of_here, 1)) {
 		/* A mapping holds the module as a descriptor does. */
 		for (i = 0; i < QUEUES; i++)
 			if (w.queues[i].fd >= 0)
-				zip_unmap(&w.queues[i]);
+				queue_unmap(&w.queues[i]);
 		for (i = 3; i < 256; i++)
 			if (i != w.event && i != w.sock[0] && i != w.sock[1])
 				close(i);
@@ -463,7 +463,7 @@ TEST_F_TIMEOUT(hammer, device_survives_all_at_once, 2300)
 	unsigned int seed = from_environment("HAMMER_SEED", 1);
 	struct worker first = { .shared = self->shared };
 	double end = seconds() + time;
-	struct zip_queue queue;
+	struct accel_queue queue;
 	__u64 sum = 0;
 	int i, ctx;
 
@@ -493,7 +493,7 @@ TEST_F_TIMEOUT(hammer, device_survives_all_at_once, 2300)
 	ASSERT_WORKS(ctx, "open the device after all that");
 	ASSERT_RET(0, zip_open(&queue, ctx, DEPTH, HISI_ZIP_COMPRESS), "a queue after all that");
 	EXPECT_WORKS(&queue, "the device works after all that");
-	zip_close(&queue);
+	queue_close(&queue);
 	close(ctx);
 }
 

@@ -12,26 +12,9 @@
 #include "accel_util.h"
 
 #define ZIP_LIMIT (8u << 20)
-#define ZIP_WAIT_SECONDS 60
 
 /* Layout 3 of the tag, no stream: each job stands alone. */
 #define ZIP_TYPE_STATELESS (3u << 28)
-
-struct zip_queue {
-	int fd;
-	__u32 id;
-	__u32 depth;
-	__u32 tail;
-	__u32 head;
-	__u32 done;
-	__u16 phase;
-	struct accel_region doorbell_region;
-	struct accel_region ring_region;
-	struct accel_region status_region;
-	void *doorbell;
-	void *ring;
-	const struct accel_queue_status *status;
-};
 
 struct zip_job {
 	__u32 algorithm;
@@ -70,89 +53,28 @@ static inline int zip_queue_create(int ctx, __u32 depth, __u32 direction)
 	return ret ? ret : create.fd;
 }
 
-static inline int zip_find_regions(struct zip_queue *q)
-{
-	struct accel_region regions[ACCEL_REGIONS_MAX];
-	struct accel_queue_info info;
-	int ret = accel_queue_info(q->fd, &info, regions);
-
-	if (ret < 0)
-		return ret;
-	q->id = info.id;
-	q->depth = info.depth;
-	ret = accel_region(q->fd, ACCEL_REGION_DOORBELL, &q->doorbell_region);
-	if (!ret)
-		ret = accel_region(q->fd, ACCEL_REGION_RING, &q->ring_region);
-	if (!ret)
-		ret = accel_region(q->fd, ACCEL_REGION_STATUS, &q->status_region);
-	return ret;
-}
-
-static inline void zip_unmap(struct zip_queue *q)
-{
-	if (!map_error(q->doorbell))
-		munmap(q->doorbell, q->doorbell_region.size);
-	if (!map_error(q->ring))
-		munmap(q->ring, q->ring_region.size);
-	if (!map_error(q->status))
-		munmap((void *)q->status, q->status_region.size);
-}
-
-static inline int zip_map(struct zip_queue *q)
-{
-	int ret;
-
-	q->doorbell = accel_map_region(q->fd, &q->doorbell_region);
-	q->ring = accel_map_region(q->fd, &q->ring_region);
-	q->status = accel_map_region(q->fd, &q->status_region);
-	ret = map_error(q->doorbell) ?: map_error(q->ring) ?: map_error(q->status);
-	if (ret)
-		zip_unmap(q);
-	return ret;
-}
-
-/* Takes over @fd, a queue, and maps it. */
-static inline int zip_adopt(struct zip_queue *q, int fd)
-{
-	int ret;
-
-	*q = (struct zip_queue){ .fd = fd, .phase = 1 };
-	ret = zip_find_regions(q);
-	if (!ret)
-		ret = zip_map(q);
-	if (ret)
-		close(fd);
-	return ret;
-}
-
-static inline int zip_open(struct zip_queue *q, int ctx, __u32 depth,
+static inline int zip_open(struct accel_queue *q, int ctx, __u32 depth,
 			   __u32 direction)
 {
 	int fd = zip_queue_create(ctx, depth, direction);
 
-	return fd < 0 ? fd : zip_adopt(q, fd);
+	return fd < 0 ? fd : queue_adopt(q, fd);
 }
 
-static inline void zip_close(struct zip_queue *q)
-{
-	zip_unmap(q);
-	close(q->fd);
-}
-
-static inline struct hisi_zip_cqe *zip_cqe(const struct zip_queue *q)
+static inline struct hisi_zip_cqe *zip_cqe(const struct accel_queue *q)
 {
 	return (struct hisi_zip_cqe *)((char *)q->ring +
 				       HISI_ZIP_CQ_OFFSET(q->depth)) + q->head;
 }
 
 /* The register: where one page is all there is, it is the first. */
-static inline void *zip_doorbell(const struct zip_queue *q)
+static inline void *zip_doorbell(const struct accel_queue *q)
 {
 	return (char *)q->doorbell +
 	       (q->doorbell_region.size > HISI_ZIP_DOORBELL_OFFSET ? HISI_ZIP_DOORBELL_OFFSET : 0);
 }
 
-static inline void zip_ring(struct zip_queue *q, __u32 cmd, __u32 index,
+static inline void zip_ring(struct accel_queue *q, __u32 cmd, __u32 index,
 			    __u32 priority)
 {
 	__u64 *doorbell = zip_doorbell(q);
@@ -163,13 +85,13 @@ static inline void zip_ring(struct zip_queue *q, __u32 cmd, __u32 index,
 }
 
 /* The next completion raises an event. */
-static inline void zip_arm(struct zip_queue *q)
+static inline void zip_arm(struct accel_queue *q)
 {
 	zip_ring(q, HISI_ZIP_DB_CQ, q->head, 1);
 }
 
 /* Puts the job into the ring without telling the device. */
-static inline void zip_put(struct zip_queue *q, const struct zip_job *job)
+static inline void zip_put(struct accel_queue *q, const struct zip_job *job)
 {
 	struct hisi_zip_sqe *sqe = (struct hisi_zip_sqe *)q->ring + q->tail;
 	uintptr_t in = (uintptr_t)job->in;
@@ -189,20 +111,20 @@ static inline void zip_put(struct zip_queue *q, const struct zip_job *job)
 	q->tail = (q->tail + 1) % q->depth;
 }
 
-static inline void zip_submit(struct zip_queue *q, const struct zip_job *job)
+static inline void zip_submit(struct accel_queue *q, const struct zip_job *job)
 {
 	zip_put(q, job);
 	zip_ring(q, HISI_ZIP_DB_SQ, q->tail, 0);
 }
 
-static inline bool zip_done(const struct zip_queue *q)
+static inline bool zip_done(const struct accel_queue *q)
 {
 	__u16 w7 = le16toh(LOAD(zip_cqe(q)->w7));
 
 	return (w7 & 1) == q->phase;
 }
 
-static inline struct zip_result zip_take(struct zip_queue *q)
+static inline struct zip_result zip_take(struct accel_queue *q)
 {
 	/* Results are in the entry the job was in: completions keep the order. */
 	const struct hisi_zip_sqe *sqe = (struct hisi_zip_sqe *)q->ring + q->head;
@@ -225,9 +147,9 @@ static inline struct zip_result zip_take(struct zip_queue *q)
 }
 
 /* Waits in memory for the next completion, and returns it. */
-static inline struct zip_result zip_wait(struct zip_queue *q)
+static inline struct zip_result zip_wait(struct accel_queue *q)
 {
-	double end = seconds() + ZIP_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 	struct zip_result r;
 
 	while (!zip_done(q)) {
@@ -242,7 +164,7 @@ static inline struct zip_result zip_wait(struct zip_queue *q)
 	return r;
 }
 
-static inline struct zip_result zip_run(struct zip_queue *q,
+static inline struct zip_result zip_run(struct accel_queue *q,
 					const struct zip_job *job)
 {
 	zip_submit(q, job);
@@ -280,19 +202,6 @@ static inline bool zip_refused(const struct zip_result *r)
 #define EXPECT_REFUSED(r, rule) EXPECT_JOB(zip_refused, r, rule)
 
 /* --- Data, and zlib as the judge --- */
-
-/* Compressible, without short periods, different for each @seed. */
-static inline void zip_fill(void *buffer, size_t size, __u32 seed)
-{
-	__u8 *p = buffer;
-	__u32 x = seed * 2654435761u + 1;
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		x = x * 1664525u + 1013904223u;
-		p[i] = "accelerator queue"[(x >> 28) + (x >> 24 & 1)];
-	}
-}
 
 /* Room that holds any raw deflate stream of @size bytes. */
 static inline size_t zip_bound(size_t size)
@@ -373,98 +282,6 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 	return same;
 }
 
-/* One whole job on memory of its own: does the queue work? */
-static inline bool zip_works(struct zip_queue *q)
-{
-	static __u8 in[20000], out[24000];
-	struct zip_job job = {
-		.algorithm = HISI_ZIP_DEFLATE,
-		.in = in,
-		.in_size = sizeof(in),
-		.out = out,
-		.out_size = sizeof(out),
-	};
-	struct zip_result r;
-
-	zip_fill(in, sizeof(in), q->done);
-	memset(out, 0, sizeof(out));
-	r = zip_run(q, &job);
-	return zip_good(&r) && zip_matches(out, r.produced, in, sizeof(in));
-}
-
-#define EXPECT_WORKS(q, rule) EXPECT_THAT(zip_works(q), rule)
-
-/* Compresses until the queue dies; false where a result was wrong. */
-static inline bool zip_compress_until_dead(struct zip_queue *q, int *jobs)
-{
-	static __u8 in[8 * 4096], out[12 * 4096];
-	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, sizeof(in), sizeof(out) };
-	/* Not on the stack: it is looked at after a jump. */
-	static bool right;
-	struct zip_result r;
-
-	right = true;
-	zip_fill(in, sizeof(in), getpid());
-	touch_catch(touch_caught);
-	if (!sigsetjmp(touch_return, 1)) {
-		while (right) {
-			r = zip_run(q, &job);
-			if (r.error)
-				break;
-			right = zip_good(&r) && zip_matches(out, r.produced, in, sizeof(in));
-			STORE(*jobs, *jobs + 1);
-		}
-	}
-	touch_catch(SIG_DFL);
-	return right;
-}
-
-/* What everybody sees of a queue that is dead, for the reason @state. */
-static inline void expect_dead(struct __test_metadata *_metadata, struct zip_queue *q,
-			       __u32 state)
-{
-	struct accel_queue_info info;
-	short seen = poll_now(q->fd, POLLIN);
-	ssize_t n;
-	__u64 count;
-
-	EXPECT_EQ(POLLERR | POLLHUP, seen & (POLLERR | POLLHUP)) {
-		TH_LOG("expected: poll says error and hang-up at once");
-	}
-	/* What came before its death can still be read. */
-	n = read(q->fd, &count, 8);
-	if (n == 8)
-		n = read(q->fd, &count, 8);
-	EXPECT_EQ(-1, n) {
-		TH_LOG("expected: read of a dead queue fails");
-	}
-	EXPECT_EQ(ENODEV, errno) {
-		TH_LOG("expected: ENODEV from read, got %s", strerror(errno));
-	}
-	EXPECT_RET(-ENODEV, accel_queue_info(q->fd, &info, NULL), "QUEUE_INFO of a dead queue");
-	EXPECT_TOUCH(0, touch_read((void *)q->status), "the status page");
-	EXPECT_EQ(state, LOAD(q->status->state)) {
-		TH_LOG("expected: the status page says why the queue is dead");
-	}
-	EXPECT_TOUCH(SIGBUS, touch_write(zip_doorbell(q), 0), "ringing a dead queue");
-	EXPECT_TOUCH(SIGBUS, touch_read(q->doorbell), "the doorbell's first page");
-	EXPECT_TOUCH(SIGBUS, touch_read(q->ring), "the ring");
-	EXPECT_TOUCH(SIGBUS, touch_write(q->ring, 1), "writing the ring");
-}
-
-/* A context and a queue of its own, made for this, do a job. */
-static inline void expect_device_works(struct __test_metadata *_metadata)
-{
-	int ctx = accel_open_shared();
-	struct zip_queue q;
-
-	ASSERT_DEVICE(ctx);
-	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue of a new context");
-	EXPECT_WORKS(&q, "a job on it");
-	zip_close(&q);
-	close(ctx);
-}
-
 /* --- The registers, which root can map beside the driver --- */
 
 #define ZIP_REGISTERS_SIZE (4u << 20)
@@ -524,38 +341,80 @@ static inline int zip_poke(const char *address, __u32 offset, __u32 value)
 	ASSERT_RET(0, zip_poke(address, offset, value), \
 		   "an emulated device with faults=on, whose BAR 2 can be mapped")
 
-/* --- Children that wait until their queue dies, and say at @arg, an int, that they do --- */
+/* --- The device as one on which the core is tested --- */
 
-static inline int zip_wait_in_poll(void *arg)
+static inline int zip_open_compressing(struct accel_queue *q, int ctx, __u32 depth)
 {
-	int *ready = arg;
-	struct zip_queue q;
-	int ctx = accel_open_shared(), ret;
-
-	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-	if (ret)
-		return ret;
-	struct pollfd p = { .fd = q.fd, .events = POLLIN };
-
-	STORE(*ready, 1);
-	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
-		return -ETIMEDOUT;
-	return (p.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP) ? 0 : -EBADMSG;
+	return zip_open(q, ctx, depth, HISI_ZIP_COMPRESS);
 }
 
-static inline int zip_wait_in_read(void *arg)
+static inline __u64 zip_ring_size(__u32 depth)
 {
-	int *ready = arg;
-	struct zip_queue q;
-	int ctx = accel_open_shared(), ret;
-	__u64 count;
-
-	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-	if (ret)
-		return ret;
-	STORE(*ready, 1);
-	alarm(ZIP_WAIT_SECONDS);
-	return read(q.fd, &count, 8) < 0 ? -errno : 0;
+	return HISI_ZIP_CQ_OFFSET(depth) + (__u64)depth * HISI_ZIP_CQE_SIZE;
 }
+
+static inline void zip_put_compression(struct accel_queue *q, const void *in, void *out,
+				       __u32 size, bool event)
+{
+	struct zip_job job = {
+		.algorithm = HISI_ZIP_DEFLATE,
+		.in = in,
+		.in_size = size,
+		.out = out,
+		.out_size = size < ZIP_LIMIT / 2 ? 2 * size : ZIP_LIMIT,
+	};
+
+	if (event)
+		zip_arm(q);
+	zip_put(q, &job);
+}
+
+static inline int zip_start(struct accel_queue *q)
+{
+	zip_ring(q, HISI_ZIP_DB_SQ, q->tail, 0);
+	return 0;
+}
+
+static inline int zip_end(struct accel_queue *q, const void *in, const void *out, __u32 size)
+{
+	struct zip_result r = zip_wait(q);
+
+	if (r.error)
+		return r.error;
+	if (!zip_good(&r))
+		return -EIO;
+	return !in || zip_matches(out, r.produced, in, size) ? 0 : -EBADMSG;
+}
+
+static inline int zip_unbind(const char *address)
+{
+	return write_file(ACCEL_PCI_DRIVER "/unbind", address);
+}
+
+static inline int zip_bind(const char *address)
+{
+	return write_file(ACCEL_PCI_DRIVER "/bind", address);
+}
+
+static const struct accel_kind zip_kind = {
+	.driver = ACCEL_DRIVER,
+	.link = "device/driver",
+	.leads_to = ACCEL_DRIVER,
+	.bus = "pci",
+	.functions = 1ull << ACCEL_FUNCTION_DEFLATE | 1ull << ACCEL_FUNCTION_ZLIB |
+		     1ull << ACCEL_FUNCTION_GZIP,
+	.request_max = ZIP_LIMIT,
+	.has_pasids = true,
+	.regions = 3,
+	.open = zip_open_compressing,
+	.ring_size = zip_ring_size,
+	.put = zip_put_compression,
+	.start = zip_start,
+	.end = zip_end,
+	.unbind = zip_unbind,
+	.bind = zip_bind,
+};
+
+static const struct accel_kind *tested = &zip_kind;
 
 #endif /* HISI_ZIP_UTIL_H */

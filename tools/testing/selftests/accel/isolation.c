@@ -5,7 +5,7 @@
  *
  * accel-bench: revision=0x21
  */
-#include "accel_util.h"
+#include "hisi_zip_util.h"
 
 static bool shared_allowed(void)
 {

@@ -7,8 +7,8 @@
 
 FIXTURE(job) {
 	int ctx;
-	struct zip_queue pack;
-	struct zip_queue unpack;
+	struct accel_queue pack;
+	struct accel_queue unpack;
 };
 
 FIXTURE_SETUP(job)
@@ -24,12 +24,12 @@ FIXTURE_SETUP(job)
 
 FIXTURE_TEARDOWN(job)
 {
-	zip_close(&self->pack);
-	zip_close(&self->unpack);
+	queue_close(&self->pack);
+	queue_close(&self->unpack);
 	close(self->ctx);
 }
 
-static struct zip_result run(struct zip_queue *q, const void *in, __u32 in_size,
+static struct zip_result run(struct accel_queue *q, const void *in, __u32 in_size,
 			     void *out, __u32 out_size)
 {
 	struct zip_job job = { HISI_ZIP_DEFLATE, 7, in, out, in_size, out_size };
@@ -48,7 +48,7 @@ static void *filled(size_t size, __u32 seed)
 {
 	void *p = fresh(size);
 
-	zip_fill(p, size, seed);
+	fill_text(p, size, seed);
 	return p;
 }
 
@@ -68,8 +68,8 @@ static bool all_are(const void *p, size_t size, __u8 value)
 
 FIXTURE(round_trip) {
 	int ctx;
-	struct zip_queue pack;
-	struct zip_queue unpack;
+	struct accel_queue pack;
+	struct accel_queue unpack;
 };
 
 FIXTURE_VARIANT(round_trip) {
@@ -93,8 +93,8 @@ FIXTURE_SETUP(round_trip)
 
 FIXTURE_TEARDOWN(round_trip)
 {
-	zip_close(&self->pack);
-	zip_close(&self->unpack);
+	queue_close(&self->pack);
+	queue_close(&self->unpack);
 	close(self->ctx);
 }
 
@@ -108,7 +108,7 @@ static __u32 checksum_of(__u32 algorithm, const void *data, __u32 size)
 }
 
 static void compress_and_judge(struct __test_metadata *_metadata,
-			       struct zip_queue *q, __u32 algorithm, __u32 size)
+			       struct accel_queue *q, __u32 algorithm, __u32 size)
 {
 	size_t header = zip_header_size(algorithm);
 	__u8 *in = malloc(size), *out = malloc(header + zip_bound(size));
@@ -123,7 +123,7 @@ static void compress_and_judge(struct __test_metadata *_metadata,
 	};
 	struct zip_result r;
 
-	zip_fill(in, size, size);
+	fill_text(in, size, size);
 	zip_write_header(algorithm, out);
 	r = zip_run(q, &job);
 	EXPECT_GOOD(r, "the device compresses");
@@ -156,7 +156,7 @@ TEST_F(round_trip, device_compresses_for_zlib)
 }
 
 static void decompress_and_judge(struct __test_metadata *_metadata,
-				 struct zip_queue *q, __u32 algorithm, __u32 size)
+				 struct accel_queue *q, __u32 algorithm, __u32 size)
 {
 	size_t header = zip_header_size(algorithm);
 	size_t room = zip_bound(size) + 32;
@@ -165,7 +165,7 @@ static void decompress_and_judge(struct __test_metadata *_metadata,
 	struct zip_job job;
 	struct zip_result r;
 
-	zip_fill(plain, size, size);
+	fill_text(plain, size, size);
 	n = zip_judge_deflate(algorithm, plain, size, packed, room);
 	job = (struct zip_job){
 		.algorithm = algorithm,
@@ -207,7 +207,7 @@ TEST_F(job, unaligned_buffers_work)
 	int shift;
 
 	for (shift = 1; shift < 9; shift++) {
-		zip_fill(in + shift, 2 * PAGE + shift, shift);
+		fill_text(in + shift, 2 * PAGE + shift, shift);
 		r = run(&self->pack, in + shift, 2 * PAGE + shift, out + 2 * shift + 1, 4 * PAGE);
 		EXPECT_GOOD(r, "compression at odd addresses");
 		r = run(&self->unpack, out + 2 * shift + 1, r.produced, back + PAGE - shift,
@@ -299,7 +299,7 @@ static int tmpfs_file(const void *data, size_t size)
 	return fd;
 }
 
-static void compress_file(struct __test_metadata *_metadata, struct zip_queue *q,
+static void compress_file(struct __test_metadata *_metadata, struct accel_queue *q,
 			  int flags, int prot)
 {
 	size_t size = 10 * PAGE + 17;
@@ -395,7 +395,7 @@ TEST_F(job, x86_cve_2025_71089_new_mapping_at_an_old_address)
 		EXPECT_THAT(zip_matches(out, r.produced, in, size), "the new bytes, not the old");
 		ASSERT_EQ(in, mmap(in, size, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-		zip_fill(in, size, 100 + i);
+		fill_text(in, size, 100 + i);
 	}
 	munmap(in, size);
 	r = run(&self->pack, in, size, out, zip_bound(size));
@@ -420,7 +420,7 @@ TEST_F(job, unmapping_across_a_boundary_reaches_the_device)
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(in, mmap(in, size, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
-		zip_fill(in, size, 200 + i);
+		fill_text(in, size, 200 + i);
 		r = run(&self->pack, in, size, out, zip_bound(size));
 		EXPECT_GOOD(r, "compression across a boundary");
 		EXPECT_THAT(zip_matches(out, r.produced, in, size), "the new bytes, not the old");
@@ -544,20 +544,20 @@ TEST_F(job, output_onto_the_own_ring_harms_only_the_own_queue)
 	void *in = filled(2 * PAGE, 13);
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, self->pack.ring, 2 * PAGE,
 			       self->pack.ring_region.size };
-	struct zip_queue other;
+	struct accel_queue other;
 
 	ASSERT_RET(0, zip_open(&other, self->ctx, 8, HISI_ZIP_COMPRESS), "a second queue");
 	zip_submit(&self->pack, &job);
 	EXPECT_WORKS(&other, "another queue meanwhile");
 	zip_wait(&self->pack);
 	EXPECT_WORKS(&other, "another queue afterwards");
-	zip_close(&other);
+	queue_close(&other);
 }
 
 /* --- Bad requests --- */
 
 static void expect_bad_request(struct __test_metadata *_metadata,
-			       struct zip_queue *q, const struct zip_job *job,
+			       struct accel_queue *q, const struct zip_job *job,
 			       const char *what)
 {
 	struct zip_result r = zip_run(q, job);
@@ -683,7 +683,7 @@ static void *const *some_buffers(int n, size_t size)
 }
 
 /* Keeps the ring full while it wraps around many times. */
-static void run_many(struct __test_metadata *_metadata, struct zip_queue *q)
+static void run_many(struct __test_metadata *_metadata, struct accel_queue *q)
 {
 	const __u32 size = 2000;
 	void *const *out = some_buffers(MANY, zip_bound(size));
@@ -691,7 +691,7 @@ static void run_many(struct __test_metadata *_metadata, struct zip_queue *q)
 	__u32 sent = 0, done = 0;
 	struct zip_result r;
 
-	zip_fill(in, MANY * size, q->depth);
+	fill_text(in, MANY * size, q->depth);
 	while (done < MANY) {
 		while (sent < MANY && sent - done < q->depth - 1) {
 			struct zip_job job = { HISI_ZIP_DEFLATE, sent, in + sent * size,
@@ -718,19 +718,19 @@ static void run_many(struct __test_metadata *_metadata, struct zip_queue *q)
 TEST_F(job, full_ring_wraps_around)
 {
 	static const __u32 depths[] = { 2, 3, 8, 32, 64 };
-	struct zip_queue q;
+	struct accel_queue q;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(depths); i++) {
 		ASSERT_RET(0, zip_open(&q, self->ctx, depths[i], HISI_ZIP_COMPRESS), "a queue");
 		run_many(_metadata, &q);
-		zip_close(&q);
+		queue_close(&q);
 	}
 }
 
 TEST_F(job, queues_work_side_by_side)
 {
-	struct zip_queue q[6];
+	struct accel_queue q[6];
 	static __u8 in[6][PAGE], out[6][2 * PAGE];
 	struct zip_result r;
 	int i, round;
@@ -741,7 +741,7 @@ TEST_F(job, queues_work_side_by_side)
 		for (i = 0; i < 6; i++) {
 			struct zip_job job = { HISI_ZIP_DEFLATE, i, in[i], out[i], PAGE, 2 * PAGE };
 
-			zip_fill(in[i], PAGE, round * 6 + i);
+			fill_text(in[i], PAGE, round * 6 + i);
 			zip_submit(&q[i], &job);
 		}
 		for (i = 5; i >= 0; i--) {
@@ -751,12 +751,12 @@ TEST_F(job, queues_work_side_by_side)
 		}
 	}
 	for (i = 0; i < 6; i++)
-		zip_close(&q[i]);
+		queue_close(&q[i]);
 }
 
 /* --- Events --- */
 
-static void submit_one(struct zip_queue *q)
+static void submit_one(struct accel_queue *q)
 {
 	static __u8 in[PAGE], out[2 * PAGE];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
@@ -768,12 +768,12 @@ static int wait_event(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return poll(&p, 1, ZIP_WAIT_SECONDS * 1000) < 0 ? -errno : p.revents;
+	return poll(&p, 1, WAIT_SECONDS * 1000) < 0 ? -errno : p.revents;
 }
 
 TEST_F(job, armed_queue_raises_an_event)
 {
-	struct zip_queue *q = &self->pack;
+	struct accel_queue *q = &self->pack;
 	struct zip_result r;
 	__u64 count = 0;
 
@@ -801,7 +801,7 @@ TEST_F(job, armed_queue_raises_an_event)
 
 TEST_F(job, unarmed_queue_raises_none)
 {
-	struct zip_queue *q = &self->pack;
+	struct accel_queue *q = &self->pack;
 	struct accel_info_status before = {}, after = {};
 	int i;
 
@@ -823,8 +823,8 @@ TEST_F(job, unarmed_queue_raises_none)
 /* Between looking at the ring and arming, a completion may come. */
 TEST_F(job, arming_after_the_completion_loses_nothing)
 {
-	struct zip_queue *q = &self->pack;
-	double end = seconds() + ZIP_WAIT_SECONDS;
+	struct accel_queue *q = &self->pack;
+	double end = seconds() + WAIT_SECONDS;
 
 	submit_one(q);
 	while (!zip_done(q) && seconds() < end)
@@ -841,7 +841,7 @@ TEST_F(job, arming_after_the_completion_loses_nothing)
 
 TEST_F(job, read_waits_for_the_event)
 {
-	struct zip_queue *q = &self->pack;
+	struct accel_queue *q = &self->pack;
 	struct zip_result r;
 	__u64 count[2] = {};
 	int i;
@@ -865,7 +865,7 @@ TEST_F(job, read_waits_for_the_event)
 
 TEST_F(job, events_reach_their_own_queue)
 {
-	struct zip_queue other;
+	struct accel_queue other;
 	struct zip_result r;
 
 	ASSERT_RET(0, zip_open(&other, self->ctx, 8, HISI_ZIP_COMPRESS), "a second queue");
@@ -880,13 +880,13 @@ TEST_F(job, events_reach_their_own_queue)
 	}
 	r = zip_wait(&other);
 	EXPECT_GOOD(r, "the job");
-	zip_close(&other);
+	queue_close(&other);
 }
 
 TEST_F(job, unread_events_add_up)
 {
-	struct zip_queue *q = &self->pack;
-	double end = seconds() + ZIP_WAIT_SECONDS;
+	struct accel_queue *q = &self->pack;
+	double end = seconds() + WAIT_SECONDS;
 	__u64 count = 0;
 	int i;
 

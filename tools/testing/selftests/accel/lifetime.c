@@ -34,7 +34,7 @@ FIXTURE_TEARDOWN(lifetime)
  */
 static void wait_for_the_end(int watch, int contexts)
 {
-	double end = seconds() + ZIP_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 
 	while ((accel_queues(watch) || accel_contexts(watch) != contexts) && seconds() < end)
 		usleep(1000);
@@ -59,7 +59,7 @@ static void *fresh(size_t size)
 }
 
 /* Fills the ring with jobs on pages that the device must ask for. */
-static void submit_all(struct zip_queue *q)
+static void submit_all(struct accel_queue *q)
 {
 	__u32 i;
 
@@ -72,7 +72,7 @@ static void submit_all(struct zip_queue *q)
 	zip_ring(q, HISI_ZIP_DB_SQ, q->tail, 0);
 }
 
-static int open_busy(struct zip_queue *q)
+static int open_busy(struct accel_queue *q)
 {
 	int ctx = accel_open_shared(), ret;
 
@@ -90,7 +90,7 @@ static int open_busy(struct zip_queue *q)
 static int be_busy_until_killed(void *arg)
 {
 	int sock = *(int *)arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	int ret = open_busy(&q);
 
 	if (ret < 0)
@@ -148,7 +148,7 @@ TEST_F(lifetime, four_killed_at_once)
 
 static int exit_busy(void *arg)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ret = open_busy(&q);
 
 	(void)arg;
@@ -169,7 +169,7 @@ TEST_F(lifetime, exit_with_queue_open_and_mapped)
 /* The mappings hold the queue, the queue must not hold the mappings' memory. */
 static int exit_mapped(void *arg)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = open_busy(&q);
 
 	(void)arg;
@@ -192,7 +192,7 @@ TEST_F(lifetime, exit_with_nothing_but_mappings)
 
 static int exec_busy(void *arg)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ret = open_busy(&q);
 
 	(void)arg;
@@ -215,7 +215,7 @@ TEST_F(lifetime, exec_with_jobs_in_flight)
 static int pass_and_exit(void *arg)
 {
 	int sock = *(int *)arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = open_busy(&q), ret;
 
 	if (ctx < 0)
@@ -250,7 +250,7 @@ TEST_F(lifetime, amdxdna_cve_2026_45931_memory_goes_before_the_descriptors)
 static int hold_in_a_fork(void *arg)
 {
 	int *sock = arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	int ret = open_busy(&q);
 	pid_t holder;
 	char byte;
@@ -283,7 +283,7 @@ TEST_F(lifetime, forked_child_keeps_descriptors_of_dead_parent)
 static int pass_queue_and_wait(void *arg)
 {
 	int sock = *(int *)arg, ctx = accel_open_shared(), ret;
-	struct zip_queue q;
+	struct accel_queue q;
 	char byte;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
@@ -293,7 +293,7 @@ static int pass_queue_and_wait(void *arg)
 		return ret;
 	if (read(sock, &byte, 1) != 1)
 		return -EPIPE;
-	return zip_works(&q) ? 0 : -EIO;
+	return queue_works(&q) ? 0 : -EIO;
 }
 
 TEST_F(lifetime, uacce_passed_queue_gives_nothing_of_the_openers)
@@ -316,19 +316,19 @@ TEST_F(lifetime, uacce_passed_queue_gives_nothing_of_the_openers)
 TEST_F(lifetime, context_closed_before_its_queue)
 {
 	int ctx = accel_open_shared();
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_WORKS(ctx, "open and bind a context");
 	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
 	close(ctx);
 	EXPECT_WORKS(&q, "a job on a queue whose context's descriptor is closed");
-	zip_close(&q);
+	queue_close(&q);
 	expect_nothing_left(_metadata, self);
 }
 
 TEST_F(lifetime, context_closed_with_jobs_in_flight)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = open_busy(&q), i;
 	struct zip_result r;
 
@@ -341,20 +341,20 @@ TEST_F(lifetime, context_closed_with_jobs_in_flight)
 			ZIP_LOG(&r);
 		}
 	}
-	zip_close(&q);
+	queue_close(&q);
 	expect_nothing_left(_metadata, self);
 }
 
 TEST_F(lifetime, queue_closed_with_jobs_in_flight)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx, i;
 
 	for (i = 0; i < 10; i++) {
 		ctx = open_busy(&q);
 		ASSERT_WORKS(ctx, "a busy queue");
 		usleep(i * 300);
-		zip_close(&q);
+		queue_close(&q);
 		EXPECT_EQ(0, accel_queues(self->watch)) {
 			TH_LOG("expected: a closed queue is gone, jobs or not");
 		}
@@ -368,7 +368,7 @@ TEST_F(lifetime, queue_closed_with_jobs_in_flight)
 TEST_F(lifetime, queue_closed_amid_the_largest_job)
 {
 	int ctx = accel_open_shared(), i;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_WORKS(ctx, "open and bind a context");
 	for (i = 0; i < 3; i++) {
@@ -378,7 +378,7 @@ TEST_F(lifetime, queue_closed_amid_the_largest_job)
 		ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
 		zip_submit(&q, &job);
 		usleep(i * 10000);
-		zip_close(&q);
+		queue_close(&q);
 		munmap((void *)job.in, ZIP_LIMIT);
 		munmap(job.out, ZIP_LIMIT);
 	}
@@ -392,11 +392,11 @@ TEST_F(lifetime, hisi_cve_2024_47730_closed_queue_writes_no_more)
 {
 	int ctx = accel_open_shared(), round;
 	static __u8 in[BUFFER];
-	struct zip_queue q;
+	struct accel_queue q;
 	__u8 *out, *copy;
 
 	ASSERT_WORKS(ctx, "open and bind a context");
-	zip_fill(in, BUFFER, 1);
+	fill_text(in, BUFFER, 1);
 	for (round = 0; round < 10; round++) {
 		out = fresh(2 * BUFFER);
 		copy = malloc(2 * BUFFER);
@@ -405,7 +405,7 @@ TEST_F(lifetime, hisi_cve_2024_47730_closed_queue_writes_no_more)
 		ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
 		zip_submit(&q, &job);
 		usleep(round * 200);
-		zip_close(&q);
+		queue_close(&q);
 		memcpy(copy, out, 2 * BUFFER);
 		usleep(20000);
 		EXPECT_THAT(!memcmp(copy, out, 2 * BUFFER),
@@ -420,7 +420,7 @@ TEST_F(lifetime, buffers_unmapped_while_the_device_works_on_them)
 {
 	int ctx = accel_open_shared(), round;
 	struct zip_result r;
-	struct zip_queue q;
+	struct accel_queue q;
 	void *in, *out;
 
 	ASSERT_WORKS(ctx, "open and bind a context");
@@ -428,7 +428,7 @@ TEST_F(lifetime, buffers_unmapped_while_the_device_works_on_them)
 	for (round = 0; round < 20; round++) {
 		in = fresh(BUFFER);
 		out = fresh(2 * BUFFER);
-		zip_fill(in, BUFFER, round);
+		fill_text(in, BUFFER, round);
 		struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, BUFFER, 2 * BUFFER };
 
 		zip_submit(&q, &job);
@@ -442,26 +442,26 @@ TEST_F(lifetime, buffers_unmapped_while_the_device_works_on_them)
 		munmap(out, 2 * BUFFER);
 		EXPECT_WORKS(&q, "the queue goes on");
 	}
-	zip_close(&q);
+	queue_close(&q);
 	close(ctx);
 	expect_nothing_left(_metadata, self);
 }
 
 TEST_F(lifetime, hundred_short_lives)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int i, ctx;
 
 	for (i = 0; i < 100; i++) {
 		ctx = accel_open_shared();
 		ASSERT_WORKS(ctx, "open and bind a context");
 		ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "open a queue");
-		ASSERT_TRUE(zip_works(&q)) {
+		ASSERT_TRUE(queue_works(&q)) {
 			TH_LOG("expected: a job in life %d", i);
 		}
 		if (i & 1)
 			close(ctx);
-		zip_close(&q);
+		queue_close(&q);
 		if (!(i & 1))
 			close(ctx);
 	}
@@ -472,7 +472,7 @@ static int one_event(int ctx)
 {
 	static __u8 in[PAGE], out[2 * PAGE];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
-	struct zip_queue q;
+	struct accel_queue q;
 	int ret = zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
 	struct pollfd p = { .fd = q.fd, .events = POLLIN };
 
@@ -480,11 +480,11 @@ static int one_event(int ctx)
 		return ret;
 	zip_arm(&q);
 	zip_submit(&q, &job);
-	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
+	if (poll(&p, 1, WAIT_SECONDS * 1000) != 1)
 		ret = -ETIMEDOUT;
 	else if (p.revents != POLLIN)
 		ret = -EIO;
-	zip_close(&q);
+	queue_close(&q);
 	return ret;
 }
 

@@ -6,7 +6,7 @@
 
 FIXTURE(mapping) {
 	int ctx;
-	struct zip_queue q;
+	struct accel_queue q;
 	struct accel_region regions[ACCEL_REGIONS_MAX];
 	int count;
 };
@@ -28,7 +28,7 @@ FIXTURE_SETUP(mapping)
 
 FIXTURE_TEARDOWN(mapping)
 {
-	zip_close(&self->q);
+	queue_close(&self->q);
 	close(self->ctx);
 }
 
@@ -185,7 +185,7 @@ TEST_F(mapping, doorbell_page_alone_rings)
 /* The offset of what remains must not shift, nor another region be freed. */
 TEST_F(mapping, uacce_partial_munmap_leaves_the_rest_working)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 	char *doorbell = q->doorbell;
 
 	ASSERT_LE(4 * PAGE, q->doorbell_region.size);
@@ -204,7 +204,7 @@ TEST_F(mapping, uacce_partial_munmap_leaves_the_rest_working)
 
 TEST_F(mapping, uacce_hole_in_a_ring_does_not_shift_it)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 	__u32 *whole = q->ring;
 	__u32 *holed = accel_map_region(q->fd, &q->ring_region);
 	size_t last = q->ring_region.size / 4 - 1;
@@ -226,7 +226,7 @@ TEST_F(mapping, uacce_hole_in_a_ring_does_not_shift_it)
 
 TEST_F(mapping, protection_can_be_lowered_and_raised)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 
 	ASSERT_EQ(0, mprotect(q->ring, q->ring_region.size, PROT_READ));
 	EXPECT_TOUCH(SIGSEGV, touch_write(q->ring, 0), "writing a read-only ring");
@@ -236,7 +236,7 @@ TEST_F(mapping, protection_can_be_lowered_and_raised)
 
 TEST_F(mapping, madvise_takes_nothing_away)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 
 	EXPECT_WORKS(q, "a job before");
 	madvise(q->ring, q->ring_region.size, MADV_DONTNEED);
@@ -260,7 +260,7 @@ static void *move(void *from, size_t size)
 
 TEST_F(mapping, uacce_cve_2026_23056_mremap)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 	char *old = q->doorbell;
 
 	EXPECT_WORKS(q, "a job before");
@@ -278,7 +278,7 @@ TEST_F(mapping, uacce_cve_2026_23056_mremap)
 
 TEST_F(mapping, uacce_cve_2026_23056_mremap_of_a_part)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 	char *page, *whole = q->doorbell;
 
 	page = move(whole + HISI_ZIP_DOORBELL_OFFSET, PAGE);
@@ -292,7 +292,7 @@ TEST_F(mapping, uacce_cve_2026_23056_mremap_of_a_part)
 
 TEST_F(mapping, shrinking_with_mremap_keeps_the_front)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 
 	ASSERT_EQ(q->doorbell, mremap(q->doorbell, q->doorbell_region.size, 2 * PAGE, 0));
 	EXPECT_WORKS(q, "a job with the doorbell shrunk to two pages");
@@ -309,7 +309,7 @@ static int touch_in_child(void *p)
 
 TEST_F(mapping, forked_child_has_no_mapping)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 
 	EXPECT_WORKS(q, "a job before");
 	EXPECT_EQ(-SIGSEGV, in_child(touch_in_child, q->ring)) {
@@ -326,14 +326,14 @@ TEST_F(mapping, forked_child_has_no_mapping)
 
 static int map_ring_in_child(void *arg)
 {
-	struct zip_queue *q = arg;
+	struct accel_queue *q = arg;
 
 	return map_error(accel_map_region(q->fd, &q->ring_region));
 }
 
 static int map_doorbell_in_child(void *arg)
 {
-	struct zip_queue *q = arg;
+	struct accel_queue *q = arg;
 
 	return map_error(accel_map_region(q->fd, &q->doorbell_region));
 }
@@ -349,7 +349,7 @@ TEST_F(mapping, forked_child_cannot_map_the_parents_queue)
 
 TEST_F(mapping, each_queue_has_mappings_of_its_own)
 {
-	struct zip_queue other;
+	struct accel_queue other;
 
 	ASSERT_RET(0, zip_open(&other, self->ctx, 128, HISI_ZIP_COMPRESS), "a second queue");
 	EXPECT_WORKS(&self->q, "a job on the first queue");
@@ -358,7 +358,7 @@ TEST_F(mapping, each_queue_has_mappings_of_its_own)
 	EXPECT_NE(0x5ec0dd, LOAD(((__u32 *)self->q.ring)[PAGE / 4])) {
 		TH_LOG("expected: the rings are different memory");
 	}
-	zip_close(&other);
+	queue_close(&other);
 	EXPECT_WORKS(&self->q, "a job on the first queue after the second is gone");
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state)) {
 		TH_LOG("expected: the first queue's status page is still there");
@@ -368,7 +368,7 @@ TEST_F(mapping, each_queue_has_mappings_of_its_own)
 /* The ring of a new queue is not a window on what a former one has left. */
 TEST_F(mapping, ring_of_a_new_queue_is_zero)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	size_t i;
 	int n;
 
@@ -380,13 +380,13 @@ TEST_F(mapping, ring_of_a_new_queue_is_zero)
 			}
 		}
 		memset(q.ring, 0xa5, HISI_ZIP_CQ_OFFSET(q.depth));
-		zip_close(&q);
+		queue_close(&q);
 	}
 }
 
 TEST_F(mapping, mapping_keeps_its_queue)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int before = accel_queues(self->ctx);
 
 	ASSERT_RET(0, zip_open(&q, self->ctx, 16, HISI_ZIP_COMPRESS), "a second queue");
@@ -395,7 +395,7 @@ TEST_F(mapping, mapping_keeps_its_queue)
 		TH_LOG("expected: the queue lives as long as it is mapped");
 	}
 	EXPECT_WORKS(&q, "a job on a queue whose descriptor is closed");
-	zip_unmap(&q);
+	queue_unmap(&q);
 	EXPECT_EQ(before, accel_queues(self->ctx)) {
 		TH_LOG("expected: the queue goes with its last mapping");
 	}
@@ -404,7 +404,7 @@ TEST_F(mapping, mapping_keeps_its_queue)
 
 TEST_F(mapping, mapping_a_hundred_times)
 {
-	struct zip_queue *q = &self->q;
+	struct accel_queue *q = &self->q;
 	void *p[100];
 	int i;
 

@@ -220,7 +220,7 @@ static int wait_for_event(void *arg)
 	if (fd < 0)
 		return fd;
 	STORE(*(int *)arg, 1);
-	alarm(ZIP_WAIT_SECONDS);
+	alarm(WAIT_SECONDS);
 	return event_take(fd, &event);
 }
 
@@ -231,7 +231,7 @@ TEST_F(monitor, waiting_read_wakes_up)
 
 	ASSERT_NE(MAP_FAILED, ready);
 	pid = child_start(wait_for_event, ready);
-	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), ZIP_WAIT_SECONDS));
+	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), WAIT_SECONDS));
 	usleep(50000);
 	open_and_close(1);
 	EXPECT_RET(0, child_result(pid), "read returns an event");
@@ -258,7 +258,7 @@ static int wait_for_the_end(void *arg)
 	if (fd < 0)
 		return fd;
 	STORE(*(int *)arg, 1);
-	alarm(ZIP_WAIT_SECONDS);
+	alarm(WAIT_SECONDS);
 	ret = read_to_the_end(fd, &last);
 	return !ret && last != ACCEL_EVENT_REMOVED ? -EBADMSG : ret;
 }
@@ -272,7 +272,7 @@ TEST_F(monitor, removal_ends_the_stream)
 
 	ASSERT_NE(MAP_FAILED, ready);
 	pid = child_start(wait_for_the_end, ready);
-	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), ZIP_WAIT_SECONDS));
+	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), WAIT_SECONDS));
 	ASSERT_RET(0, device_unbind(self->address), "unbind");
 	EXPECT_EQ(POLLIN | POLLHUP, poll_now(self->fd, POLLIN)) {
 		TH_LOG("expected: hang-up, and something to read");
@@ -422,7 +422,7 @@ TEST_F(monitor, jobs_are_counted)
 	struct accel_info_status before = {}, after = {};
 	struct accel_info_context c;
 	int ctx = accel_open_shared(), i;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_DEVICE(ctx);
 	ASSERT_WORKS(accel_info_status(self->fd, &before), "INFO_STATUS");
@@ -434,7 +434,7 @@ TEST_F(monitor, jobs_are_counted)
 	}
 	for (i = 0; i < 7; i++)
 		EXPECT_WORKS(&q, "a job");
-	zip_close(&q);
+	queue_close(&q);
 	c = only_context(self->fd);
 	EXPECT_EQ(57, c.jobs) {
 		TH_LOG("expected: once the queue is closed, all of its jobs are counted");
@@ -716,7 +716,7 @@ TEST_F(monitor, fdinfo_tells_what_a_descriptor_is)
 {
 	struct accel_info_context c;
 	int ctx = accel_open(), i;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_DEVICE(ctx);
 	c = only_context(self->fd);
@@ -742,12 +742,12 @@ TEST_F(monitor, fdinfo_tells_what_a_descriptor_is)
 
 		zip_arm(&q);
 		EXPECT_WORKS(&q, "a job");
-		EXPECT_EQ(1, poll(&p, 1, ZIP_WAIT_SECONDS * 1000));
+		EXPECT_EQ(1, poll(&p, 1, WAIT_SECONDS * 1000));
 		EXPECT_EQ(8, read(q.fd, &count, 8));
 	}
 	EXPECT_FDINFO(3, q.fd, "accel-completions");
 	EXPECT_FDINFO(3, ctx, "accel-completions");
-	zip_close(&q);
+	queue_close(&q);
 	c = only_context(self->fd);
 	EXPECT_FDINFO(0, ctx, "accel-queues");
 	EXPECT_FDINFO(3, ctx, "accel-jobs");

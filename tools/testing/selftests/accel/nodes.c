@@ -2,7 +2,7 @@
 /* The two nodes of a device, ACCEL_INFO, and the rules all ioctls obey. */
 #include <sys/sysmacros.h>
 
-#include "accel_util.h"
+#include "hisi_zip_util.h"
 
 static const char *const node_prefix[] = { "accel", "accel_monitor" };
 

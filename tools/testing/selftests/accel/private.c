@@ -19,7 +19,7 @@ static __u8 *data_pages(void)
 FIXTURE(private) {
 	int ctx;
 	__u32 pasid;
-	struct zip_queue q;
+	struct accel_queue q;
 };
 
 static int open_private(__u32 *pasid)
@@ -45,7 +45,7 @@ FIXTURE_SETUP(private)
 
 FIXTURE_TEARDOWN(private)
 {
-	zip_close(&self->q);
+	queue_close(&self->q);
 	close(self->ctx);
 }
 
@@ -109,7 +109,7 @@ struct target {
 	__u8 *canary;
 };
 
-static int attack(struct zip_queue *q, __u64 in, __u64 out, struct zip_result *r)
+static int attack(struct accel_queue *q, __u64 in, __u64 out, struct zip_result *r)
 {
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, (void *)in, (void *)out, PAGE, 2 * PAGE };
 
@@ -117,7 +117,7 @@ static int attack(struct zip_queue *q, __u64 in, __u64 out, struct zip_result *r
 	return r->error;
 }
 
-static void expect_reaches_nothing(struct __test_metadata *_metadata, struct zip_queue *q,
+static void expect_reaches_nothing(struct __test_metadata *_metadata, struct accel_queue *q,
 				   const struct target *targets, unsigned int n)
 {
 	struct zip_result r;
@@ -225,7 +225,7 @@ static int be_a_victim(void *arg)
 {
 	struct victim *victim = arg;
 	__u8 *p = canaries(MAP_PRIVATE);
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = accel_open_shared(), ret;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
@@ -234,7 +234,7 @@ static int be_a_victim(void *arg)
 	STORE(victim->address, (uintptr_t)p);
 	STORE(victim->ready, 1);
 	while (!LOAD(victim->stop)) {
-		if (!zip_works(&q))
+		if (!queue_works(&q))
 			return -EIO;
 		STORE(victim->worked, victim->worked + 1);
 	}
@@ -251,7 +251,7 @@ TEST_F(private, jobs_reach_nothing_of_other_processes)
 
 	ASSERT_NE(MAP_FAILED, victim);
 	pid = child_start(be_a_victim, victim);
-	ASSERT_TRUE(WAIT_FOR(LOAD(victim->ready), ZIP_WAIT_SECONDS));
+	ASSERT_TRUE(WAIT_FOR(LOAD(victim->ready), WAIT_SECONDS));
 	target.address = victim->address;
 	for (i = 0; i < 20; i++)
 		expect_reaches_nothing(_metadata, &self->q, &target, 1);
@@ -268,7 +268,7 @@ TEST_F(private, shared_context_beside_it_works_and_gives_nothing)
 	int ctx = accel_open_shared(), i;
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, p, p + 2 * PAGE, PAGE, 2 * PAGE };
 	struct zip_result r;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_DEVICE(ctx);
 	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue of a shared context");
@@ -277,7 +277,7 @@ TEST_F(private, shared_context_beside_it_works_and_gives_nothing)
 		EXPECT_GOOD(r, "a job of the shared context");
 		expect_reaches_nothing(_metadata, &self->q, &target, 1);
 	}
-	zip_close(&q);
+	queue_close(&q);
 	close(ctx);
 }
 
@@ -285,14 +285,14 @@ TEST_F(private, shared_context_beside_it_works_and_gives_nothing)
 
 static int use_queue(void *arg)
 {
-	struct zip_queue *q = arg, mine;
+	struct accel_queue *q = arg, mine;
 	struct accel_queue_info info;
 	struct zip_result r;
 	int ret = accel_queue_info(q->fd, &info, NULL);
 
 	if (ret < 0)
 		return ret;
-	ret = zip_adopt(&mine, dup(q->fd));
+	ret = queue_adopt(&mine, dup(q->fd));
 	if (ret)
 		return ret;
 	attack(&mine, (uintptr_t)data_pages(), (uintptr_t)data_pages() + 2 * PAGE, &r);
@@ -339,7 +339,7 @@ TEST_F(private, another_process_may_create_queues)
 
 static int die_amid_attacks(void *arg)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	struct zip_result r;
 	__u32 pasid;
 	int ctx = open_private(&pasid), ret;
@@ -363,7 +363,7 @@ TEST_F(private, processes_die_amid_attacks)
 	for (i = 0; i < 20; i++) {
 		STORE(*ready, 0);
 		pid = child_start(die_amid_attacks, ready);
-		EXPECT_TRUE(WAIT_FOR(LOAD(*ready), ZIP_WAIT_SECONDS)) {
+		EXPECT_TRUE(WAIT_FOR(LOAD(*ready), WAIT_SECONDS)) {
 			TH_LOG("expected: the attacker attacks");
 		}
 		kill(pid, SIGKILL);
@@ -376,14 +376,14 @@ TEST_F(private, processes_die_amid_attacks)
 TEST_F(private, reset_leaves_it_bound_and_empty)
 {
 	struct target target = { "data", (uintptr_t)data_pages(), data_pages() };
-	struct zip_queue q;
+	struct accel_queue q;
 
 	memset(data_pages(), CANARY, 4 * PAGE);
 	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
 	expect_dead(_metadata, &self->q, ACCEL_QUEUE_DEAD_RESET);
 	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	expect_reaches_nothing(_metadata, &q, &target, 1);
-	zip_close(&q);
+	queue_close(&q);
 }
 
 TEST_HARNESS_MAIN

@@ -463,7 +463,7 @@ TEST_F(queue, status_page_cannot_be_written)
 TEST_F(queue, idxd_cve_2024_21823_doorbell_rings_its_own_queue_only)
 {
 	struct accel_info_device device = {};
-	struct zip_queue mine, other;
+	struct accel_queue mine, other;
 	__u64 *doorbell;
 	static __u8 in[4096], out[8192];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 1, in, out, sizeof(in), sizeof(out) };
@@ -483,8 +483,8 @@ TEST_F(queue, idxd_cve_2024_21823_doorbell_rings_its_own_queue_only)
 	zip_ring(&other, HISI_ZIP_DB_SQ, other.tail, 0);
 	r = zip_wait(&other);
 	EXPECT_GOOD(r, "the other queue's own doorbell rings it");
-	zip_close(&mine);
-	zip_close(&other);
+	queue_close(&mine);
+	queue_close(&other);
 }
 
 TEST_HARNESS_MAIN

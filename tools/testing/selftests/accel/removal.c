@@ -88,7 +88,7 @@ static void expect_another(struct __test_metadata *_metadata, int monitor)
 TEST_F(removal, idle_device_goes_and_another_comes)
 {
 	int ctx = accel_open_shared();
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_DEVICE(ctx);
 	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue");
@@ -98,7 +98,7 @@ TEST_F(removal, idle_device_goes_and_another_comes)
 	expect_dead(_metadata, &q, ACCEL_QUEUE_DEAD_REMOVED);
 	EXPECT_RET(-ENODEV, accel_queue_create(ctx, 0), "QUEUE_CREATE on the old descriptor");
 	EXPECT_RET(-ENODEV, accel_reset(self->watch), "RESET on the old descriptor");
-	zip_close(&q);
+	queue_close(&q);
 	close(ctx);
 	expect_device_works(_metadata);
 }
@@ -106,13 +106,13 @@ TEST_F(removal, idle_device_goes_and_another_comes)
 static int compress_until_gone(void *arg)
 {
 	int ctx = accel_open_shared(), ret;
-	struct zip_queue q;
+	struct accel_queue q;
 	struct pollfd p;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
 	if (ret)
 		return ret;
-	if (!zip_compress_until_dead(&q, arg))
+	if (!queue_work_until_dead(&q, arg))
 		return -EBADMSG;
 	p = (struct pollfd){ .fd = q.fd };
 	/* Who waits in memory may give up before the kernel has noticed. */
@@ -130,7 +130,7 @@ TEST_F(removal, four_processes_compress)
 	for (i = 0; i < CHILDREN; i++)
 		pid[i] = child_start(compress_until_gone, &shared->jobs[i]);
 	for (i = 0; i < CHILDREN; i++) {
-		EXPECT_TRUE(WAIT_FOR(LOAD(shared->jobs[i]) > 1, ZIP_WAIT_SECONDS)) {
+		EXPECT_TRUE(WAIT_FOR(LOAD(shared->jobs[i]) > 1, WAIT_SECONDS)) {
 			TH_LOG("expected: process %d compresses", i);
 		}
 	}
@@ -154,7 +154,7 @@ TEST_F(removal, amdxdna_cve_2026_80608_gone_amid_resets)
 {
 	pid_t pid = child_start(reset_until_gone, &self->watch);
 
-	ASSERT_TRUE(WAIT_FOR(accel_generation(self->monitor) > 0, ZIP_WAIT_SECONDS));
+	ASSERT_TRUE(WAIT_FOR(accel_generation(self->monitor) > 0, WAIT_SECONDS));
 	pull_out_amid_resets(_metadata, self->address, self->monitor);
 	EXPECT_RET(-ENODEV, child_result(pid), "RESET ends with the device");
 	expect_another(_metadata, self->monitor);
@@ -163,7 +163,7 @@ TEST_F(removal, amdxdna_cve_2026_80608_gone_amid_resets)
 TEST_F(removal, gone_with_a_queue_that_hangs)
 {
 	int ctx = accel_open_shared();
-	struct zip_queue q;
+	struct accel_queue q;
 	static __u8 in[PAGE], out[2 * PAGE];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
 
@@ -174,7 +174,7 @@ TEST_F(removal, gone_with_a_queue_that_hangs)
 	pull_out(_metadata, self->address);
 	expect_another(_metadata, self->monitor);
 	expect_dead(_metadata, &q, ACCEL_QUEUE_DEAD_REMOVED);
-	zip_close(&q);
+	queue_close(&q);
 	close(ctx);
 }
 

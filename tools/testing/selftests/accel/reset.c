@@ -60,7 +60,7 @@ static int reset_by_error(int watch, const char *address, enum zip_pci_error err
 	if (ret)
 		return ret;
 	if (!WAIT_FOR(accel_generation(watch) != before &&
-		      accel_state(watch) != ACCEL_STATUS_IN_RESET, ZIP_WAIT_SECONDS))
+		      accel_state(watch) != ACCEL_STATUS_IN_RESET, WAIT_SECONDS))
 		return -ETIMEDOUT;
 	return 0;
 }
@@ -121,7 +121,7 @@ static void expect_resets(struct __test_metadata *_metadata,
 TEST_F(reset, all_queues_die_and_contexts_stay)
 {
 	int ctx = accel_open_shared(), i;
-	struct zip_queue q[3], fresh;
+	struct accel_queue q[3], fresh;
 
 	ASSERT_DEVICE(ctx);
 	for (i = 0; i < 3; i++)
@@ -150,10 +150,10 @@ TEST_F(reset, all_queues_die_and_contexts_stay)
 		TH_LOG("expected: that of a dead queue keeps the old one");
 	}
 	for (i = 0; i < 3; i++) {
-		zip_close(&q[i]);
+		queue_close(&q[i]);
 		EXPECT_WORKS(&fresh, "a job while dead queues are closed");
 	}
-	zip_close(&fresh);
+	queue_close(&fresh);
 	close(ctx);
 }
 
@@ -179,7 +179,7 @@ TEST_F(reset, rocket_cve_2026_64008_dead_queue_leaves_its_successor_alone)
 {
 	int ctx = accel_open_shared(), event = eventfd(0, 0);
 	struct accel_queue_eventfd set = { .size = sizeof(set), .fd = event };
-	struct zip_queue old, fresh;
+	struct accel_queue old, fresh;
 	struct accel_queue_info info;
 
 	ASSERT_DEVICE(ctx);
@@ -200,7 +200,7 @@ TEST_F(reset, rocket_cve_2026_64008_dead_queue_leaves_its_successor_alone)
 	EXPECT_WORKS(&fresh, "the new queue beside the dead one");
 	EXPECT_TOUCH(SIGBUS, touch_read(old.ring), "the dead one's ring");
 	EXPECT_TOUCH(SIGBUS, touch_read(old.doorbell), "the dead one's doorbell");
-	zip_close(&old);
+	queue_close(&old);
 	EXPECT_EQ(1, accel_queues(ctx)) {
 		TH_LOG("expected: closing the dead one takes no queue away");
 	}
@@ -208,7 +208,7 @@ TEST_F(reset, rocket_cve_2026_64008_dead_queue_leaves_its_successor_alone)
 		TH_LOG("expected: the new one hears nothing of that");
 	}
 	EXPECT_WORKS(&fresh, "the new queue afterwards");
-	zip_close(&fresh);
+	queue_close(&fresh);
 	close(ctx);
 	close(event);
 }
@@ -220,7 +220,7 @@ static int wait_for_eventfd(void *arg)
 	int ctx = accel_open_shared(), event = eventfd(0, EFD_CLOEXEC), ret;
 	struct accel_queue_eventfd set = { .size = sizeof(set), .fd = event };
 	struct shared *shared = arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	__u64 count = 0;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
@@ -229,7 +229,7 @@ static int wait_for_eventfd(void *arg)
 	if (ret)
 		return ret;
 	STORE(shared->ready[2], 1);
-	alarm(ZIP_WAIT_SECONDS);
+	alarm(WAIT_SECONDS);
 	if (read(event, &count, 8) != 8)
 		return -errno;
 	if (LOAD(q.status->state) != ACCEL_QUEUE_DEAD_RESET)
@@ -239,13 +239,13 @@ static int wait_for_eventfd(void *arg)
 
 TEST_F(reset, those_who_wait_wake_up)
 {
-	pid_t poller = child_start(zip_wait_in_poll, &self->shared->ready[0]);
-	pid_t reader = child_start(zip_wait_in_read, &self->shared->ready[1]);
+	pid_t poller = child_start(queue_wait_in_poll, &self->shared->ready[0]);
+	pid_t reader = child_start(queue_wait_in_read, &self->shared->ready[1]);
 	pid_t eventer = child_start(wait_for_eventfd, self->shared);
 	int *ready = self->shared->ready;
 
 	ASSERT_TRUE(WAIT_FOR(LOAD(ready[0]) && LOAD(ready[1]) && LOAD(ready[2]),
-			     ZIP_WAIT_SECONDS)) {
+			     WAIT_SECONDS)) {
 		TH_LOG("expected: three processes have a queue");
 	}
 	/* Long enough for all to sleep; too short a time tests less, not wrongly. */
@@ -261,9 +261,9 @@ TEST_F(reset, monitor_is_told_of_begin_and_end)
 	struct accel_event begin = {}, end = {};
 
 	ASSERT_RET(0, variant->reset(self->watch, self->address), "the reset");
-	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_RESET_BEGIN, &begin, ZIP_WAIT_SECONDS),
+	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_RESET_BEGIN, &begin, WAIT_SECONDS),
 		   "the event of the beginning");
-	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_RESET_END, &end, ZIP_WAIT_SECONDS),
+	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_RESET_END, &end, WAIT_SECONDS),
 		   "the event of the end");
 	EXPECT_EQ(0, end.value) {
 		TH_LOG("expected: it says that the reset ended well");
@@ -287,7 +287,7 @@ static void *untouched(size_t size)
 }
 
 /* Jobs on pages that the device must ask for, so that requests are under way. */
-static void submit_slow(struct zip_queue *q, __u32 size)
+static void submit_slow(struct accel_queue *q, __u32 size)
 {
 	__u32 i;
 
@@ -304,7 +304,7 @@ static void submit_slow(struct zip_queue *q, __u32 size)
 TEST_F(reset, idxd_cve_2026_31442_jobs_and_page_requests_in_flight)
 {
 	size_t size = 1 << 20;
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx, i;
 	char *out;
 
@@ -324,12 +324,12 @@ TEST_F(reset, idxd_cve_2026_31442_jobs_and_page_requests_in_flight)
 		out = job.out;
 		memset(out, 0x5a, 2 * size);
 		expect_dead(_metadata, &q, ACCEL_QUEUE_DEAD_RESET);
-		zip_close(&q);
+		queue_close(&q);
 		ASSERT_RET(0, zip_open(&q, ctx, 16, HISI_ZIP_COMPRESS), "a new queue");
 		EXPECT_WORKS(&q, "a job on it");
 		EXPECT_THAT(out[0] == 0x5a && !memcmp(out, out + 1, 2 * size - 1),
 			    "the device writes nothing for the dead queue any more");
-		zip_close(&q);
+		queue_close(&q);
 		close(ctx);
 		munmap(out, 2 * size);
 	}
@@ -352,7 +352,7 @@ static int compress_through_resets(void *arg)
 	const struct compressor *me = arg;
 	struct shared *shared = me->shared;
 	int ctx = accel_open_shared(), ret;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	if (ctx < 0)
 		return ctx;
@@ -364,12 +364,12 @@ static int compress_through_resets(void *arg)
 		}
 		if (ret)
 			return ret;
-		if (!zip_compress_until_dead(&q, &shared->jobs[me->index]))
+		if (!queue_work_until_dead(&q, &shared->jobs[me->index]))
 			return -EBADMSG;
 		if (LOAD(q.status->state) != ACCEL_QUEUE_DEAD_RESET)
 			return -EPROTO;
 		STORE(shared->deaths[me->index], shared->deaths[me->index] + 1);
-		zip_close(&q);
+		queue_close(&q);
 	}
 	close(ctx);
 	return 0;
@@ -395,7 +395,7 @@ TEST_F(reset, twenty_times_while_four_processes_compress)
 			before[i] = LOAD(shared->jobs[i]);
 		for (i = 0; i < CHILDREN; i++) {
 			EXPECT_TRUE(WAIT_FOR(LOAD(shared->jobs[i]) > before[i],
-					     ZIP_WAIT_SECONDS)) {
+					     WAIT_SECONDS)) {
 				TH_LOG("expected: process %d compresses in round %d", i, round);
 			}
 		}
@@ -475,7 +475,7 @@ static int write_attribute_without_capability(void *arg)
 TEST_F(asked, reset_needs_cap_sys_admin)
 {
 	int ctx = accel_open_shared();
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_DEVICE(ctx);
 	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue");
@@ -487,7 +487,7 @@ TEST_F(asked, reset_needs_cap_sys_admin)
 		   "the other attribute that can be written");
 	expect_no_reset(_metadata, self);
 	EXPECT_WORKS(&q, "the queue goes on");
-	zip_close(&q);
+	queue_close(&q);
 	close(ctx);
 }
 
@@ -582,7 +582,7 @@ TEST_F(asked, ivpu_cve_2025_37907_many_ask_at_once)
 static int live_through_resets(void *arg)
 {
 	struct shared *shared = arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx, ret;
 
 	while (!LOAD(shared->stop)) {
@@ -598,7 +598,7 @@ static int live_through_resets(void *arg)
 			touch_write(zip_doorbell(&q), 0);
 			touch_read(q.ring);
 			poll_now(q.fd, POLLIN);
-			zip_close(&q);
+			queue_close(&q);
 		}
 		close(ctx);
 	}
@@ -610,7 +610,7 @@ static int map_through_resets(void *arg)
 {
 	struct shared *shared = arg;
 	int ctx = accel_open(), ret;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	if (ctx < 0)
 		return ctx;
@@ -626,13 +626,13 @@ static int map_through_resets(void *arg)
 		if (ret)
 			continue;
 		while (!LOAD(shared->stop) && !touch_read(q.ring) && !touch_read(q.doorbell)) {
-			zip_unmap(&q);
-			ret = zip_map(&q);
+			queue_unmap(&q);
+			ret = queue_map(&q);
 			if (ret)
 				break;
 		}
 		if (!ret)
-			zip_unmap(&q);
+			queue_unmap(&q);
 		close(q.fd);
 		if (ret && !passes(ret))
 			return ret;
@@ -661,13 +661,13 @@ TEST_F(asked, amdxdna_cve_2026_72331_mappings_come_and_go)
 static int die_busy(void *arg)
 {
 	struct shared *shared = arg;
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = accel_open_shared(), ret;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
 	if (ret)
 		return ret;
-	zip_compress_until_dead(&q, &shared->jobs[0]);
+	queue_work_until_dead(&q, &shared->jobs[0]);
 	for (;;)
 		pause();
 }

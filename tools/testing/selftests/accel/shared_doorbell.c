@@ -32,7 +32,7 @@ FIXTURE_TEARDOWN(shared_doorbell)
 
 TEST_F(shared_doorbell, is_told_and_works)
 {
-	struct zip_queue q[3];
+	struct accel_queue q[3];
 	int i;
 
 	EXPECT_THAT(attribute_is("doorbell", "shared, allowed"), "the attribute says so");
@@ -45,7 +45,7 @@ TEST_F(shared_doorbell, is_told_and_works)
 	for (i = 0; i < 30; i++)
 		EXPECT_WORKS(&q[i % 3], "a job");
 	for (i = 0; i < 3; i++)
-		zip_close(&q[i]);
+		queue_close(&q[i]);
 }
 
 /* There is one switch for all queues that says whose addresses their data has. */
@@ -73,7 +73,7 @@ TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 
 static int be_a_victim(void *arg)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = accel_open_shared(), ret;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
@@ -94,7 +94,7 @@ static int be_a_victim(void *arg)
 TEST_F(shared_doorbell, wild_values_disturb_neither_kernel_nor_device)
 {
 	int *stop = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct zip_queue q;
+	struct accel_queue q;
 	unsigned int i;
 	size_t offset;
 	__u64 x = 1;
@@ -110,7 +110,7 @@ TEST_F(shared_doorbell, wild_values_disturb_neither_kernel_nor_device)
 	}
 	STORE(*stop, 1);
 	EXPECT_RET(0, child_result(pid), "the other process");
-	zip_close(&q);
+	queue_close(&q);
 	EXPECT_RET(0, accel_reset(self->ctx), "a reset mends what was disturbed");
 	expect_device_works(_metadata);
 	munmap(stop, PAGE);
@@ -119,7 +119,7 @@ TEST_F(shared_doorbell, wild_values_disturb_neither_kernel_nor_device)
 TEST_F(shared_doorbell, resets_and_removals_take_the_page)
 {
 	char address[ACCEL_NAME_MAX];
-	struct zip_queue q[2];
+	struct accel_queue q[2];
 
 	ASSERT_RET(0, accel_address(self->ctx, address), "INFO_DEVICE");
 	ASSERT_RET(0, zip_open(&q[0], self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
@@ -131,8 +131,8 @@ TEST_F(shared_doorbell, resets_and_removals_take_the_page)
 	expect_dead(_metadata, &q[0], ACCEL_QUEUE_DEAD_RESET);
 	ASSERT_RET(0, device_unbind(address), "unbind");
 	expect_dead(_metadata, &q[1], ACCEL_QUEUE_DEAD_REMOVED);
-	zip_close(&q[0]);
-	zip_close(&q[1]);
+	queue_close(&q[0]);
+	queue_close(&q[1]);
 	ASSERT_RET(0, device_bind(address), "bind");
 	expect_device_works(_metadata);
 }

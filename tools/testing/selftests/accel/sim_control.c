@@ -12,7 +12,7 @@
 FIXTURE(control) {
 	int number;
 	int ctx;
-	struct sim_queue q;
+	struct accel_queue q;
 };
 
 FIXTURE_SETUP(control)
@@ -41,7 +41,7 @@ static __u32 device_status(int ctx)
 /* Waits for a status of the device; the one that it has then. */
 static __u32 wait_status(int ctx, __u32 wanted)
 {
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 
 	while (device_status(ctx) != wanted && seconds() < end)
 		usleep(1000);
@@ -59,7 +59,7 @@ static struct accel_info_errors errors(int ctx)
 /* Waits until the device has gone through so many resets, well or not. */
 static bool wait_resets(int ctx, __u64 resets)
 {
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 
 	while (errors(ctx).resets + errors(ctx).resets_failed < resets && seconds() < end)
 		usleep(1000);
@@ -70,17 +70,17 @@ static void expect_works(struct __test_metadata *_metadata, int ctx)
 {
 	struct accel_sim_job job = sim_nop(5);
 	struct sim_result r;
-	struct sim_queue q;
+	struct accel_queue q;
 
 	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a new queue");
 	r = sim_run(&q, &job);
 	EXPECT_DONE(r, "a job on a new queue");
-	sim_close(&q);
+	queue_close(&q);
 }
 
 FIXTURE_TEARDOWN(control)
 {
-	sim_close(&self->q);
+	queue_close(&self->q);
 	ASSERT_RET(0, reset(self->ctx), "a reset that mends all");
 	close(self->ctx);
 }
@@ -105,7 +105,7 @@ TEST_F(control, next_jobs_fault)
 TEST_F(control, hung_queue_is_stopped_alone)
 {
 	struct accel_sim_job job = sim_nop(1);
-	struct sim_queue other;
+	struct accel_queue other;
 	struct sim_result r;
 	char id[16];
 
@@ -118,17 +118,17 @@ TEST_F(control, hung_queue_is_stopped_alone)
 	r = sim_run(&other, &job);
 	EXPECT_DONE(r, "a job on another queue");
 	EXPECT_RET(-EINVAL, sim_control(self->number, "hang", "63"), "a queue that is not there");
-	sim_close(&other);
+	queue_close(&other);
 }
 
 TEST_F(control, a_queue_that_does_not_stop_is_stopped_later)
 {
-	struct sim_queue q;
+	struct accel_queue q;
 	__u64 resets = errors(self->ctx).resets;
 
 	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "a queue");
 	ASSERT_RET(0, sim_control(self->number, "stuck", "1"), "stuck");
-	sim_close(&q);
+	queue_close(&q);
 	while (accel_queues(self->ctx) > 1)
 		usleep(1000);
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
@@ -142,7 +142,7 @@ TEST_F(control, hung_device_is_reset)
 {
 	struct accel_sim_job job = sim_nop(1);
 	__u64 resets = errors(self->ctx).resets;
-	struct sim_queue q;
+	struct accel_queue q;
 
 	ASSERT_RET(0, sim_control(self->number, "hang", "device"), "hang");
 	EXPECT_RET(-ETIMEDOUT, sim_queue_open(&q, self->ctx, 4), "no new queue");
@@ -166,7 +166,7 @@ TEST_F(control, device_asks_for_a_reset)
 
 TEST_F(control, a_reset_that_fails_isolates)
 {
-	struct sim_queue q;
+	struct accel_queue q;
 
 	ASSERT_RET(0, sim_control(self->number, "fail_reset", "1"), "fail_reset");
 	EXPECT_RET(-EIO, reset(self->ctx), "a reset that fails");
@@ -226,9 +226,9 @@ TEST_F(control, sensors_move_with_load)
 TEST_F(control, a_device_comes_and_is_pulled_out)
 {
 	struct accel_sim_job hang = sim_hang();
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 	int number, ctx;
-	struct sim_queue q;
+	struct accel_queue q;
 
 	EXPECT_RET(-ENOENT, sim_number_from(self->number + 1), "one device at first");
 	ASSERT_RET(0, write_file("/sys/kernel/debug/accel_sim/add", "1"), "add");
@@ -247,7 +247,7 @@ TEST_F(control, a_device_comes_and_is_pulled_out)
 	EXPECT_THAT(!sim_is(number), "its nodes are gone");
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
 	EXPECT_TOUCH(SIGBUS, touch_read(q.ring), "the ring is gone");
-	sim_close(&q);
+	queue_close(&q);
 	close(ctx);
 }
 
@@ -280,17 +280,17 @@ TEST_F(control, userfault_keeps_only_its_own_queue)
 	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)page, .len = PAGE } };
 	int fd = open_userfault(page);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct sim_queue q;
+	struct accel_queue q;
 	double begin;
 
 	ASSERT_WORKS(fd, "a userfaultfd");
 	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "a queue");
 	ASSERT_RET(0, sim_submit(&q, &job), "a job that is kept waiting");
-	ASSERT_EQ(1, poll(&p, 1, SIM_WAIT_SECONDS * 1000));
+	ASSERT_EQ(1, poll(&p, 1, WAIT_SECONDS * 1000));
 	expect_works(_metadata, self->ctx);
 
 	begin = seconds();
-	sim_close(&q);
+	queue_close(&q);
 	EXPECT_GE(5.0, seconds() - begin) {
 		TH_LOG("expected: closing does not wait for the page");
 	}

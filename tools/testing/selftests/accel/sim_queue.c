@@ -37,7 +37,7 @@ static bool all_are(const __u8 *p, size_t size, __u8 value)
 
 FIXTURE(sim) {
 	int ctx;
-	struct sim_queue q;
+	struct accel_queue q;
 };
 
 FIXTURE_SETUP(sim)
@@ -49,11 +49,11 @@ FIXTURE_SETUP(sim)
 
 FIXTURE_TEARDOWN(sim)
 {
-	sim_close(&self->q);
+	queue_close(&self->q);
 	close(self->ctx);
 }
 
-static void expect_works(struct __test_metadata *_metadata, struct sim_queue *q)
+static void expect_works(struct __test_metadata *_metadata, struct accel_queue *q)
 {
 	struct accel_sim_job job = sim_nop(0x1234567890abcdef);
 	struct sim_result r = sim_run(q, &job);
@@ -203,7 +203,7 @@ static const struct bad_address bad_addresses[] = {
 	{ "first byte behind user space", 0x00007ffffffff000 },
 };
 
-static void expect_fault(struct __test_metadata *_metadata, struct sim_queue *q,
+static void expect_fault(struct __test_metadata *_metadata, struct accel_queue *q,
 			 const struct accel_sim_job *job, __u64 address, const char *rule)
 {
 	struct sim_result r = sim_run(q, job);
@@ -286,12 +286,12 @@ TEST_F(sim, private_memory_is_empty)
 	int ctx = sim_open_mode(ACCEL_MODE_PRIVATE);
 	__u8 *good = filled(PAGE, 6);
 	struct accel_sim_job job = sim_checksum(good, PAGE);
-	struct sim_queue q;
+	struct accel_queue q;
 
 	ASSERT_WORKS(ctx, "a private context");
 	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a queue");
 	expect_fault(_metadata, &q, &job, (uintptr_t)good, "an address of the process");
-	sim_close(&q);
+	queue_close(&q);
 	close(ctx);
 }
 
@@ -300,7 +300,7 @@ TEST_F(sim, private_memory_is_empty)
 TEST_F(sim, wrong_indices_stop_the_queue_until_they_are_right)
 {
 	struct accel_sim_control *indices = sim_indices(&self->q);
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 	bool told = false;
 
 	STORE(indices->sq_tail, DEPTH + 1);
@@ -320,7 +320,7 @@ TEST_F(sim, wrong_indices_stop_the_queue_until_they_are_right)
 TEST_F(sim, unread_completions_are_not_overwritten)
 {
 	struct accel_sim_job job = sim_nop(0);
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 	struct sim_result r;
 	__u32 i;
 
@@ -364,7 +364,7 @@ TEST_F(sim, a_lost_kick_only_delays)
 #define MANY 100000
 
 /* Fills the ring; every eighth job and the last one of a batch raise an event. */
-static __u32 put_batch(struct sim_queue *q, __u32 sent)
+static __u32 put_batch(struct accel_queue *q, __u32 sent)
 {
 	__u32 room = q->depth - (q->tail - q->head);
 	__u32 i, batch = room < MANY - sent ? room : MANY - sent;
@@ -379,7 +379,7 @@ static __u32 put_batch(struct sim_queue *q, __u32 sent)
 	return batch;
 }
 
-static void take_all(struct __test_metadata *_metadata, struct sim_queue *q, __u32 *done)
+static void take_all(struct __test_metadata *_metadata, struct accel_queue *q, __u32 *done)
 {
 	while (sim_done(q)) {
 		struct accel_sim_completion c = sim_take(q);
@@ -394,7 +394,7 @@ static void take_all(struct __test_metadata *_metadata, struct sim_queue *q, __u
 }
 
 /* Sleeps on @fd only, and never misses the end of a job. */
-static void run_many(struct __test_metadata *_metadata, struct sim_queue *q, int fd)
+static void run_many(struct __test_metadata *_metadata, struct accel_queue *q, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	double begin = seconds();
@@ -404,7 +404,7 @@ static void run_many(struct __test_metadata *_metadata, struct sim_queue *q, int
 	while (done < MANY) {
 		sent += put_batch(q, sent);
 		ASSERT_RET(0, sim_ring(q), "the doorbell");
-		ASSERT_EQ(1, poll(&p, 1, SIM_WAIT_SECONDS * 1000)) {
+		ASSERT_EQ(1, poll(&p, 1, WAIT_SECONDS * 1000)) {
 			TH_LOG("expected: an event; %u of %u jobs are done, %u were sent, %u wait",
 			       done, MANY, sent, sim_done(q));
 		}
@@ -451,7 +451,7 @@ TEST_F(sim, usage_is_counted)
 	ASSERT_WORKS(accel_info_status(self->ctx, &status), "STATUS");
 	jobs = status.jobs;
 	expect_works(_metadata, &self->q);
-	sim_close(&self->q);
+	queue_close(&self->q);
 	ASSERT_WORKS(accel_info_status(self->ctx, &status), "STATUS");
 	EXPECT_LE(jobs + 1, status.jobs) {
 		TH_LOG("expected: the jobs of a queue that is gone are counted");
@@ -465,7 +465,7 @@ TEST_F(sim, a_hanging_job_is_stopped)
 {
 	struct accel_sim_job hang = sim_hang();
 	struct accel_info_errors before = {}, after = {};
-	struct sim_queue other;
+	struct accel_queue other;
 
 	ASSERT_WORKS(accel_info(self->ctx, ACCEL_INFO_ERRORS, &before, sizeof(before)), "ERRORS");
 	ASSERT_RET(0, sim_queue_open(&other, self->ctx, 4), "a second queue");
@@ -476,7 +476,7 @@ TEST_F(sim, a_hanging_job_is_stopped)
 	expect_works(_metadata, &other);
 	ASSERT_WORKS(accel_info(self->ctx, ACCEL_INFO_ERRORS, &after, sizeof(after)), "ERRORS");
 	EXPECT_EQ(before.timeouts + 1, after.timeouts);
-	sim_close(&other);
+	queue_close(&other);
 }
 
 /* The application's fault, not the device's. */
@@ -498,7 +498,7 @@ TEST_F(sim, closing_ends_jobs_that_hang_or_sleep)
 {
 	struct accel_sim_job job = { .opcode = ACCEL_SIM_SLEEP, .value = 60000 };
 	struct accel_sim_job hang = sim_hang();
-	struct sim_queue q;
+	struct accel_queue q;
 	double begin;
 	int i;
 
@@ -507,7 +507,7 @@ TEST_F(sim, closing_ends_jobs_that_hang_or_sleep)
 		ASSERT_RET(0, sim_submit(&q, i ? &hang : &job), "a job");
 		usleep(20000);
 		begin = seconds();
-		sim_close(&q);
+		queue_close(&q);
 		EXPECT_GE(1.0, seconds() - begin) {
 			TH_LOG("expected: the queue is closed at once");
 		}
@@ -518,7 +518,7 @@ TEST_F(sim, closing_ends_jobs_that_hang_or_sleep)
 static int be_busy_until_killed(void *arg)
 {
 	int sock = *(int *)arg, ctx = sim_open_shared(), i, ret;
-	struct sim_queue q[4];
+	struct accel_queue q[4];
 
 	if (ctx < 0)
 		return ctx;
@@ -554,7 +554,7 @@ TEST_F(sim, killed_amid_jobs)
 		usleep(i * 700);
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_RET(CHILD_KILLED - SIGKILL, child_result(pid), "the child's end");
-		end = seconds() + SIM_WAIT_SECONDS;
+		end = seconds() + WAIT_SECONDS;
 		while ((accel_queues(self->ctx) != 1 || accel_contexts(self->ctx) != contexts) &&
 		       seconds() < end)
 			usleep(1000);

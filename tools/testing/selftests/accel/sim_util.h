@@ -13,7 +13,6 @@
 
 #define SIM_DRIVER "accel_sim"
 #define SIM_DEBUGFS "/sys/kernel/debug/accelerator"
-#define SIM_WAIT_SECONDS 60
 
 #define ASSERT_SIM(fd) \
 	do { \
@@ -98,105 +97,39 @@ static inline int sim_control(int number, const char *file, const char *text)
 
 /* --- Queues --- */
 
-struct sim_queue {
-	int fd;
-	__u32 id;
-	__u32 depth;
-	/* What this side has written and read so far. */
-	__u32 tail;
-	__u32 head;
-	struct accel_region ring_region;
-	struct accel_region status_region;
-	void *ring;
-	const struct accel_queue_status *status;
-};
-
 struct sim_result {
 	/* A negative errno where no completion came. */
 	int error;
 	struct accel_sim_completion completion;
 };
 
-static inline struct accel_sim_control *sim_indices(const struct sim_queue *q)
+static inline struct accel_sim_control *sim_indices(const struct accel_queue *q)
 {
 	return q->ring;
 }
 
-static inline struct accel_sim_job *sim_place(const struct sim_queue *q, __u32 index)
+static inline struct accel_sim_job *sim_place(const struct accel_queue *q, __u32 index)
 {
 	return (struct accel_sim_job *)((char *)q->ring + ACCEL_SIM_SQ_OFFSET) +
 	       index % q->depth;
 }
 
-static inline struct accel_sim_completion *sim_completion(const struct sim_queue *q, __u32 index)
+static inline struct accel_sim_completion *sim_completion(const struct accel_queue *q, __u32 index)
 {
 	return (struct accel_sim_completion *)((char *)q->ring + ACCEL_SIM_CQ_OFFSET(q->depth)) +
 	       index % q->depth;
 }
 
-static inline int sim_find_regions(struct sim_queue *q)
-{
-	struct accel_queue_info info;
-	int ret = accel_queue_info(q->fd, &info, NULL);
-
-	if (ret < 0)
-		return ret;
-	q->id = info.id;
-	q->depth = info.depth;
-	ret = accel_region(q->fd, ACCEL_REGION_STATUS, &q->status_region);
-	return ret ? ret : accel_region(q->fd, ACCEL_REGION_RING, &q->ring_region);
-}
-
-static inline void sim_unmap(struct sim_queue *q)
-{
-	if (!map_error(q->ring))
-		munmap(q->ring, q->ring_region.size);
-	if (!map_error(q->status))
-		munmap((void *)q->status, q->status_region.size);
-}
-
-static inline int sim_map(struct sim_queue *q)
-{
-	int ret;
-
-	q->ring = accel_map_region(q->fd, &q->ring_region);
-	q->status = accel_map_region(q->fd, &q->status_region);
-	ret = map_error(q->ring) ?: map_error(q->status);
-	if (ret)
-		sim_unmap(q);
-	return ret;
-}
-
-/* Takes over @fd, a queue, and maps it. */
-static inline int sim_adopt(struct sim_queue *q, int fd)
-{
-	int ret;
-
-	*q = (struct sim_queue){ .fd = fd };
-	ret = sim_find_regions(q);
-	if (!ret)
-		ret = sim_map(q);
-	if (ret)
-		close(fd);
-	return ret;
-}
-
-static inline int sim_queue_open(struct sim_queue *q, int ctx, __u32 depth)
+static inline int sim_queue_open(struct accel_queue *q, int ctx, __u32 depth)
 {
 	int fd = accel_queue_create(ctx, depth);
 
-	return fd < 0 ? fd : sim_adopt(q, fd);
-}
-
-static inline void sim_close(struct sim_queue *q)
-{
-	sim_unmap(q);
-	close(q->fd);
+	return fd < 0 ? fd : queue_adopt(q, fd);
 }
 
 /* --- Jobs --- */
 
-static inline int sim_kick(const struct sim_queue *q)
+static inline int sim_kick(const struct accel_queue *q)
 {
 	struct accel_sim_kick kick = { .size = sizeof(kick) };
 
@@ -204,55 +137,58 @@ static inline int sim_kick(const struct sim_queue *q)
 }
 
 /* After a store of an index: wakes the device up if it says that it sleeps. */
-static inline int sim_notice(const struct sim_queue *q)
+static inline int sim_notice(const struct accel_queue *q)
 {
+	int ret = 0;
+
 	__sync_synchronize();
 	if (LOAD(sim_indices(q)->flags) & ACCEL_SIM_NEEDS_KICK)
-		return sim_kick(q);
-	return 0;
+		ret = sim_kick(q);
+	/* Who has closed the descriptor and kept the mapping is served all the same. */
+	return ret == -EBADF ? 0 : ret;
 }
 
 /* Puts a job into the ring without telling the device. */
-static inline void sim_put(struct sim_queue *q, const struct accel_sim_job *job)
+static inline void sim_put(struct accel_queue *q, const struct accel_sim_job *job)
 {
 	*sim_place(q, q->tail) = *job;
 	q->tail++;
 }
 
-static inline int sim_ring(struct sim_queue *q)
+static inline int sim_ring(struct accel_queue *q)
 {
 	STORE(sim_indices(q)->sq_tail, q->tail);
 	return sim_notice(q);
 }
 
-static inline int sim_submit(struct sim_queue *q, const struct accel_sim_job *job)
+static inline int sim_submit(struct accel_queue *q, const struct accel_sim_job *job)
 {
 	sim_put(q, job);
 	return sim_ring(q);
 }
 
 /* Completions that are there and were not taken. */
-static inline __u32 sim_done(const struct sim_queue *q)
+static inline __u32 sim_done(const struct accel_queue *q)
 {
 	return LOAD(sim_indices(q)->cq_tail) - q->head;
 }
 
 /* Takes a completion that is there; the device learns of it by the next sim_give_back(). */
-static inline struct accel_sim_completion sim_take(struct sim_queue *q)
+static inline struct accel_sim_completion sim_take(struct accel_queue *q)
 {
 	return *sim_completion(q, q->head++);
 }
 
-static inline int sim_give_back(struct sim_queue *q)
+static inline int sim_give_back(struct accel_queue *q)
 {
 	STORE(sim_indices(q)->cq_head, q->head);
 	return sim_notice(q);
 }
 
 /* Waits in memory for the next completion, and returns it. */
-static inline struct sim_result sim_wait(struct sim_queue *q)
+static inline struct sim_result sim_wait(struct accel_queue *q)
 {
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 	struct sim_result r = {};
 
 	while (!sim_done(q)) {
@@ -267,7 +203,7 @@ static inline struct sim_result sim_wait(struct sim_queue *q)
 	return r;
 }
 
-static inline struct sim_result sim_run(struct sim_queue *q, const struct accel_sim_job *job)
+static inline struct sim_result sim_run(struct accel_queue *q, const struct accel_sim_job *job)
 {
 	int ret = sim_submit(q, job);
 
@@ -331,9 +267,9 @@ static inline struct accel_sim_job sim_hang(void)
 #define EXPECT_DONE(r, rule) EXPECT_STATUS(ACCEL_SIM_STATUS_OK, r, rule)
 
 /* Waits until the queue is dead; the state that it has then, or LIVE. */
-static inline __u32 sim_wait_dead(const struct sim_queue *q)
+static inline __u32 sim_wait_dead(const struct accel_queue *q)
 {
-	double end = seconds() + SIM_WAIT_SECONDS;
+	double end = seconds() + WAIT_SECONDS;
 	__u32 state;
 
 	do {
@@ -342,5 +278,72 @@ static inline __u32 sim_wait_dead(const struct sim_queue *q)
 	} while (state == ACCEL_QUEUE_LIVE && seconds() < end);
 	return state;
 }
+
+/* --- The device as one on which the core is tested --- */
+
+static inline __u64 sim_ring_size(__u32 depth)
+{
+	return ACCEL_SIM_CQ_OFFSET(depth) + (__u64)depth * ACCEL_SIM_COMPLETION_SIZE;
+}
+
+static inline void sim_put_copy(struct accel_queue *q, const void *in, void *out, __u32 size,
+				bool event)
+{
+	struct accel_sim_job job = sim_copy(out, in, size);
+
+	job.flags = event ? ACCEL_SIM_IRQ : 0;
+	sim_put(q, &job);
+}
+
+static inline int sim_end(struct accel_queue *q, const void *in, const void *out, __u32 size)
+{
+	struct sim_result r = sim_wait(q);
+
+	if (r.error)
+		return r.error;
+	if (r.completion.status != ACCEL_SIM_STATUS_OK)
+		return -EIO;
+	return !in || !memcmp(in, out, size) ? 0 : -EBADMSG;
+}
+
+/* Pulls the device out, and waits until that is done. */
+static inline int sim_unbind(const char *address)
+{
+	int number = accel_number(), ret;
+	char link[64], parent[PATH_MAX];
+
+	(void)address;
+	snprintf(link, sizeof(link), ACCEL_CLASS "/accel%d/device", number);
+	if (!realpath(link, parent))
+		return -errno;
+	ret = sim_control(number, "remove", "1");
+	return ret ?: WAIT_FOR(access(parent, F_OK), WAIT_SECONDS) ? 0 : -ETIMEDOUT;
+}
+
+/* Another takes its place, with an address of its own. */
+static inline int sim_bind(const char *address)
+{
+	(void)address;
+	return write_file("/sys/kernel/debug/accel_sim/add", "1");
+}
+
+static const struct accel_kind sim_kind = {
+	.driver = SIM_DRIVER,
+	.link = "device",
+	.leads_to = SIM_DRIVER ".",
+	.bus = "faux",
+	.functions = 1ull << ACCEL_FUNCTION_COPY | 1ull << ACCEL_FUNCTION_FILL |
+		     1ull << ACCEL_FUNCTION_CHECKSUM,
+	.request_max = ACCEL_SIM_LENGTH_MAX,
+	.regions = 2,
+	.ring_begin = ACCEL_SIM_SQ_OFFSET,
+	.open = sim_queue_open,
+	.ring_size = sim_ring_size,
+	.put = sim_put_copy,
+	.start = sim_ring,
+	.end = sim_end,
+	.unbind = sim_unbind,
+	.bind = sim_bind,
+};
 
 #endif /* SIM_UTIL_H */

@@ -19,8 +19,8 @@ FIXTURE(watchdog) {
 	int watch;
 	int ctx;
 	int generation;
-	struct zip_queue hung;
-	struct zip_queue other;
+	struct accel_queue hung;
+	struct accel_queue other;
 	struct accel_info_errors before;
 };
 
@@ -58,8 +58,8 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(watchdog) * se
 static void teardown(FIXTURE_DATA(watchdog) * self)
 {
 	zip_poke(self->address, ZIP_END_HANGS, 1);
-	zip_close(&self->hung);
-	zip_close(&self->other);
+	queue_close(&self->hung);
+	queue_close(&self->other);
 	close(self->ctx);
 	close(self->watch);
 	close(self->monitor);
@@ -78,7 +78,7 @@ FIXTURE_TEARDOWN(watchdog)
 	teardown(self);
 }
 
-static void submit_one(struct zip_queue *q)
+static void submit_one(struct accel_queue *q)
 {
 	static __u8 in[PAGE], out[2 * PAGE];
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
@@ -88,13 +88,13 @@ static void submit_one(struct zip_queue *q)
 
 /* A queue hangs with a job under way, or before its next one. */
 static void hang_with_a_job(struct __test_metadata *_metadata, const char *address,
-			    struct zip_queue *q, __u32 how)
+			    struct accel_queue *q, __u32 how)
 {
 	ASSERT_POKE(address, how, q->id);
 	submit_one(q);
 }
 
-static bool is_dead(const struct zip_queue *q)
+static bool is_dead(const struct accel_queue *q)
 {
 	return LOAD(q->status->state) != ACCEL_QUEUE_LIVE;
 }
@@ -118,12 +118,12 @@ static void expect_timeouts(struct __test_metadata *_metadata,
 TEST_F(watchdog, hung_queue_is_stopped_alone)
 {
 	double begin = seconds(), end;
-	struct zip_queue fresh;
+	struct accel_queue fresh;
 	int jobs = 0;
 
 	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE);
-	while (!is_dead(&self->hung) && seconds() < begin + ZIP_WAIT_SECONDS) {
-		ASSERT_TRUE(zip_works(&self->other)) {
+	while (!is_dead(&self->hung) && seconds() < begin + WAIT_SECONDS) {
+		ASSERT_TRUE(queue_works(&self->other)) {
 			TH_LOG("expected: another queue goes on meanwhile");
 		}
 		jobs++;
@@ -144,7 +144,7 @@ TEST_F(watchdog, hung_queue_is_stopped_alone)
 		TH_LOG("expected: the number is free again");
 	}
 	EXPECT_WORKS(&fresh, "a job on it");
-	zip_close(&fresh);
+	queue_close(&fresh);
 }
 
 TEST_F(watchdog, monitor_is_told_who_hung)
@@ -156,7 +156,7 @@ TEST_F(watchdog, monitor_is_told_who_hung)
 		   accel_info(self->monitor, ACCEL_INFO_CONTEXTS, contexts, sizeof(contexts)),
 		   "INFO_CONTEXTS");
 	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE);
-	ASSERT_RET(0, event_wait(self->monitor, ACCEL_EVENT_TIMEOUT, &event, ZIP_WAIT_SECONDS),
+	ASSERT_RET(0, event_wait(self->monitor, ACCEL_EVENT_TIMEOUT, &event, WAIT_SECONDS),
 		   "the event of the timeout");
 	EXPECT_EQ(self->hung.id, event.queue) {
 		TH_LOG("expected: it names the queue");
@@ -180,7 +180,7 @@ static int read_timeout_unprivileged(void *arg)
 	if (fd < 0)
 		return fd;
 	STORE(*(int *)arg, 1);
-	ret = event_wait(fd, ACCEL_EVENT_TIMEOUT, &event, ZIP_WAIT_SECONDS);
+	ret = event_wait(fd, ACCEL_EVENT_TIMEOUT, &event, WAIT_SECONDS);
 	if (ret)
 		return ret;
 	if (event.queue == ACCEL_NO_QUEUE)
@@ -195,7 +195,7 @@ TEST_F(watchdog, monitor_without_cap_perfmon_is_not_told_who_hung)
 
 	ASSERT_NE(MAP_FAILED, ready);
 	pid = child_start(read_timeout_unprivileged, ready);
-	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), ZIP_WAIT_SECONDS)) {
+	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), WAIT_SECONDS)) {
 		TH_LOG("expected: the reader is there");
 	}
 	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE);
@@ -206,33 +206,33 @@ TEST_F(watchdog, monitor_without_cap_perfmon_is_not_told_who_hung)
 TEST_F(watchdog, idle_and_busy_queues_are_left_alone)
 {
 	double end = seconds() + 4 * LIMIT_MS / 1000.0;
-	struct zip_queue idle;
+	struct accel_queue idle;
 
 	ASSERT_RET(0, zip_open(&idle, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue without jobs");
 	while (seconds() < end) {
 		submit_one(&self->other);
-		ASSERT_TRUE(zip_works(&self->hung)) {
+		ASSERT_TRUE(queue_works(&self->hung)) {
 			TH_LOG("expected: a busy queue is never stopped");
 		}
 		zip_wait(&self->other);
 	}
 	EXPECT_WORKS(&idle, "a queue that was idle longer than the limit");
 	expect_timeouts(_metadata, self, 0);
-	zip_close(&idle);
+	queue_close(&idle);
 }
 
 /* The device has to stop when nobody reads what it has done. */
 TEST_F(watchdog, process_that_reads_no_completions_loses_its_queue_alone)
 {
-	double end = seconds() + ZIP_WAIT_SECONDS;
-	struct zip_queue *q = &self->hung;
+	double end = seconds() + WAIT_SECONDS;
+	struct accel_queue *q = &self->hung;
 
 	while (!is_dead(q) && seconds() < end) {
 		touch_catch(touch_caught);
 		if (!sigsetjmp(touch_return, 1))
 			submit_one(q);
 		touch_catch(SIG_DFL);
-		ASSERT_TRUE(zip_works(&self->other)) {
+		ASSERT_TRUE(queue_works(&self->other)) {
 			TH_LOG("expected: another queue goes on meanwhile");
 		}
 	}
@@ -245,13 +245,13 @@ TEST_F(watchdog, process_that_reads_no_completions_loses_its_queue_alone)
 
 TEST_F(watchdog, hung_queue_can_be_closed)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int i;
 
 	for (i = 0; i < 5; i++) {
 		ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
 		hang_with_a_job(_metadata, self->address, &q, ZIP_HANG_QUEUE);
-		zip_close(&q);
+		queue_close(&q);
 		EXPECT_EQ(2, accel_queues(self->monitor)) {
 			TH_LOG("expected: a queue that hangs is gone once it is closed");
 		}
@@ -302,25 +302,25 @@ static bool ask_until_reset(struct __test_metadata *_metadata, int monitor, int 
 
 TEST_F(watchdog, queue_that_does_not_stop_leads_to_a_reset)
 {
-	struct zip_queue fresh;
+	struct accel_queue fresh;
 
 	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE_HARD);
 	ASSERT_TRUE(ask_until_reset(_metadata, self->monitor, self->generation + 1)) {
 		TH_LOG("expected: the device is reset without being asked");
 	}
 	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
-			     ZIP_WAIT_SECONDS));
+			     WAIT_SECONDS));
 	expect_dead(_metadata, &self->hung, ACCEL_QUEUE_DEAD_TIMEOUT);
 	expect_dead(_metadata, &self->other, ACCEL_QUEUE_DEAD_RESET);
 	expect_timeouts(_metadata, self, 1);
 	ASSERT_RET(0, zip_open(&fresh, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	EXPECT_WORKS(&fresh, "a job on it");
-	zip_close(&fresh);
+	queue_close(&fresh);
 }
 
 static int hang_and_leave(void *arg)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = accel_open_shared(), ret;
 
 	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
@@ -339,7 +339,7 @@ TEST_F(watchdog, hisi_cve_2024_47730_process_dies_with_a_queue_that_does_not_sto
 		TH_LOG("expected: the device is reset without being asked");
 	}
 	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
-			     ZIP_WAIT_SECONDS));
+			     WAIT_SECONDS));
 	EXPECT_EQ(0, accel_queues(self->monitor)) {
 		TH_LOG("expected: no queue is left");
 	}
@@ -362,7 +362,7 @@ TEST_F(watchdog, device_that_hangs_is_reset)
 		TH_LOG("expected: the device is reset without being asked");
 	}
 	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
-			     ZIP_WAIT_SECONDS));
+			     WAIT_SECONDS));
 	EXPECT_THAT(is_dead(&self->hung) && is_dead(&self->other), "all its queues are dead");
 	expect_device_works(_metadata);
 }
@@ -404,15 +404,15 @@ FIXTURE_TEARDOWN(by_hand)
 TEST_F(by_hand, queue_that_does_not_stop_waits_for_the_administrator)
 {
 	FIXTURE_DATA(watchdog) * base = &self->base;
-	struct zip_queue fresh;
+	struct accel_queue fresh;
 	double begin, longest = 0;
 
 	hang_with_a_job(_metadata, base->address, &base->hung, ZIP_HANG_QUEUE_HARD);
-	ASSERT_TRUE(WAIT_FOR(is_dead(&base->hung), ZIP_WAIT_SECONDS)) {
+	ASSERT_TRUE(WAIT_FOR(is_dead(&base->hung), WAIT_SECONDS)) {
 		TH_LOG("expected: the queue is dead for its process");
 	}
 	for (begin = seconds(); seconds() < begin + STOP_SECONDS + 5;) {
-		ASSERT_TRUE(zip_works(&base->other)) {
+		ASSERT_TRUE(queue_works(&base->other)) {
 			TH_LOG("expected: another queue goes on");
 		}
 		expect_prompt_info(_metadata, base->monitor, &longest);
@@ -428,14 +428,14 @@ TEST_F(by_hand, queue_that_does_not_stop_waits_for_the_administrator)
 	expect_dead(_metadata, &base->other, ACCEL_QUEUE_DEAD_RESET);
 	ASSERT_RET(0, zip_open(&fresh, base->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	EXPECT_WORKS(&fresh, "a job on it");
-	zip_close(&fresh);
+	queue_close(&fresh);
 }
 
 TEST_F(by_hand, device_that_hangs_answers_info_and_is_mended_by_a_reset)
 {
 	FIXTURE_DATA(watchdog) * base = &self->base;
 	double begin, longest = 0;
-	struct zip_queue fresh;
+	struct accel_queue fresh;
 
 	hang_device(_metadata, base);
 	for (begin = seconds(); seconds() < begin + 5;) {
@@ -455,7 +455,7 @@ TEST_F(by_hand, device_that_hangs_answers_info_and_is_mended_by_a_reset)
 	EXPECT_THAT(is_dead(&base->hung) && is_dead(&base->other), "all its queues are dead");
 	ASSERT_RET(0, zip_open(&fresh, base->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	EXPECT_WORKS(&fresh, "a job on it");
-	zip_close(&fresh);
+	queue_close(&fresh);
 }
 
 TEST_HARNESS_MAIN
