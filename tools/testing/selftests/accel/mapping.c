@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Mapping the regions of a queue: what is refused, split, moved, inherited. */
-#include "hisi_zip_util.h"
+/* accel-bench: modules=accel_hisi_zip,accel_sim */
+#include "device_util.h"
 
 #define PAGE 4096
 
@@ -11,18 +12,20 @@ FIXTURE(mapping) {
 	int count;
 };
 
+ON_EACH_DEVICE(mapping);
+
 FIXTURE_SETUP(mapping)
 {
 	struct accel_queue_info info;
 
-	self->ctx = accel_open();
+	SETUP_DEVICE(variant->kind);
+	self->ctx = accel_open_shared();
 	ASSERT_DEVICE(self->ctx);
-	ASSERT_RET(0, accel_bind_shared(self->ctx), "bind to the own memory");
 	/* Deep enough for a ring of several pages. */
-	ASSERT_RET(0, zip_open(&self->q, self->ctx, 128, HISI_ZIP_COMPRESS),
+	ASSERT_RET(0, queue_open(&self->q, self->ctx, 128),
 		   "create and map a queue");
 	self->count = accel_queue_info(self->q.fd, &info, self->regions);
-	ASSERT_EQ(3, self->count);
+	ASSERT_EQ(tested->regions, self->count);
 	ASSERT_LE(3 * PAGE, self->q.ring_region.size);
 }
 
@@ -129,19 +132,25 @@ TEST_F(mapping, growing_with_mremap_is_refused)
 	EXPECT_EQ(MAP_FAILED, mremap(self->q.ring, 0, size + PAGE, MREMAP_MAYMOVE)) {
 		TH_LOG("expected: a second, longer mapping is not made by an old size of 0");
 	}
-	EXPECT_EQ(MAP_FAILED, mremap(self->q.doorbell, PAGE, 1 << 20, MREMAP_MAYMOVE)) {
-		TH_LOG("expected: a page of the doorbell does not grow");
+	EXPECT_EQ(MAP_FAILED, mremap(self->q.ring, PAGE, 1 << 20, MREMAP_MAYMOVE)) {
+		TH_LOG("expected: a page of it does not grow");
 	}
 	EXPECT_WORKS(&self->q, "the queue works after what was refused");
 }
 
 TEST_F(mapping, inheritance_cannot_be_turned_on)
 {
-	EXPECT_EQ(-1, madvise(self->q.ring, self->q.ring_region.size, MADV_DOFORK)) {
-		TH_LOG("expected: MADV_DOFORK of the ring is refused");
-	}
-	EXPECT_EQ(-1, madvise(self->q.doorbell, self->q.doorbell_region.size, MADV_DOFORK)) {
-		TH_LOG("expected: MADV_DOFORK of the doorbell is refused");
+	int i;
+
+	for (i = 0; i < self->count; i++) {
+		void *p = accel_map_region(self->q.fd, &self->regions[i]);
+
+		ASSERT_RET(0, map_error(p), "map a region");
+		EXPECT_EQ(-1, madvise(p, self->regions[i].size, MADV_DOFORK)) {
+			TH_LOG("expected: MADV_DOFORK of region kind %u is refused",
+			       self->regions[i].kind);
+		}
+		munmap(p, self->regions[i].size);
 	}
 }
 
@@ -166,40 +175,6 @@ TEST_F(mapping, part_of_a_region_shows_that_part)
 	whole[2 * PAGE / 4 - 1] = 0;
 	munmap(part, PAGE);
 	EXPECT_WORKS(&self->q, "the queue works after the part is gone");
-}
-
-TEST_F(mapping, doorbell_page_alone_rings)
-{
-	__u64 offset = self->q.doorbell_region.offset + HISI_ZIP_DOORBELL_OFFSET;
-	void *whole = self->q.doorbell;
-	char *page = accel_map(self->q.fd, offset, PAGE, PROT_READ | PROT_WRITE);
-
-	ASSERT_RET(0, map_error(page), "map the page of the register");
-	self->q.doorbell = page - HISI_ZIP_DOORBELL_OFFSET;
-	EXPECT_WORKS(&self->q, "a job rung through a partial mapping");
-	self->q.doorbell = whole;
-	munmap(page, PAGE);
-	EXPECT_WORKS(&self->q, "a job rung through the whole mapping afterwards");
-}
-
-/* The offset of what remains must not shift, nor another region be freed. */
-TEST_F(mapping, uacce_partial_munmap_leaves_the_rest_working)
-{
-	struct accel_queue *q = &self->q;
-	char *doorbell = q->doorbell;
-
-	ASSERT_LE(4 * PAGE, q->doorbell_region.size);
-	EXPECT_WORKS(q, "a job before");
-	ASSERT_EQ(0, munmap(doorbell, PAGE));
-	EXPECT_WORKS(q, "a job without the first page of the doorbell");
-	ASSERT_EQ(0, munmap(doorbell + 2 * PAGE, PAGE));
-	EXPECT_WORKS(q, "a job without the third page");
-	EXPECT_TOUCH(SIGSEGV, touch_read(doorbell), "the unmapped first page");
-	EXPECT_TOUCH(SIGSEGV, touch_read(doorbell + 2 * PAGE), "the unmapped third page");
-	EXPECT_TOUCH(0, touch_read(doorbell + 3 * PAGE), "the page behind the hole");
-	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(q->status->state)) {
-		TH_LOG("expected: the status page is still there");
-	}
 }
 
 TEST_F(mapping, uacce_hole_in_a_ring_does_not_shift_it)
@@ -240,7 +215,8 @@ TEST_F(mapping, madvise_takes_nothing_away)
 
 	EXPECT_WORKS(q, "a job before");
 	madvise(q->ring, q->ring_region.size, MADV_DONTNEED);
-	madvise(q->doorbell, q->doorbell_region.size, MADV_DONTNEED);
+	if (q->doorbell)
+		madvise(q->doorbell, q->doorbell_region.size, MADV_DONTNEED);
 	madvise((void *)q->status, q->status_region.size, MADV_DONTNEED);
 	madvise(q->ring, q->ring_region.size, MADV_REMOVE);
 	EXPECT_WORKS(q, "a job after madvise");
@@ -261,43 +237,16 @@ static void *move(void *from, size_t size)
 TEST_F(mapping, uacce_cve_2026_23056_mremap)
 {
 	struct accel_queue *q = &self->q;
-	char *old = q->doorbell;
+	char *old = q->ring;
 
 	EXPECT_WORKS(q, "a job before");
-	q->doorbell = move(q->doorbell, q->doorbell_region.size);
-	ASSERT_NE(MAP_FAILED, q->doorbell);
-	EXPECT_TOUCH(SIGSEGV, touch_read(old), "where the doorbell was");
-	EXPECT_WORKS(q, "a job with the doorbell moved");
 	q->ring = move(q->ring, q->ring_region.size);
 	ASSERT_NE(MAP_FAILED, q->ring);
+	EXPECT_TOUCH(SIGSEGV, touch_read(old), "where the ring was");
 	EXPECT_WORKS(q, "a job with the ring moved");
 	q->status = move((void *)q->status, q->status_region.size);
 	ASSERT_NE(MAP_FAILED, q->status);
 	EXPECT_WORKS(q, "a job with the status page moved");
-}
-
-TEST_F(mapping, uacce_cve_2026_23056_mremap_of_a_part)
-{
-	struct accel_queue *q = &self->q;
-	char *page, *whole = q->doorbell;
-
-	page = move(whole + HISI_ZIP_DOORBELL_OFFSET, PAGE);
-	ASSERT_NE(MAP_FAILED, page);
-	q->doorbell = page - HISI_ZIP_DOORBELL_OFFSET;
-	EXPECT_WORKS(q, "a job rung through the part that moved");
-	EXPECT_TOUCH(0, touch_read(whole + 2 * PAGE), "the part that stayed");
-	munmap(page, PAGE);
-	q->doorbell = whole;
-}
-
-TEST_F(mapping, shrinking_with_mremap_keeps_the_front)
-{
-	struct accel_queue *q = &self->q;
-
-	ASSERT_EQ(q->doorbell, mremap(q->doorbell, q->doorbell_region.size, 2 * PAGE, 0));
-	EXPECT_WORKS(q, "a job with the doorbell shrunk to two pages");
-	EXPECT_TOUCH(SIGSEGV, touch_read((char *)q->doorbell + 2 * PAGE),
-		     "behind the shrunk doorbell");
 }
 
 /* --- Other processes --- */
@@ -310,38 +259,39 @@ static int touch_in_child(void *p)
 TEST_F(mapping, forked_child_has_no_mapping)
 {
 	struct accel_queue *q = &self->q;
+	void *const mapped[] = { q->ring, (void *)q->status, q->doorbell };
+	int i;
 
 	EXPECT_WORKS(q, "a job before");
-	EXPECT_EQ(-SIGSEGV, in_child(touch_in_child, q->ring)) {
-		TH_LOG("expected: the ring is not inherited: SIGSEGV");
-	}
-	EXPECT_EQ(-SIGSEGV, in_child(touch_in_child, q->doorbell)) {
-		TH_LOG("expected: the doorbell is not inherited: SIGSEGV");
-	}
-	EXPECT_EQ(-SIGSEGV, in_child(touch_in_child, (void *)q->status)) {
-		TH_LOG("expected: the status page is not inherited: SIGSEGV");
+	for (i = 0; i < self->count; i++) {
+		EXPECT_EQ(-SIGSEGV, in_child(touch_in_child, mapped[i])) {
+			TH_LOG("expected: mapping %d is not inherited: SIGSEGV", i);
+		}
 	}
 	EXPECT_WORKS(q, "a job in the parent after its children");
 }
 
-static int map_ring_in_child(void *arg)
+struct to_map {
+	int queue;
+	const struct accel_region *region;
+};
+
+static int map_in_child(void *arg)
 {
-	struct accel_queue *q = arg;
+	struct to_map *it = arg;
 
-	return map_error(accel_map_region(q->fd, &q->ring_region));
-}
-
-static int map_doorbell_in_child(void *arg)
-{
-	struct accel_queue *q = arg;
-
-	return map_error(accel_map_region(q->fd, &q->doorbell_region));
+	return map_error(accel_map_region(it->queue, it->region));
 }
 
 TEST_F(mapping, forked_child_cannot_map_the_parents_queue)
 {
-	EXPECT_RET(-EPERM, in_child(map_ring_in_child, &self->q), "the ring in a child");
-	EXPECT_RET(-EPERM, in_child(map_doorbell_in_child, &self->q), "the doorbell in a child");
+	int i;
+
+	for (i = 0; i < self->count; i++) {
+		struct to_map it = { self->q.fd, &self->regions[i] };
+
+		EXPECT_RET(-EPERM, in_child(map_in_child, &it), "a region in a child");
+	}
 	EXPECT_WORKS(&self->q, "a job in the parent afterwards");
 }
 
@@ -351,7 +301,7 @@ TEST_F(mapping, each_queue_has_mappings_of_its_own)
 {
 	struct accel_queue other;
 
-	ASSERT_RET(0, zip_open(&other, self->ctx, 128, HISI_ZIP_COMPRESS), "a second queue");
+	ASSERT_RET(0, queue_open(&other, self->ctx, 128), "a second queue");
 	EXPECT_WORKS(&self->q, "a job on the first queue");
 	EXPECT_WORKS(&other, "a job on the second queue");
 	STORE(((__u32 *)other.ring)[PAGE / 4], 0x5ec0dd);
@@ -373,13 +323,13 @@ TEST_F(mapping, ring_of_a_new_queue_is_zero)
 	int n;
 
 	for (n = 0; n < 4; n++) {
-		ASSERT_RET(0, zip_open(&q, self->ctx, 128, HISI_ZIP_COMPRESS), "a new queue");
-		for (i = 0; i < q.ring_region.size / 4; i++) {
+		ASSERT_RET(0, queue_open(&q, self->ctx, 128), "a new queue");
+		for (i = tested->ring_begin / 4; i < q.ring_region.size / 4; i++) {
 			ASSERT_EQ(0, ((__u32 *)q.ring)[i]) {
 				TH_LOG("expected: zero in word %zu of a new ring", i);
 			}
 		}
-		memset(q.ring, 0xa5, HISI_ZIP_CQ_OFFSET(q.depth));
+		memset((char *)q.ring + tested->ring_begin, 0xa5, q.ring_region.size / 2);
 		queue_close(&q);
 	}
 }
@@ -389,7 +339,7 @@ TEST_F(mapping, mapping_keeps_its_queue)
 	struct accel_queue q;
 	int before = accel_queues(self->ctx);
 
-	ASSERT_RET(0, zip_open(&q, self->ctx, 16, HISI_ZIP_COMPRESS), "a second queue");
+	ASSERT_RET(0, queue_open(&q, self->ctx, 16), "a second queue");
 	close(q.fd);
 	EXPECT_EQ(before + 1, accel_queues(self->ctx)) {
 		TH_LOG("expected: the queue lives as long as it is mapped");
@@ -416,6 +366,99 @@ TEST_F(mapping, mapping_a_hundred_times)
 	for (i = 0; i < 100; i++)
 		munmap(p[i], q->ring_region.size);
 	EXPECT_WORKS(q, "the queue works after a hundred mappings");
+}
+
+/* --- Doorbells, which only the zip device has --- */
+
+FIXTURE(doorbell) {
+	int ctx;
+	struct accel_queue q;
+};
+
+FIXTURE_SETUP(doorbell)
+{
+	SETUP_DEVICE(&zip_kind);
+	self->ctx = queue_open_alone(&self->q, 128);
+	ASSERT_DEVICE(self->ctx);
+}
+
+FIXTURE_TEARDOWN(doorbell)
+{
+	queue_close(&self->q);
+	close(self->ctx);
+}
+
+TEST_F(doorbell, uacce_cve_2026_23056_mremap)
+{
+	struct accel_queue *q = &self->q;
+	char *old = q->doorbell;
+
+	EXPECT_WORKS(q, "a job before");
+	q->doorbell = move(q->doorbell, q->doorbell_region.size);
+	ASSERT_NE(MAP_FAILED, q->doorbell);
+	EXPECT_TOUCH(SIGSEGV, touch_read(old), "where the doorbell was");
+	EXPECT_WORKS(q, "a job with the doorbell moved");
+	EXPECT_EQ(MAP_FAILED, mremap(q->doorbell, PAGE, 1 << 20, MREMAP_MAYMOVE)) {
+		TH_LOG("expected: a page of the doorbell does not grow");
+	}
+}
+
+TEST_F(doorbell, doorbell_page_alone_rings)
+{
+	__u64 offset = self->q.doorbell_region.offset + HISI_ZIP_DOORBELL_OFFSET;
+	void *whole = self->q.doorbell;
+	char *page = accel_map(self->q.fd, offset, PAGE, PROT_READ | PROT_WRITE);
+
+	ASSERT_RET(0, map_error(page), "map the page of the register");
+	self->q.doorbell = page - HISI_ZIP_DOORBELL_OFFSET;
+	EXPECT_WORKS(&self->q, "a job rung through a partial mapping");
+	self->q.doorbell = whole;
+	munmap(page, PAGE);
+	EXPECT_WORKS(&self->q, "a job rung through the whole mapping afterwards");
+}
+
+/* The offset of what remains must not shift, nor another region be freed. */
+TEST_F(doorbell, uacce_partial_munmap_leaves_the_rest_working)
+{
+	struct accel_queue *q = &self->q;
+	char *doorbell = q->doorbell;
+
+	ASSERT_LE(4 * PAGE, q->doorbell_region.size);
+	EXPECT_WORKS(q, "a job before");
+	ASSERT_EQ(0, munmap(doorbell, PAGE));
+	EXPECT_WORKS(q, "a job without the first page of the doorbell");
+	ASSERT_EQ(0, munmap(doorbell + 2 * PAGE, PAGE));
+	EXPECT_WORKS(q, "a job without the third page");
+	EXPECT_TOUCH(SIGSEGV, touch_read(doorbell), "the unmapped first page");
+	EXPECT_TOUCH(SIGSEGV, touch_read(doorbell + 2 * PAGE), "the unmapped third page");
+	EXPECT_TOUCH(0, touch_read(doorbell + 3 * PAGE), "the page behind the hole");
+	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(q->status->state)) {
+		TH_LOG("expected: the status page is still there");
+	}
+}
+
+TEST_F(doorbell, uacce_cve_2026_23056_mremap_of_a_part)
+{
+	struct accel_queue *q = &self->q;
+	char *page, *whole = q->doorbell;
+
+	page = move(whole + HISI_ZIP_DOORBELL_OFFSET, PAGE);
+	ASSERT_NE(MAP_FAILED, page);
+	q->doorbell = page - HISI_ZIP_DOORBELL_OFFSET;
+	EXPECT_WORKS(q, "a job rung through the part that moved");
+	EXPECT_TOUCH(0, touch_read(whole + 2 * PAGE), "the part that stayed");
+	munmap(page, PAGE);
+	q->doorbell = whole;
+}
+
+TEST_F(doorbell, shrinking_with_mremap_keeps_the_front)
+{
+	struct accel_queue *q = &self->q;
+
+	ASSERT_EQ(q->doorbell, mremap(q->doorbell, q->doorbell_region.size, 2 * PAGE, 0));
+	EXPECT_WORKS(q, "a job with the doorbell shrunk to two pages");
+	EXPECT_TOUCH(SIGSEGV, touch_read((char *)q->doorbell + 2 * PAGE),
+		     "behind the shrunk doorbell");
 }
 
 TEST_HARNESS_MAIN

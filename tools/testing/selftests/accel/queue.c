@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A queue as a descriptor: making it, asking it, poll, read, its status page. */
-#include "hisi_zip_util.h"
+/* accel-bench: modules=accel_hisi_zip,accel_sim */
+#include "device_util.h"
 
 FIXTURE(queue) {
 	int ctx;
 	int queue;
 };
 
+ON_EACH_DEVICE(queue);
+
 FIXTURE_SETUP(queue)
 {
+	SETUP_DEVICE(variant->kind);
 	self->ctx = accel_open();
 	ASSERT_DEVICE(self->ctx);
 	ASSERT_RET(0, accel_bind_shared(self->ctx), "bind to the own memory");
@@ -90,74 +94,37 @@ TEST_F(queue, depth_beyond_the_limit_is_einval)
 		   "the largest number as depth");
 }
 
-TEST_F(queue, priority_must_be_zero)
+TEST_F(queue, priority_beyond_the_limit_is_einval)
 {
+	struct accel_info_device device = {};
+
+	ASSERT_WORKS(accel_info_device(self->ctx, &device), "INFO_DEVICE");
 	EXPECT_RET(-EINVAL,
-		   create_and_close(self->ctx, (struct accel_queue_create){ .priority = 1 }),
+		   create_and_close(self->ctx, (struct accel_queue_create){
+			.priority = device.priorities }),
 		   "a priority nobody knows");
-}
-
-static int create_with(int ctx, const void *data, __u32 size)
-{
-	return create_and_close(ctx, (struct accel_queue_create){
-		.driver_data = (uintptr_t)data,
-		.driver_data_size = size,
-	});
-}
-
-TEST_F(queue, driver_data_is_optional_and_small)
-{
-	struct hisi_zip_queue zip = { .size = sizeof(zip) };
-
-	EXPECT_RET(0, create_with(self->ctx, NULL, 0), "no driver data");
-	EXPECT_RET(0, create_with(self->ctx, &zip, sizeof(zip)), "a queue that compresses");
-	zip.direction = HISI_ZIP_DECOMPRESS;
-	EXPECT_RET(0, create_with(self->ctx, &zip, sizeof(zip)), "a queue that decompresses");
-}
-
-TEST_F(queue, driver_data_with_wrong_values_is_einval)
-{
-	struct hisi_zip_queue zip = { .size = sizeof(zip), .direction = 2 };
-
-	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, sizeof(zip)), "direction 2");
-	zip.direction = ~0u;
-	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, sizeof(zip)), "the last direction");
-	zip = (struct hisi_zip_queue){ .size = 4 };
-	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, 4), "a short struct");
-	zip.size = sizeof(zip) + 4;
-	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, sizeof(zip)),
-		   "two sizes that differ");
-	EXPECT_RET(-EINVAL, create_with(self->ctx, NULL, sizeof(zip)),
-		   "a size without a pointer");
-}
-
-TEST_F(queue, driver_data_obeys_the_rules_of_all_structs)
-{
-	struct {
-		struct hisi_zip_queue zip;
-		__u32 tail[2];
-	} later = { .zip.size = sizeof(later) };
-
-	EXPECT_RET(0, create_with(self->ctx, &later, sizeof(later)),
-		   "a later version that asks for nothing new");
-	later.tail[1] = 1;
-	EXPECT_RET(-E2BIG, create_with(self->ctx, &later, sizeof(later)),
-		   "a later version that asks for something unknown");
-	EXPECT_RET(-EFAULT, create_with(self->ctx, (void *)8, 8), "a bad pointer");
-	EXPECT_RET(-EFAULT, create_with(self->ctx, (void *)-4096l, 8), "a kernel pointer");
+	EXPECT_RET(-EINVAL,
+		   create_and_close(self->ctx, (struct accel_queue_create){ .priority = ~0u }),
+		   "the largest number as priority");
 }
 
 TEST_F(queue, refused_creation_leaves_nothing)
 {
-	struct hisi_zip_queue zip = { .size = sizeof(zip), .direction = 7 };
+	/* The size that it says is not the size that it has. */
+	__u32 wrong = 0;
+	struct accel_queue_create create = {
+		.driver_data = (uintptr_t)&wrong,
+		.driver_data_size = sizeof(wrong),
+	};
 	int i, before = accel_queues(self->ctx);
 
 	for (i = 0; i < 200; i++)
-		create_with(self->ctx, &zip, sizeof(zip));
+		EXPECT_RET(-EINVAL, create_and_close(self->ctx, create), "wrong driver data");
 	EXPECT_EQ(before, accel_queues(self->ctx)) {
 		TH_LOG("expected: refused queues are not counted");
 	}
-	EXPECT_RET(0, create_with(self->ctx, NULL, 0), "a good queue after 200 refused ones");
+	EXPECT_RET(0, create_and_close(self->ctx, (struct accel_queue_create){}),
+		   "a good queue after 200 refused ones");
 }
 
 TEST_F(queue, descriptor_is_close_on_exec)
@@ -203,8 +170,8 @@ TEST_F(queue, info_agrees_with_creation)
 	struct accel_queue_info info;
 
 	ASSERT_RET(0, accel_ioctl(self->ctx, ACCEL_QUEUE_CREATE, &create), "depth 16");
-	ASSERT_RET(3, accel_queue_info(create.fd, &info, regions),
-		   "status, doorbell and ring are told");
+	ASSERT_RET(tested->regions, accel_queue_info(create.fd, &info, regions),
+		   "status, ring and doorbell, if there is one, are told");
 	EXPECT_EQ(create.depth, info.depth) {
 		TH_LOG("expected: the depth told at creation");
 	}
@@ -225,7 +192,7 @@ TEST_F(queue, regions_are_whole_pages_apart_from_each_other)
 	struct accel_queue_info info;
 	int i, j, n = accel_queue_info(self->queue, &info, r);
 
-	ASSERT_EQ(3, n);
+	ASSERT_EQ(tested->regions, n);
 	for (i = 0; i < n; i++) {
 		EXPECT_EQ(0, (r[i].offset | r[i].size) & 4095) {
 			TH_LOG("expected: region %d is of whole pages", i);
@@ -250,13 +217,6 @@ TEST_F(queue, regions_allow_what_they_are_for)
 	EXPECT_EQ(ACCEL_REGION_READ, r.flags) {
 		TH_LOG("expected: the status page can be read only");
 	}
-	ASSERT_RET(0, accel_region(self->queue, ACCEL_REGION_DOORBELL, &r), "a doorbell");
-	EXPECT_EQ(ACCEL_REGION_WRITE, r.flags & ACCEL_REGION_WRITE) {
-		TH_LOG("expected: the doorbell can be written");
-	}
-	EXPECT_LE(HISI_ZIP_DOORBELL_OFFSET + 8, r.size) {
-		TH_LOG("expected: the doorbell's register lies in its region");
-	}
 	ASSERT_RET(0, accel_region(self->queue, ACCEL_REGION_RING, &r), "a ring");
 	EXPECT_EQ(ACCEL_REGION_READ | ACCEL_REGION_WRITE, r.flags) {
 		TH_LOG("expected: the ring can be read and written");
@@ -270,8 +230,7 @@ TEST_F(queue, ring_holds_both_queues)
 
 	ASSERT_WORKS(accel_queue_info(self->queue, &info, NULL), "QUEUE_INFO");
 	ASSERT_RET(0, accel_region(self->queue, ACCEL_REGION_RING, &ring), "a ring");
-	EXPECT_LE(HISI_ZIP_CQ_OFFSET(info.depth) + (__u64)info.depth * HISI_ZIP_CQE_SIZE,
-		  ring.size) {
+	EXPECT_LE(tested->ring_size(info.depth), ring.size) {
 		TH_LOG("expected: the ring is as large as its entries");
 	}
 }
@@ -282,13 +241,13 @@ TEST_F(queue, region_count_too_small_is_told_the_real_one)
 	__u32 count = 0;
 
 	EXPECT_RET(0, info_regions(self->queue, NULL, &count), "no room at all");
-	EXPECT_EQ(3, count) {
+	EXPECT_EQ(tested->regions, count) {
 		TH_LOG("expected: the real count where there is no room");
 	}
 	memset(r, 0xa5, sizeof(r));
 	count = 1;
 	EXPECT_RET(0, info_regions(self->queue, r, &count), "room for one region");
-	EXPECT_EQ(3, count) {
+	EXPECT_EQ(tested->regions, count) {
 		TH_LOG("expected: the real count where there is room for one");
 	}
 	EXPECT_NE(0xa5a5a5a5, r[0].kind) {
@@ -306,7 +265,7 @@ TEST_F(queue, region_count_too_large_is_told_the_real_one)
 
 	memset(r, 0xa5, sizeof(r));
 	EXPECT_RET(0, info_regions(self->queue, r, &count), "room for seven regions");
-	EXPECT_EQ(3, count) {
+	EXPECT_EQ(tested->regions, count) {
 		TH_LOG("expected: the real count where there is too much room");
 	}
 	EXPECT_EQ(0xa5a5a5a5, r[7].kind) {
@@ -457,10 +416,105 @@ TEST_F(queue, status_page_cannot_be_written)
 	munmap(page, r.size);
 }
 
-/* --- Doorbells --- */
+/* --- What only the zip device has --- */
+
+FIXTURE(zip) {
+	int ctx;
+};
+
+FIXTURE_SETUP(zip)
+{
+	SETUP_DEVICE(&zip_kind);
+	self->ctx = accel_open_shared();
+	ASSERT_DEVICE(self->ctx);
+}
+
+FIXTURE_TEARDOWN(zip)
+{
+	close(self->ctx);
+}
+
+static int create_with(int ctx, const void *data, __u32 size)
+{
+	return create_and_close(ctx, (struct accel_queue_create){
+		.driver_data = (uintptr_t)data,
+		.driver_data_size = size,
+	});
+}
+
+TEST_F(zip, driver_data_is_optional_and_small)
+{
+	struct hisi_zip_queue zip = { .size = sizeof(zip) };
+
+	EXPECT_RET(0, create_with(self->ctx, NULL, 0), "no driver data");
+	EXPECT_RET(0, create_with(self->ctx, &zip, sizeof(zip)), "a queue that compresses");
+	zip.direction = HISI_ZIP_DECOMPRESS;
+	EXPECT_RET(0, create_with(self->ctx, &zip, sizeof(zip)), "a queue that decompresses");
+}
+
+TEST_F(zip, driver_data_with_wrong_values_is_einval)
+{
+	struct hisi_zip_queue zip = { .size = sizeof(zip), .direction = 2 };
+
+	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, sizeof(zip)), "direction 2");
+	zip.direction = ~0u;
+	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, sizeof(zip)), "the last direction");
+	zip = (struct hisi_zip_queue){ .size = 4 };
+	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, 4), "a short struct");
+	zip.size = sizeof(zip) + 4;
+	EXPECT_RET(-EINVAL, create_with(self->ctx, &zip, sizeof(zip)),
+		   "two sizes that differ");
+	EXPECT_RET(-EINVAL, create_with(self->ctx, NULL, sizeof(zip)),
+		   "a size without a pointer");
+}
+
+TEST_F(zip, driver_data_obeys_the_rules_of_all_structs)
+{
+	struct {
+		struct hisi_zip_queue zip;
+		__u32 tail[2];
+	} later = { .zip.size = sizeof(later) };
+
+	EXPECT_RET(0, create_with(self->ctx, &later, sizeof(later)),
+		   "a later version that asks for nothing new");
+	later.tail[1] = 1;
+	EXPECT_RET(-E2BIG, create_with(self->ctx, &later, sizeof(later)),
+		   "a later version that asks for something unknown");
+	EXPECT_RET(-EFAULT, create_with(self->ctx, (void *)8, 8), "a bad pointer");
+	EXPECT_RET(-EFAULT, create_with(self->ctx, (void *)-4096l, 8), "a kernel pointer");
+}
+
+TEST_F(zip, queue_refused_by_the_driver_leaves_nothing)
+{
+	struct hisi_zip_queue zip = { .size = sizeof(zip), .direction = 7 };
+	int i, before = accel_queues(self->ctx);
+
+	for (i = 0; i < 200; i++)
+		create_with(self->ctx, &zip, sizeof(zip));
+	EXPECT_EQ(before, accel_queues(self->ctx)) {
+		TH_LOG("expected: refused queues are not counted");
+	}
+	EXPECT_RET(0, create_with(self->ctx, NULL, 0), "a good queue after 200 refused ones");
+}
+
+TEST_F(zip, doorbell_can_be_written)
+{
+	int queue = accel_queue_create(self->ctx, 0);
+	struct accel_region r;
+
+	ASSERT_WORKS(queue, "a queue");
+	ASSERT_RET(0, accel_region(queue, ACCEL_REGION_DOORBELL, &r), "a doorbell");
+	EXPECT_EQ(ACCEL_REGION_WRITE, r.flags & ACCEL_REGION_WRITE) {
+		TH_LOG("expected: the doorbell can be written");
+	}
+	EXPECT_LE(HISI_ZIP_DOORBELL_OFFSET + 8, r.size) {
+		TH_LOG("expected: the doorbell's register lies in its region");
+	}
+	close(queue);
+}
 
 /* A process must not be able to start what another has put into its ring. */
-TEST_F(queue, idxd_cve_2024_21823_doorbell_rings_its_own_queue_only)
+TEST_F(zip, idxd_cve_2024_21823_doorbell_rings_its_own_queue_only)
 {
 	struct accel_info_device device = {};
 	struct accel_queue mine, other;
