@@ -454,11 +454,10 @@ TEST_F(monitor, jobs_are_counted)
 	close(ctx);
 }
 
-/* Descriptors of a parent, and its number. */
+/* Descriptors of a parent. */
 struct two {
 	int ours;
 	int monitor;
-	pid_t pid;
 };
 
 /* As another user: told of the own context, not of root's. */
@@ -533,11 +532,6 @@ TEST_F(monitor, who_asks_counts_not_who_opened)
 
 /* --- Namespaces --- */
 
-static bool has_pid_namespaces(void)
-{
-	return !access("/proc/self/ns/pid", F_OK);
-}
-
 static int look_from_the_inside(void *arg)
 {
 	struct accel_info_context c[CONTEXTS_MAX] = {};
@@ -557,12 +551,11 @@ static int look_from_the_inside(void *arg)
 		return -ENOTSUP;
 	if (attribute_write("reset", "1") >= 0)
 		return -EXDEV;
-	/* The same user outside: its contexts are told; has its process a number in here? */
+	/* The same user outside: its contexts are told, but its process has no number in here. */
 	n = contexts_of(monitor, c);
 	if (n != 2)
 		return -ERANGE;
-	if (c[0].pid != (has_pid_namespaces() ? 0 : two->pid) || c[1].pid != getpid() ||
-	    c[0].uid || c[1].uid)
+	if (c[0].pid || c[1].pid != getpid() || c[0].uid || c[1].uid)
 		return -EBADMSG;
 	/* Root in here may not know what all do out there. */
 	if (event_take(monitor, &event))
@@ -572,10 +565,9 @@ static int look_from_the_inside(void *arg)
 
 static int enter_namespaces(void *arg)
 {
-	int flags = CLONE_NEWUSER | (has_pid_namespaces() ? CLONE_NEWPID : 0);
 	int ret;
 
-	if (unshare(flags))
+	if (unshare(CLONE_NEWUSER | CLONE_NEWPID))
 		return -errno;
 	ret = write_file("/proc/self/uid_map", "0 0 1\n");
 	return ret ?: in_child(look_from_the_inside, arg);
@@ -583,7 +575,7 @@ static int enter_namespaces(void *arg)
 
 TEST_F(monitor, root_of_a_user_namespace_is_nobody_here)
 {
-	struct two two = { .ours = accel_open(), .monitor = self->fd, .pid = getpid() };
+	struct two two = { .ours = accel_open(), .monitor = self->fd };
 	int generation = accel_generation(self->fd);
 
 	ASSERT_DEVICE(two.ours);
@@ -593,6 +585,94 @@ TEST_F(monitor, root_of_a_user_namespace_is_nobody_here)
 		TH_LOG("expected: no reset");
 	}
 	close(two.ours);
+}
+
+/* Opens a context and keeps it until the other end of the socket says so. */
+static int hold_a_context(void *arg)
+{
+	int sock = *(int *)arg, ctx = accel_open();
+	char byte;
+
+	if (ctx < 0)
+		return ctx;
+	if (write(sock, "", 1) != 1)
+		return -EPIPE;
+	return read(sock, &byte, 1) == 1 ? 0 : -EPIPE;
+}
+
+/* The first process of a PID namespace and a child of it, beside one outside. */
+static int look_from_a_pid_namespace(int outside)
+{
+	int ctx = accel_open(), monitor = accel_open_monitor(), sock[2], n;
+	struct accel_info_context c[CONTEXTS_MAX] = {};
+	pid_t child;
+	char byte;
+
+	if (ctx < 0 || monitor < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock))
+		return -ENODEV;
+	child = child_start(hold_a_context, &sock[1]);
+	if (read(sock[0], &byte, 1) != 1)
+		return -EPIPE;
+	n = contexts_of(monitor, c);
+	if (n != 3)
+		return -ERANGE;
+	if (c[0].pid != 0 || c[1].pid != 1 || c[2].pid != child)
+		return -EBADMSG;
+	/* Now those outside look. */
+	if (write(outside, &child, sizeof(child)) != sizeof(child) ||
+	    read(outside, &byte, 1) != 1 || write(sock[0], "", 1) != 1)
+		return -EPIPE;
+	return child_result(child);
+}
+
+/* The number that process @pid of our namespace has in the innermost one of its own. */
+static pid_t innermost_pid(pid_t pid)
+{
+	char path[64], text[4096], *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, "NSpid:");
+	if (!line)
+		return -1;
+	*strchrnul(line, '\n') = 0;
+	return atoi(strrchr(line, '\t') + 1);
+}
+
+TEST_F(monitor, pids_are_those_of_the_readers_pid_namespace)
+{
+	struct accel_info_context c[CONTEXTS_MAX] = {};
+	int ctx = accel_open(), sock[2];
+	pid_t first, inside = 0;
+
+	ASSERT_DEVICE(ctx);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
+	first = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!first)
+		_exit(-look_from_a_pid_namespace(sock[1]));
+	ASSERT_LT(0, first);
+	close(sock[1]);
+	EXPECT_EQ(sizeof(inside), read(sock[0], &inside, sizeof(inside))) {
+		TH_LOG("expected: inside, 0 for who is outside, and the own numbers for the rest");
+	}
+	EXPECT_EQ(3, contexts_of(self->fd, c));
+	EXPECT_EQ(getpid(), c[0].pid) {
+		TH_LOG("expected: this process");
+	}
+	EXPECT_EQ(first, c[1].pid) {
+		TH_LOG("expected: its child, by the number that it has out here");
+	}
+	EXPECT_EQ(inside, innermost_pid(c[2].pid)) {
+		TH_LOG("expected: the child's child, by the number that it has out here");
+	}
+	EXPECT_NE(inside, c[2].pid) {
+		TH_LOG("expected: that number is another than inside");
+	}
+	EXPECT_EQ(1, write(sock[0], "", 1));
+	EXPECT_RET(0, child_result(first), "what is seen from the inside");
+	close(sock[0]);
+	close(ctx);
 }
 
 /* --- Cgroups --- */
