@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -257,6 +258,38 @@ static inline int accel_contexts(int fd)
 static inline int accel_info_errors(int fd, struct accel_info_errors *errors)
 {
 	return accel_info(fd, ACCEL_INFO_ERRORS, errors, sizeof(*errors));
+}
+
+/* How often this thread has slept so far. */
+static inline long sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* Each query is answered, and none waits for anything, least of all for the device. */
+static inline void expect_info_without_sleep(struct __test_metadata *_metadata, int fd)
+{
+	struct accel_info_context contexts[16];
+	struct accel_info_errors errors;
+	struct accel_info_device device;
+	struct accel_info_status status;
+	long before = sleeps();
+
+	EXPECT_RET(sizeof(status), accel_info_status(fd, &status), "INFO_STATUS");
+	EXPECT_RET(sizeof(device), accel_info_device(fd, &device), "INFO_DEVICE");
+	EXPECT_RET(sizeof(errors), accel_info_errors(fd, &errors), "INFO_ERRORS");
+	EXPECT_LE(0, accel_info(fd, ACCEL_INFO_CONTEXTS, contexts, sizeof(contexts))) {
+		TH_LOG("expected: INFO_CONTEXTS is answered");
+	}
+	EXPECT_LE(0, accel_info(fd, ACCEL_INFO_SENSORS, contexts, sizeof(contexts))) {
+		TH_LOG("expected: INFO_SENSORS is answered");
+	}
+	EXPECT_EQ(before, sleeps()) {
+		TH_LOG("expected: no query sleeps, whatever the device does");
+	}
 }
 
 /* Resets that the device has gone through, or a negative errno. */

@@ -154,6 +154,26 @@ TEST_F(control, hung_device_is_reset)
 	expect_works(_metadata, self->ctx);
 }
 
+/* A sensor is being read all the while, which waits for the device. */
+TEST_F(control, hung_device_answers_info_without_sleeping)
+{
+	int monitor = accel_open_number("accel_monitor", self->number, O_RDONLY), i;
+	long before = sleeps();
+
+	ASSERT_LE(0, monitor);
+	ASSERT_RET(0, sim_control(self->number, "hang", "device"), "hang");
+	EXPECT_RET(-ETIMEDOUT, accel_queue_create(self->ctx, 4), "no new queue");
+	EXPECT_LT(before, sleeps()) {
+		TH_LOG("expected: who does wait for the device is seen to sleep");
+	}
+	for (i = 0; i < 100; i++) {
+		expect_info_without_sleep(_metadata, monitor);
+		expect_info_without_sleep(_metadata, self->ctx);
+		usleep(10000);
+	}
+	close(monitor);
+}
+
 TEST_F(control, device_asks_for_a_reset)
 {
 	__u64 resets = errors(self->ctx).resets;
