@@ -136,6 +136,8 @@ struct accel_kind {
 	void (*put)(struct accel_queue *q, const void *in, void *out, __u32 size, bool event);
 	/* Tells the device of the jobs in the ring. */
 	int (*start)(struct accel_queue *q);
+	/* Whether a job has ended whose end was not taken. */
+	bool (*done)(const struct accel_queue *q);
 	/*
 	 * Waits for the end of a job; -EIO where it ended badly, -EBADMSG where @out, unless
 	 * @in is NULL, is not what becomes of @in.

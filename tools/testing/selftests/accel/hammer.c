@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Everything at once: processes open, map, remap, unmap in part, fork, pass
- * descriptors, submit, wait and close, in any order, while the device is reset,
- * unbound and its module removed under them. What they get told does not
- * matter here; that the kernel survives it does, and that the device works
- * afterwards.
+ * descriptors, submit, wait and close, in any order, while the devices, in
+ * hardware and in software, are reset, unbound, told to misbehave, and their
+ * modules removed under them. What they get told does not matter here; that the
+ * kernel survives it does, and that the devices work afterwards.
  *
  * HAMMER_SECONDS and HAMMER_SEED in the environment say for how long and with
  * what random numbers: `make hammer TIME=600 SEED=1`. A parameter of that name
  * on the kernel's command line becomes part of the environment.
  *
- * accel-bench: limit=2400 memory=1536
+ * accel-bench: limit=2400 memory=1536 modules=accel_hisi_zip,accel_sim
  */
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "hisi_zip_util.h"
+#include "device_util.h"
 
-#define WORKERS 6
+#define WORKERS 8
 #define QUEUES 4
 #define MAPPINGS 8
 #define DEPTH 32
@@ -30,12 +30,22 @@ enum action {
 	EVENTFD, ASK, FORK, PASS, CLOSE_QUEUE, CLOSE, ACTIONS,
 };
 
-struct shared {
-	bool stop;
+/* A device, and what was done to it. */
+struct victim {
+	const struct accel_kind *kind;
+	/* Misbehaves in one of several ways. */
+	bool (*trouble)(const struct victim *victim, unsigned int *seed);
+	char address[ACCEL_NAME_MAX];
 	/* Whoever sees it closes everything. */
 	bool pause;
+	__u64 resets, unbinds, removals, troubles;
+};
+
+struct shared {
+	bool stop;
 	__u64 done[ACTIONS];
-	__u64 faults, resets, unbinds, removals;
+	__u64 faults;
+	struct victim victims[2];
 };
 
 struct mapping {
@@ -46,6 +56,7 @@ struct mapping {
 
 struct worker {
 	struct shared *shared;
+	struct victim *victim;
 	unsigned int seed;
 	int ctx, monitor, event, sock[2];
 	struct accel_queue queues[QUEUES];
@@ -114,7 +125,13 @@ static void open_nodes(struct worker *w)
 
 static void create(struct worker *w, int n)
 {
-	if (w->queues[n].fd < 0 && zip_open(&w->queues[n], w->ctx, DEPTH, pick(w, 2)))
+	int ret;
+
+	if (w->queues[n].fd >= 0)
+		return;
+	ret = tested == &zip_kind ? zip_open(&w->queues[n], w->ctx, DEPTH, pick(w, 2)) :
+				    queue_open(&w->queues[n], w->ctx, DEPTH);
+	if (ret)
 		w->queues[n].fd = -1;
 }
 
@@ -155,38 +172,32 @@ static void touch(struct mapping *m)
 
 static void submit(struct worker *w, struct accel_queue *q)
 {
-	struct zip_job job = {
-		.algorithm = HISI_ZIP_DEFLATE,
-		.in = pick(w, 8) ? w->in : (void *)0xdead000,
-		.in_size = 1 + pick(w, BUFFER - 1),
-		.out = pick(w, 8) ? w->out : NULL,
-		.out_size = BUFFER,
-	};
-	int i, count = 1 + pick(w, DEPTH / 2);
+	void *in = pick(w, 8) ? w->in : (void *)0xdead000, *out = pick(w, 8) ? w->out : NULL;
+	int i, size = 1 + pick(w, BUFFER - 1), count = 1 + pick(w, DEPTH / 2);
 
 	if (q->fd < 0)
 		return;
 	for (i = 0; i < count; i++)
-		zip_put(q, &job);
-	zip_ring(q, HISI_ZIP_DB_SQ, q->tail, 0);
+		tested->put(q, in, out, size, !pick(w, 4));
+	tested->start(q);
 	if (pick(w, 4) == 0)
-		madvise(w->out, BUFFER, MADV_DONTNEED);
+		madvise(w->out, 2 * BUFFER, MADV_DONTNEED);
 }
 
 static void wait_a_little(struct worker *w, struct accel_queue *q)
 {
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };
 	__u64 n;
+	int i;
 
 	if (q->fd < 0)
 		return;
-	zip_arm(q);
 	poll(&p, 1, pick(w, 5));
 	if (p.revents & POLLIN && read(q->fd, &n, sizeof(n)) < 0)
 		return;
-	while (zip_done(q))
-		zip_take(q);
-	zip_ring(q, HISI_ZIP_DB_CQ, q->head, 0);
+	/* What is there may be wrong: more was put in than there is room for. */
+	for (i = 0; i < DEPTH && tested->done(q); i++)
+		tested->end(q, NULL, NULL, 0);
 }
 
 static void set_eventfd(struct worker *w, int n)
@@ -310,9 +321,10 @@ static int work(void *arg)
 	int i;
 
 	w = *(struct worker *)arg;
+	tested = w.victim->kind;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	w.in = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	w.out = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	w.out = mmap(NULL, 2 * BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	w.event = eventfd(0, EFD_NONBLOCK);
 	w.ctx = w.monitor = -1;
 	for (i = 0; i < QUEUES; i++)
@@ -339,7 +351,7 @@ static int work(void *arg)
 	while (!LOAD(w.shared->stop)) {
 		enum action action = pick(&w, ACTIONS);
 
-		if (LOAD(w.shared->pause)) {
+		if (LOAD(w.victim->pause)) {
 			close_all(&w);
 			close(w.monitor);
 			w.monitor = -1;
@@ -353,72 +365,103 @@ static int work(void *arg)
 	return 0;
 }
 
+/* --- What is done to the devices --- */
+
 /* Workers close everything first, most of the time: an open descriptor holds the module. */
-static bool unload(struct shared *shared, unsigned int *seed)
+static bool unload(struct victim *victim, unsigned int *seed)
 {
 	bool gone = false;
 	int i;
 
-	STORE(shared->pause, rand_r(seed) % 4);
+	STORE(victim->pause, rand_r(seed) % 4);
 	for (i = 0; i < 20 && !gone; i++) {
-		gone = !syscall(SYS_delete_module, ACCEL_DRIVER, O_NONBLOCK);
+		gone = !syscall(SYS_delete_module, victim->kind->driver, O_NONBLOCK);
 		usleep(50000);
 	}
-	STORE(shared->pause, false);
+	STORE(victim->pause, false);
 	return gone;
 }
 
-static void load_again(void)
+static void load_again(const struct victim *victim)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
-		execlp("modprobe", "modprobe", ACCEL_DRIVER, (char *)NULL);
+		execlp("modprobe", "modprobe", victim->kind->driver, (char *)NULL);
 		_exit(1);
 	}
 	waitpid(pid, NULL, 0);
 }
 
-/* One thing that takes the device from those who use it. */
-static void disturb(struct shared *shared, const char *address, unsigned int *seed)
+static void bring_back(const struct victim *victim)
 {
-	struct accel_reset reset = { .size = sizeof(reset) };
-	char path[PATH_MAX];
-	int fd;
+	if (accel_number() < 0)
+		device_bind(victim->address);
+}
 
+static bool reset(void)
+{
+	int ctx = accel_open(), ret = accel_reset(ctx);
+
+	close(ctx);
+	return !ret;
+}
+
+static bool zip_trouble(const struct victim *victim, unsigned int *seed)
+{
+	(void)seed;
+	return !pci_write(victim->address, "reset", "1");
+}
+
+/* A word for debugfs, of which some name a queue. */
+static bool sim_trouble(const struct victim *victim, unsigned int *seed)
+{
+	static const char *const words[][2] = {
+		{ "fault", "9" }, { "error", "17" }, { "reset_request", "1" },
+		{ "stuck", "2" }, { "fail_reset", "1" }, { "hang", "device" },
+		{ "hang", "0" }, { "hang", "3" },
+	};
+	const char *const *word = words[rand_r(seed) % ARRAY_SIZE(words)];
+
+	(void)victim;
+	return !sim_control(accel_number(), word[0], word[1]);
+}
+
+/* One thing that takes the device from those who use it. */
+static void disturb(struct victim *victim, unsigned int *seed)
+{
+	tested = victim->kind;
 	switch (rand_r(seed) % 8) {
 	case 0:
 	case 1:
-		shared->unbinds += !device_unbind(address);
+		victim->unbinds += !device_unbind(victim->address);
 		if (rand_r(seed) % 2)
 			usleep(rand_r(seed) % 50000);
-		device_bind(address);
+		bring_back(victim);
 		break;
 	case 2:
-		shared->removals += unload(shared, seed);
-		load_again();
-		device_bind(address);
+		victim->removals += unload(victim, seed);
+		load_again(victim);
+		bring_back(victim);
 		break;
 	case 3:
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", address);
-		shared->resets += !write_file(path, "1");
+	case 4:
+		victim->troubles += victim->trouble(victim, seed);
 		break;
 	default:
-		fd = accel_open();
-		shared->resets += !accel_ioctl(fd, ACCEL_RESET, &reset);
-		close(fd);
+		victim->resets += reset();
 	}
 }
 
-static bool find_address(char *address)
+static bool find(struct victim *victim)
 {
-	int ctx = accel_open();
-	struct accel_info_device device;
-	bool found = accel_info_device(ctx, &device) >= 0;
+	int monitor;
+	bool found;
 
-	close(ctx);
-	if (found)
-		strcpy(address, device.address);
+	tested = victim->kind;
+	monitor = accel_open_monitor();
+	found = monitor >= 0 && !accel_address(monitor, victim->address);
+	close(monitor);
 	return found;
 }
 
@@ -431,21 +474,27 @@ static unsigned int from_environment(const char *name, unsigned int otherwise)
 
 FIXTURE(hammer) {
 	struct shared *shared;
-	char address[ACCEL_NAME_MAX];
+	/* Those that are there. */
+	struct victim *victims[2];
+	int count;
 	pid_t workers[WORKERS];
 };
 
 FIXTURE_SETUP(hammer)
 {
-	int ctx = accel_open();
+	struct victim *victim;
 
-	ASSERT_DEVICE(ctx);
-	close(ctx);
-	ASSERT_TRUE(find_address(self->address));
 	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->shared);
 	counts = self->shared;
+	counts->victims[0] = (struct victim){ .kind = &zip_kind, .trouble = zip_trouble };
+	counts->victims[1] = (struct victim){ .kind = &sim_kind, .trouble = sim_trouble };
+	for (victim = counts->victims; victim < counts->victims + 2; victim++) {
+		if (find(victim))
+			self->victims[self->count++] = victim;
+	}
+	ASSERT_DEVICE(self->count ? 0 : -ENOENT);
 	/* Workers that find no page of a dead queue, and jobs that are refused. */
 	expect_dmesg("accel_hisi_zip .*: (a queue does not stop|abnormal event)");
 	/* Linux's own: a reset of the function detaches a PASID that a dying process gives up. */
@@ -457,24 +506,39 @@ FIXTURE_TEARDOWN(hammer)
 	munmap(self->shared, sizeof(*self->shared));
 }
 
-TEST_F_TIMEOUT(hammer, device_survives_all_at_once, 2300)
+static void expect_survived(struct __test_metadata *_metadata, struct victim *victim)
+{
+	TH_LOG("%s: %llu resets, %llu unbinds, %llu removals, %llu troubles", victim->kind->driver,
+	       victim->resets, victim->unbinds, victim->removals, victim->troubles);
+	EXPECT_LT(0, victim->resets);
+	EXPECT_LT(0, victim->unbinds);
+	tested = victim->kind;
+	bring_back(victim);
+	/* One may be under way, and one may have been told to fail. */
+	EXPECT_TRUE(WAIT_FOR(reset(), WAIT_SECONDS)) {
+		TH_LOG("expected: the device can be reset");
+	}
+	expect_device_works(_metadata);
+}
+
+TEST_F_TIMEOUT(hammer, devices_survive_all_at_once, 2300)
 {
 	unsigned int time = from_environment("HAMMER_SECONDS", 20);
 	unsigned int seed = from_environment("HAMMER_SEED", 1);
 	struct worker first = { .shared = self->shared };
 	double end = seconds() + time;
-	struct accel_queue queue;
 	__u64 sum = 0;
-	int i, ctx;
+	int i;
 
 	for (i = 0; i < WORKERS; i++) {
 		first.seed = seed * 1000 + i;
+		first.victim = self->victims[i % self->count];
 		self->workers[i] = child_start(work, &first);
 		ASSERT_LT(0, self->workers[i]);
 	}
-	while (seconds() < end) {
+	for (i = 0; seconds() < end; i++) {
 		usleep(rand_r(&seed) % 300000);
-		disturb(self->shared, self->address, &seed);
+		disturb(self->victims[i % self->count], &seed);
 	}
 	STORE(self->shared->stop, true);
 	for (i = 0; i < WORKERS; i++)
@@ -482,19 +546,10 @@ TEST_F_TIMEOUT(hammer, device_survives_all_at_once, 2300)
 
 	for (i = 0; i < ACTIONS; i++)
 		sum += self->shared->done[i];
-	TH_LOG("%u s, seed %u: %llu actions, %llu faults, %llu resets, %llu unbinds, %llu removals",
-	       time, from_environment("HAMMER_SEED", 1), sum, self->shared->faults,
-	       self->shared->resets, self->shared->unbinds, self->shared->removals);
-	EXPECT_LT(0, self->shared->resets);
-	EXPECT_LT(0, self->shared->unbinds);
-
-	device_bind(self->address);
-	ctx = accel_open_shared();
-	ASSERT_WORKS(ctx, "open the device after all that");
-	ASSERT_RET(0, zip_open(&queue, ctx, DEPTH, HISI_ZIP_COMPRESS), "a queue after all that");
-	EXPECT_WORKS(&queue, "the device works after all that");
-	queue_close(&queue);
-	close(ctx);
+	TH_LOG("%u s, seed %u: %llu actions, %llu faults", time,
+	       from_environment("HAMMER_SEED", 1), sum, self->shared->faults);
+	for (i = 0; i < self->count; i++)
+		expect_survived(_metadata, self->victims[i]);
 }
 
 TEST_HARNESS_MAIN

@@ -410,6 +410,7 @@ static const struct accel_kind zip_kind = {
 	.ring_size = zip_ring_size,
 	.put = zip_put_compression,
 	.start = zip_start,
+	.done = zip_done,
 	.end = zip_end,
 	.unbind = zip_unbind,
 	.bind = zip_bind,

@@ -295,6 +295,11 @@ static inline void sim_put_copy(struct accel_queue *q, const void *in, void *out
 	sim_put(q, &job);
 }
 
+static inline bool sim_any_done(const struct accel_queue *q)
+{
+	return sim_done(q);
+}
+
 static inline int sim_end(struct accel_queue *q, const void *in, const void *out, __u32 size)
 {
 	struct sim_result r = sim_wait(q);
@@ -341,6 +346,7 @@ static const struct accel_kind sim_kind = {
 	.ring_size = sim_ring_size,
 	.put = sim_put_copy,
 	.start = sim_ring,
+	.done = sim_any_done,
 	.end = sim_end,
 	.unbind = sim_unbind,
 	.bind = sim_bind,
