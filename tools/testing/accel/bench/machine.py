@@ -60,14 +60,15 @@ class Machine:
         line += ["-device", IOMMU, "-device", "pcie-root-port,id=rp0,slot=1",
                  "-device", self._accelerator()]
         line += [part for device in self.devices for part in ("-device", device)]
-        line += ["-device", "virtio-serial-pci",
-                 "-chardev", f"file,id=results,path={self.results}",
-                 "-device", "virtserialport,chardev=results,name=accel.results"]
         if self.disk:
             line += ["-drive", f"file={self.disk},format=raw,if=none,id=disk,readonly=on",
                      "-device", "virtio-blk-pci,drive=disk"]
-        return line + serial + ["-kernel", str(self.kernel), "-initrd", str(self.initramfs),
-                                "-append", f"{COMMAND_LINE} {self.verbosity} {self.append}".strip()]
+        # A virtio port would be deaf after a suspend: the driver lets the host's answer go unheard.
+        results = ["-chardev", f"file,id=results,path={self.results}", "-serial",
+                   "chardev:results"]
+        return line + serial + results + [
+            "-kernel", str(self.kernel), "-initrd", str(self.initramfs),
+            "-append", f"{COMMAND_LINE} {self.verbosity} {self.append}".strip()]
 
     def _accelerator(self):
         return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"
