@@ -143,6 +143,10 @@ struct accel_kind {
 	 * @in is NULL, is not what becomes of @in.
 	 */
 	int (*end)(struct accel_queue *q, const void *in, const void *out, __u32 size);
+	/* Whether it has forgotten its queues when the system wakes up. */
+	bool forgets_asleep;
+	/* Makes the device report an error of its own. */
+	int (*break_down)(const char *address);
 	/* Takes the device away, and brings it back. */
 	int (*unbind)(const char *address);
 	int (*bind)(const char *address);

@@ -386,6 +386,11 @@ static inline int zip_end(struct accel_queue *q, const void *in, const void *out
 	return !in || zip_matches(out, r.produced, in, size) ? 0 : -EBADMSG;
 }
 
+static inline int zip_break_down(const char *address)
+{
+	return zip_poke(address, ZIP_SET_MANAGER_ERRORS, 1);
+}
+
 static inline int zip_unbind(const char *address)
 {
 	return write_file(ACCEL_PCI_DRIVER "/unbind", address);
@@ -412,6 +417,8 @@ static const struct accel_kind zip_kind = {
 	.start = zip_start,
 	.done = zip_done,
 	.end = zip_end,
+	.forgets_asleep = true,
+	.break_down = zip_break_down,
 	.unbind = zip_unbind,
 	.bind = zip_bind,
 };

@@ -311,6 +311,12 @@ static inline int sim_end(struct accel_queue *q, const void *in, const void *out
 	return !in || !memcmp(in, out, size) ? 0 : -EBADMSG;
 }
 
+static inline int sim_break_down(const char *address)
+{
+	(void)address;
+	return sim_control(accel_number(), "error", "17");
+}
+
 /* Pulls the device out, and waits until that is done. */
 static inline int sim_unbind(const char *address)
 {
@@ -348,6 +354,7 @@ static const struct accel_kind sim_kind = {
 	.start = sim_ring,
 	.done = sim_any_done,
 	.end = sim_end,
+	.break_down = sim_break_down,
 	.unbind = sim_unbind,
 	.bind = sim_bind,
 };
