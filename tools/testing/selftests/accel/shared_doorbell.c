@@ -51,7 +51,7 @@ TEST_F(shared_doorbell, is_told_and_works)
 /* There is one switch for all queues that says whose addresses their data has. */
 TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 {
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx = accel_open(), queue;
 
 	ASSERT_DEVICE(ctx);
@@ -59,7 +59,7 @@ TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
 	EXPECT_RET(-EBUSY, zip_queue_create(ctx, 8, HISI_ZIP_COMPRESS), "one in kernel mode");
 	EXPECT_WORKS(&q, "a job on the first");
-	zip_close(&q);
+	queue_close(&q);
 
 	queue = zip_queue_create(ctx, 8, HISI_ZIP_COMPRESS);
 	ASSERT_WORKS(queue, "one in kernel mode alone");
@@ -67,7 +67,7 @@ TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 	close(queue);
 	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "another when it is gone");
 	EXPECT_WORKS(&q, "a job on it");
-	zip_close(&q);
+	queue_close(&q);
 	close(ctx);
 }
 

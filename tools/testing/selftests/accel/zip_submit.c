@@ -34,7 +34,7 @@ FIXTURE_SETUP(zip_submit)
 	ASSERT_RET(0, buffer_alloc(&self->out, self->ctx, 2 * SIZE, 0), "a buffer");
 	ASSERT_RET(0, buffer_alloc(&self->back, self->ctx, SIZE, 0), "a buffer");
 	ASSERT_RET(0, submit_open(&self->q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
-	zip_fill(self->in.p, SIZE, 1);
+	fill_text(self->in.p, SIZE, 1);
 }
 
 FIXTURE_TEARDOWN(zip_submit)

@@ -10,7 +10,7 @@ TEST(kernel_mode_needs_no_permission)
 {
 	int ctx = accel_open_kernel(), other;
 	struct buffer in, out;
-	struct zip_queue q;
+	struct accel_queue q;
 
 	ASSERT_DEVICE(ctx);
 	ASSERT_RET(0, buffer_alloc(&in, ctx, 64 * PAGE, 0), "a buffer");

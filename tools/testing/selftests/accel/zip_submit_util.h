@@ -199,7 +199,7 @@ static inline int fence_wait(int fence)
 	struct pollfd p = { .fd = fence, .events = POLLIN };
 	struct sync_file_info info = {};
 
-	if (poll(&p, 1, ZIP_WAIT_SECONDS * 1000) != 1)
+	if (poll(&p, 1, WAIT_SECONDS * 1000) != 1)
 		return -ETIME;
 	if (ioctl(fence, SYNC_IOC_FILE_INFO, &info) < 0)
 		return -errno;
@@ -259,7 +259,7 @@ static inline void round_trip(struct __test_metadata *_metadata, int ctx, __u32 
 
 	ASSERT_RET(0, submit_open(&pack, ctx, 8, HISI_ZIP_COMPRESS), "a queue that compresses");
 	ASSERT_RET(0, submit_open(&unpack, ctx, 8, HISI_ZIP_DECOMPRESS), "one that decompresses");
-	zip_fill(in->p, in->size, size);
+	fill_text(in->p, in->size, size);
 	zip_write_header(algorithm, packed->p + offset);
 
 	room = room > ZIP_LIMIT ? ZIP_LIMIT : room;
