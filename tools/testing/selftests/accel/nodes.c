@@ -142,7 +142,7 @@ TEST_F(nodes, ioctls_are_known_on_their_own_descriptor_only)
 
 TEST_F(nodes, unknown_numbers_are_enotty)
 {
-	static const unsigned int numbers[] = { 0x05, 0x12, 0x3f, 0x44, 0x9f, 0xa0, 0xff };
+	static const unsigned int numbers[] = { 0x09, 0x13, 0x3f, 0x44, 0x9f, 0xa0, 0xff };
 	__u32 words[64] = { sizeof(words) };
 	int fds[3] = { self->compute, self->monitor, -1 };
 	unsigned int i, j;
