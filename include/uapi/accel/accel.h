@@ -701,7 +701,8 @@ enum accel_region_kind {
  *
  * Mappings must be shared (MAP_SHARED) and lie inside one region; a part of a
  * region may be mapped. They are not inherited by fork() and can't be grown by
- * mremap(). A touch after the queue died is SIGBUS, but for the status page.
+ * mremap(). A touch after the queue died is SIGBUS, but for the status page and
+ * the records. A mapping keeps the queue open.
  */
 struct accel_region {
 	__u32 kind;

@@ -44,7 +44,13 @@ use crate::{
         Timeline, //
     },
     impl_has_work,
+    mm::fault::{
+        Fault,
+        FaultResult,
+        Sigbus, //
+    },
     new_work,
+    page::PAGE_SIZE,
     prelude::*,
     sync::{
         aref::ARef,
@@ -236,6 +242,13 @@ impl Pipeline {
     /// What user space reads the ends of jobs in.
     pub(super) fn region(&self) -> Region {
         self.records.region()
+    }
+
+    /// Answers a fault on the records, which lie from `offset` on, and stay when the queue is dead.
+    pub(super) fn fault(&self, fault: &Fault<'_>, offset: u64) -> FaultResult {
+        let inside = fault.offset().checked_sub(offset).ok_or(Sigbus)?;
+        let page = self.records.page(inside as usize / PAGE_SIZE).ok_or(Sigbus)?;
+        fault.insert_page(page)
     }
 
     pub(super) fn device(&self) -> &Arc<Device> {

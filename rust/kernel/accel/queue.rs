@@ -66,6 +66,7 @@ use crate::{
         Sigbus, //
     },
     module_ref::ModuleRef,
+    page::PAGE_SIZE,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
@@ -692,6 +693,9 @@ impl Operations for Descriptor {
     fn fault(queue: Borrowed<'_, Self>, fault: &Fault<'_>) -> FaultResult {
         if let Some(result) = Regions::fault_status(fault, queue.status.page()) {
             return result;
+        }
+        if let Some(pipeline) = &queue.pipeline {
+            return pipeline.fault(fault, PAGE_SIZE as u64);
         }
         if let Some(live) = &*queue.live.lock() {
             if !live.revoked {

@@ -4,7 +4,10 @@
 
 use super::region::Region;
 use crate::{
-    page::SharedPages,
+    page::{
+        Page,
+        SharedPages, //
+    },
     prelude::*,
     sync::{
         barrier::{
@@ -38,6 +41,10 @@ impl Records {
 
     pub(super) fn region(&self) -> Region {
         Region::records(self.memory.clone())
+    }
+
+    pub(super) fn page(&self, index: usize) -> Option<&Page> {
+        self.memory.page(index)
     }
 
     fn place(&self, number: u64) -> usize {

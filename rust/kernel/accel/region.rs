@@ -164,7 +164,7 @@ impl Regions {
         })
     }
 
-    /// Answers a fault, but for the status page.
+    /// Answers a fault, but for the status page and records.
     ///
     /// # Safety
     ///
@@ -173,12 +173,13 @@ impl Regions {
     pub(super) unsafe fn fault(&self, fault: &Fault<'_>) -> FaultResult {
         let (region, inside) = self.find(fault.offset()).ok_or(Sigbus)?;
         match &region.backing {
-            Backing::Status => Err(Sigbus),
+            // These outlive the regions.
+            Backing::Status | Backing::Records(_) => Err(Sigbus),
             // SAFETY: By the requirements of this function.
             Backing::Doorbell(registers) => unsafe { fault.insert_registers(registers, inside) },
             // SAFETY: As above; the region holds the memory.
             Backing::Ring(memory) => unsafe { fault.insert_coherent(memory, inside as usize) },
-            Backing::Memory(memory) | Backing::Records(memory) => {
+            Backing::Memory(memory) => {
                 let page = memory.page(inside as usize / PAGE_SIZE).ok_or(Sigbus)?;
                 fault.insert_page(page)
             }
