@@ -337,7 +337,8 @@ impl<'a> LockSet<'a> {
         all.extend_from_slice(resvs, GFP_KERNEL)?;
         Ok(Self {
             resvs: all,
-            held: KVec::with_capacity(resvs.len(), GFP_KERNEL)?,
+            // One more: an object gets its place before it is found to be locked already.
+            held: KVec::with_capacity(resvs.len() + 1, GFP_KERNEL)?,
             context: KBox::pin_init(AcquireContext::new(), GFP_KERNEL)?,
             _not_send: NotThreadSafe,
         })
