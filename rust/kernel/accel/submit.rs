@@ -338,7 +338,11 @@ fn hand_in(
     for buffer in &request.buffers {
         resvs.push(buffer.resv(), GFP_KERNEL)?;
     }
-    let locked = resv::lock_all(&resvs)?;
+    let locked = resv::lock_all(&resvs).map_err(|e| match e {
+        // Nothing was done that can't be done again.
+        EINTR => ERESTARTSYS,
+        e => e,
+    })?;
     for resv in locked.iter() {
         resv.reserve_fences(request.buffers.len().try_into()?)?;
     }
