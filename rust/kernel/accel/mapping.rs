@@ -286,11 +286,11 @@ impl AddressSpace {
             }
             _ => return Err(ENOENT),
         }
-        let gone = self.ranges.erase(page(start));
         if let Some(tables) = &mut *tables {
             let taken = tables.unmap(start as usize, length as usize)?;
             debug_assert_eq!(taken as u64, length);
         }
+        let gone = self.ranges.erase(page(start));
         self.using.synchronize_expedited();
         // The last reference to it, since nobody finds it any more.
         drop((gone, there));

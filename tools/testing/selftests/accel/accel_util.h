@@ -75,6 +75,15 @@ static inline const char *ret_name(long ret)
 		} \
 	} while (0)
 
+#define EXPECT_WORKS_FD(call, rule) \
+	do { \
+		long __got = (call); \
+		EXPECT_LE(0, __got) \
+		{ \
+			TH_LOG("%s: expected success, got %s", rule, ret_name(__got)); \
+		} \
+	} while (0)
+
 #define EXPECT_THAT(condition, rule) \
 	do { \
 		bool __holds = (condition); \

@@ -3,6 +3,7 @@
 #ifndef MEMORY_UTIL_H
 #define MEMORY_UTIL_H
 
+#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
@@ -28,6 +29,12 @@ static inline int buffer_alloc_from(int ctx, __u32 memory, __u64 length, __u32 f
 	return ret < 0 ? ret : alloc.fd;
 }
 
+/* Memory of the device. */
+static inline int buffer_alloc_local(int ctx, __u64 length)
+{
+	return buffer_alloc_from(ctx, ACCEL_MEMORY_DEVICE, length, 0);
+}
+
 static inline int buffer_alloc(int ctx, __u64 length)
 {
 	return buffer_alloc_from(ctx, ACCEL_MEMORY_SYSTEM, length, 0);
@@ -50,6 +57,178 @@ static inline int buffer_wrap(int ctx, const void *address, __u64 length, __u32 
 static inline void *buffer_mmap(int fd, size_t length)
 {
 	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+static inline int buffer_map_at(int ctx, struct accel_buffer_map *map)
+{
+	map->size = sizeof(*map);
+	return accel_ioctl(ctx, ACCEL_BUFFER_MAP, map);
+}
+
+/* Maps all of a buffer for the device, where it likes; the address, or a negative errno. */
+static inline __s64 buffer_map(int ctx, int fd, __u32 flags)
+{
+	struct accel_buffer_map map = { .flags = flags, .fd = fd };
+	int ret = buffer_map_at(ctx, &map);
+
+	return ret ? ret : (__s64)map.address;
+}
+
+static inline int buffer_unmap(int ctx, __u64 address, __u64 length)
+{
+	struct accel_buffer_unmap unmap = {
+		.size = sizeof(unmap),
+		.address = address,
+		.length = length,
+	};
+
+	return accel_ioctl(ctx, ACCEL_BUFFER_UNMAP, &unmap);
+}
+
+static inline int buffer_sync(int fd, __u64 flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
+}
+
+/* A buffer of the system's dma-heap. */
+static inline int heap_alloc(__u64 length)
+{
+	struct dma_heap_allocation_data data = { .len = length, .fd_flags = O_RDWR | O_CLOEXEC };
+	int heap = open("/dev/dma_heap/system", O_RDONLY | O_CLOEXEC), ret;
+
+	if (heap < 0)
+		return -errno;
+	ret = ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data) ? -errno : (int)data.fd;
+	close(heap);
+	return ret;
+}
+
+/* A buffer of the pages of a memory file, which is mapped at @memory, too. */
+static inline int udmabuf_alloc(size_t length, void **memory)
+{
+	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = length };
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd = -ENOMEM;
+	int file = memfd_create("udmabuf", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+
+	if (dev < 0 || file < 0)
+		return -errno;
+	if (!ftruncate(file, length) && !fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK)) {
+		create.memfd = file;
+		*memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+		fd = ioctl(dev, UDMABUF_CREATE, &create);
+		if (fd < 0)
+			fd = -errno;
+	}
+	close(file);
+	close(dev);
+	return fd;
+}
+
+/* --- What is used --- */
+
+static inline struct accel_info_memory memory_info(int fd)
+{
+	struct accel_info_memory memory = { .size = ~0ull };
+
+	accel_info(fd, ACCEL_INFO_MEMORY, &memory, sizeof(memory));
+	return memory;
+}
+
+/* A number of the descriptor's lines in /proc; -1 if it is not there. */
+static inline long long fdinfo_number(int fd, const char *key)
+{
+	char path[64], text[1024], *line;
+	long long value = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, key);
+	if (line)
+		sscanf(line + strlen(key), ":%lld", &value);
+	return value;
+}
+
+/* What the device tells of the context behind @ctx. */
+static inline struct accel_info_context context_info(int ctx)
+{
+	struct accel_info_context all[64] = {};
+	long long id = fdinfo_number(ctx, "accel-context");
+	int i, bytes = accel_info(ctx, ACCEL_INFO_CONTEXTS, all, sizeof(all));
+
+	for (i = 0; i < 64 && i < bytes / (int)sizeof(all[0]); i++) {
+		if ((long long)all[i].id == id)
+			return all[i];
+	}
+	return (struct accel_info_context){ .device_memory = ~0ull, .mapped = ~0ull };
+}
+
+/* Descriptors that this process has. */
+static inline int descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	if (!dir)
+		return -errno;
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* --- Memory --- */
+
+static inline void *anonymous(size_t length, int prot)
+{
+	return mmap(NULL, length, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* What all bytes are, or -1 if they differ. */
+static inline int all_bytes(const void *p, size_t length)
+{
+	const unsigned char *byte = p;
+
+	return length && memcmp(byte, byte + 1, length - 1) ? -1 : *byte;
+}
+
+/* A page of which only reading is allowed, with @size bytes of @args in it. */
+static inline void *in_read_only_page(const void *args, size_t size)
+{
+	void *page = anonymous(PAGE, PROT_READ | PROT_WRITE);
+
+	memcpy(page, args, size);
+	mprotect(page, PAGE, PROT_READ);
+	return page;
+}
+
+/* Makes a device, and opens it; @number is told. */
+static inline int sim_add(int *number)
+{
+	int last = sim_number(), ret;
+
+	while (sim_number_from(last + 1) >= 0)
+		last = sim_number_from(last + 1);
+	ret = write_file("/sys/kernel/debug/accel_sim/add", "1");
+	if (ret)
+		return ret;
+	*number = sim_number_from(last + 1);
+	return accel_open_number("accel", *number, O_RDWR);
+}
+
+/* Pulls out the device of @ctx, and waits until it is gone for good. */
+static inline bool sim_remove(int ctx, int number)
+{
+	char address[ACCEL_NAME_MAX], path[128];
+
+	if (accel_address(ctx, address))
+		return false;
+	snprintf(path, sizeof(path), "/sys/devices/faux/%s", address);
+	return !access(path, F_OK) && !sim_control(number, "remove", "1") &&
+	       WAIT_FOR(accel_state(ctx) == ACCEL_STATUS_REMOVED, SIM_WAIT_SECONDS) &&
+	       WAIT_FOR(access(path, F_OK), SIM_WAIT_SECONDS);
 }
 
 /* --- Jobs --- */
@@ -91,6 +270,38 @@ static inline int submit(int queue, struct submission *s)
 	return ret;
 }
 
+/* One job with one buffer, without fences. */
+static inline int submit_one(int queue, const struct accel_sim_job *job, int fd, __u32 flags)
+{
+	struct submission s = {
+		.jobs = { *job },
+		.job_count = 1,
+		.buffers = { use(fd, flags) },
+		.buffer_count = fd >= 0,
+	};
+
+	return submit(queue, &s);
+}
+
+static inline struct accel_sim_job fill(__u32 index, __u64 offset, __u64 value, __u64 length)
+{
+	return (struct accel_sim_job){
+		.opcode = ACCEL_SIM_FILL,
+		.dest = ACCEL_BUFFER_ADDRESS(index, offset),
+		.length = length,
+		.value = value,
+	};
+}
+
+static inline struct accel_sim_job checksum(__u32 index, __u64 offset, __u64 length)
+{
+	return (struct accel_sim_job){
+		.opcode = ACCEL_SIM_CHECKSUM,
+		.source = ACCEL_BUFFER_ADDRESS(index, offset),
+		.length = length,
+	};
+}
+
 /* The records of a queue, mapped; MAP_FAILED with errno set. */
 static inline const struct accel_sim_record *records_map(int queue)
 {
@@ -126,6 +337,48 @@ static inline int fence_wait(int fence, int seconds)
 		return -ETIME;
 	status = fence_status(fence);
 	return status == 1 ? 0 : status;
+}
+
+/* A timeline that this process moves on, or a negative errno. */
+static inline int timeline_open(void)
+{
+	int fd = open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+struct timeline_fence {
+	__u32 value;
+	char name[32];
+	__s32 fence;
+};
+
+/* A fence that is signalled when the timeline comes to @value. */
+static inline int timeline_fence(int timeline, __u32 value)
+{
+	struct timeline_fence data = { .value = value, .name = "test" };
+
+	return ioctl(timeline, _IOWR('W', 0, struct timeline_fence), &data) ? -errno : data.fence;
+}
+
+static inline int timeline_advance(int timeline, __u32 by)
+{
+	return ioctl(timeline, _IOW('W', 1, __u32), &by) ? -errno : 0;
+}
+
+/* What is to be waited for before reading (or writing) the buffer, as a sync file. */
+static inline int buffer_export_fence(int fd, __u32 flags)
+{
+	struct dma_buf_export_sync_file data = { .flags = flags, .fd = -1 };
+
+	return ioctl(fd, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &data) ? -errno : data.fd;
+}
+
+static inline int buffer_import_fence(int fd, int fence, __u32 flags)
+{
+	struct dma_buf_import_sync_file data = { .flags = flags, .fd = fence };
+
+	return ioctl(fd, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &data) ? -errno : 0;
 }
 
 #endif /* MEMORY_UTIL_H */
