@@ -170,11 +170,12 @@ impl DmaBuf {
     /// memory of a device behind a bus, with [`ENOMEM`], or as the exporter pleases.
     #[inline(never)]
     pub fn vmap(&self) -> Result<Vmap> {
-        if let Some(base) = export::vmap_read_only(self)? {
-            // INVARIANT: Mapped just now, for us alone.
+        // Without the C function, which takes failures of an exporter for bugs, and would have to
+        // let the kernel write all that is mapped.
+        if let Some(own) = export::OwnVmap::new(self)? {
             return Ok(Vmap {
                 buf: self.into(),
-                kind: Kind::ReadOnly(base),
+                kind: Kind::Own(own),
             });
         }
 
@@ -230,16 +231,17 @@ impl DmaBuf {
 ///
 /// `kind` is a mapping of all of `buf`.
 pub struct Vmap {
-    buf: ARef<DmaBuf>,
+    // Before the buffer, which keeps what is mapped.
     kind: Kind,
+    buf: ARef<DmaBuf>,
 }
 
 /// How a buffer is mapped.
 enum Kind {
     /// By its exporter; one of the users of the mapping is ours.
     Shared(bindings::iosys_map),
-    /// For us alone, by [`export::vmap_read_only`].
-    ReadOnly(NonNull<c_void>),
+    /// Memory that was exported by [`export::export`], for us alone.
+    Own(export::OwnVmap),
 }
 
 impl Vmap {
@@ -257,7 +259,7 @@ impl Vmap {
         let base = match &self.kind {
             // SAFETY: It is not I/O memory, which `vmap` has refused.
             Kind::Shared(map) => unsafe { map.__bindgen_anon_1.vaddr },
-            Kind::ReadOnly(base) => base.as_ptr(),
+            Kind::Own(own) => own.base(),
         };
         // SAFETY: By the type invariant the buffer is mapped there, and `writable_memory` keeps from
         // writing what is mapped to be read. No reference to its content is ever made.
@@ -266,8 +268,8 @@ impl Vmap {
 
     fn writable_memory(&self) -> Result<Volatile<'_>> {
         match &self.kind {
-            Kind::Shared(_) => Ok(self.memory()),
-            Kind::ReadOnly(_) => Err(EACCES),
+            Kind::Own(own) if !own.writable() => Err(EACCES),
+            _ => Ok(self.memory()),
         }
     }
 
@@ -305,13 +307,9 @@ impl Vmap {
 impl Drop for Vmap {
     #[inline(never)]
     fn drop(&mut self) {
-        match &mut self.kind {
+        if let Kind::Shared(map) = &mut self.kind {
             // SAFETY: By the type invariant; the reservation is not locked by us.
-            Kind::Shared(map) => unsafe {
-                bindings::dma_buf_vunmap_unlocked(self.buf.as_raw(), map)
-            },
-            // SAFETY: By the type invariant.
-            Kind::ReadOnly(base) => unsafe { bindings::vunmap(base.as_ptr()) },
+            unsafe { bindings::dma_buf_vunmap_unlocked(self.buf.as_raw(), map) };
         }
     }
 }

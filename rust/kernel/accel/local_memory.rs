@@ -154,7 +154,8 @@ impl LocalMemory {
         let number = residents.next;
         residents.next += 1;
         // INVARIANT: The result takes it out when the exporter is dropped.
-        residents.all.push((number, dma_buf.mappings()), GFP_KERNEL)?;
+        let buffer = (number, dma_buf.mappings());
+        residents.all.push(buffer, GFP_KERNEL)?;
         Ok(Resident {
             memory: self.clone(),
             number,

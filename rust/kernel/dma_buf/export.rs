@@ -321,20 +321,54 @@ unsafe impl Send for Mappings {}
 // SAFETY: What `zap` does is done under locks.
 unsafe impl Sync for Mappings {}
 
-/// Maps a buffer into the kernel to be read, if it was made here and may not be written. vunmap()
-/// undoes it, before the last reference to the buffer goes.
+/// The memory of a buffer that was made here, mapped into the kernel, for one user; to be read, if
+/// it may not be written.
 ///
-/// Apart from what C code gets by dma_buf_vmap(), which writes as it pleases.
-#[inline(never)]
-pub(super) fn vmap_read_only(buf: &DmaBuf) -> Result<Option<NonNull<c_void>>> {
-    match Private::of(buf) {
-        Some(private) if !private.writable => {
-            private.object.check_map()?;
-            list::vmap(private.memory()?).map(Some)
-        }
-        _ => Ok(None),
+/// # Invariants
+///
+/// `base` is what `list::vmap` returned.
+pub(super) struct OwnVmap {
+    base: NonNull<c_void>,
+    writable: bool,
+}
+
+impl OwnVmap {
+    /// Returns `None` for a buffer that was made elsewhere. The result must be dropped before the
+    /// last reference to the buffer. May sleep.
+    #[inline(never)]
+    pub(super) fn new(buf: &DmaBuf) -> Result<Option<Self>> {
+        let Some(private) = Private::of(buf) else {
+            return Ok(None);
+        };
+        private.object.check_map()?;
+        // INVARIANT: Mapped just now.
+        Ok(Some(Self {
+            base: list::vmap(private.memory()?)?,
+            writable: private.writable,
+        }))
+    }
+
+    pub(super) fn base(&self) -> *mut c_void {
+        self.base.as_ptr()
+    }
+
+    pub(super) fn writable(&self) -> bool {
+        self.writable
     }
 }
+
+impl Drop for OwnVmap {
+    #[inline(never)]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vunmap(self.base.as_ptr()) };
+    }
+}
+
+// SAFETY: The mapping is the same in all tasks.
+unsafe impl Send for OwnVmap {}
+// SAFETY: With a shared reference only its place can be read.
+unsafe impl Sync for OwnVmap {}
 
 /// The operations on memory that may be written.
 static OPS: bindings::dma_buf_ops = bindings::dma_buf_ops {
@@ -634,9 +668,8 @@ extern "C" fn end_cpu_access(
 extern "C" fn vmap(buf: *mut bindings::dma_buf, map: *mut bindings::iosys_map) -> c_int {
     from_result(|| {
         // SAFETY: The buffer is valid during the call, and keeps the memory while it is mapped.
-        let private = unsafe { Private::from_raw(buf) };
-        private.object.check_map()?;
-        let base = list::vmap(private.memory()?)?;
+        let memory = unsafe { Private::from_raw(buf) }.memory()?;
+        let base = list::vmap(memory)?;
         // SAFETY: `map` is ours to write.
         unsafe {
             (*map).__bindgen_anon_1.vaddr = base.as_ptr();

@@ -980,7 +980,7 @@ TEST_F(buffer, what_is_no_memory_is_not_wrapped)
 TEST_F(buffer, pages_of_a_queue_outlive_it)
 {
 	int shared = sim_open_shared(), ring, status;
-	struct sim_queue q;
+	struct accel_queue q;
 	char *p, *s;
 
 	ASSERT_RET(0, sim_queue_open(&q, shared, 4), "a queue");
@@ -995,7 +995,7 @@ TEST_F(buffer, pages_of_a_queue_outlive_it)
 	s = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, status, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_NE(MAP_FAILED, s);
-	sim_close(&q);
+	queue_close(&q);
 	close(shared);
 	EXPECT_TOUCH(0, touch_write(p, ~0ull), "what was the ring");
 	EXPECT_TOUCH(0, touch_read(s), "what was the status page");

@@ -4,11 +4,8 @@
  *
  * accel-bench: kernel=check limit=1200
  */
+#include "fault_util.h"
 #include "hisi_zip_util.h"
-
-#define FAULTS "/sys/kernel/debug"
-/* More allocations than any path makes. */
-#define LIMIT 2000
 
 FIXTURE(fail_nth) {
 	int nth;
@@ -18,37 +15,12 @@ FIXTURE(fail_nth) {
 	char address[ACCEL_NAME_MAX];
 };
 
-/* Lets each allocation of this process be the one that fails, and quietly. */
-static int allow_faults(void)
-{
-	static const char *const quiet[] = {
-		"failslab", "fail_page_alloc", "fail_usercopy", "fail_futex",
-	};
-	char path[128];
-	unsigned int i;
-	int ret = write_file(FAULTS "/failslab/ignore-gfp-wait", "N");
-
-	write_file(FAULTS "/fail_page_alloc/ignore-gfp-wait", "N");
-	write_file(FAULTS "/fail_page_alloc/ignore-gfp-highmem", "N");
-	for (i = 0; i < ARRAY_SIZE(quiet); i++) {
-		snprintf(path, sizeof(path), FAULTS "/%s/verbose", quiet[i]);
-		write_file(path, "0");
-	}
-	return ret;
-}
-
 FIXTURE_SETUP(fail_nth)
 {
 	struct accel_info_device device = {};
-	char path[64];
 
-	ASSERT_RET(0, allow_faults(),
-		   "a kernel with CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS, debugfs mounted");
-	snprintf(path, sizeof(path), "/proc/self/task/%d/fail-nth", getpid());
-	self->nth = open(path, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->nth) {
-		TH_LOG("expected: %s, which a kernel with CONFIG_FAULT_INJECTION has", path);
-	}
+	self->nth = faults_open();
+	ASSERT_FAULTS(self->nth);
 	self->number = accel_number();
 	self->watch = accel_open();
 	ASSERT_DEVICE(self->watch);
@@ -63,32 +35,6 @@ FIXTURE_TEARDOWN(fail_nth)
 	close(self->watch);
 	if (accel_number() < 0)
 		device_bind(self->address);
-}
-
-/* From here on the @n-th allocation of this task fails. */
-static void arm(int nth, int n)
-{
-	char text[16];
-	int size = snprintf(text, sizeof(text), "%d", n);
-
-	while (pwrite(nth, text, size, 0) != size)
-		;
-}
-
-/* Ends that; whether the allocation was reached and failed. */
-static bool disarm(int nth)
-{
-	char left[16] = {};
-	ssize_t n = pread(nth, left, sizeof(left) - 1, 0);
-
-	arm(nth, 0);
-	/* To read or to write the file may be what failed. */
-	return n < 0 || !atoi(left);
-}
-
-static bool is_shortage(int error)
-{
-	return error == -ENOMEM || error == -EFAULT || error == -ENOSPC;
 }
 
 static int ask(int ctx)

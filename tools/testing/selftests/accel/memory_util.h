@@ -227,8 +227,8 @@ static inline bool sim_remove(int ctx, int number)
 		return false;
 	snprintf(path, sizeof(path), "/sys/devices/faux/%s", address);
 	return !access(path, F_OK) && !sim_control(number, "remove", "1") &&
-	       WAIT_FOR(accel_state(ctx) == ACCEL_STATUS_REMOVED, SIM_WAIT_SECONDS) &&
-	       WAIT_FOR(access(path, F_OK), SIM_WAIT_SECONDS);
+	       WAIT_FOR(accel_state(ctx) == ACCEL_STATUS_REMOVED, WAIT_SECONDS) &&
+	       WAIT_FOR(access(path, F_OK), WAIT_SECONDS);
 }
 
 /* --- Jobs --- */

@@ -13,7 +13,7 @@ FIXTURE(space)
 {
 	int descriptors;
 	int ctx;
-	struct sim_queue q;
+	struct accel_queue q;
 	int fd;
 	unsigned char *memory;
 };
@@ -37,7 +37,7 @@ FIXTURE_TEARDOWN(space)
 {
 	munmap(self->memory, SIZE);
 	close(self->fd);
-	sim_close(&self->q);
+	queue_close(&self->q);
 	close(self->ctx);
 	EXPECT_EQ(self->descriptors, descriptors()) {
 		TH_LOG("expected: no descriptor is left");
@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(space)
 }
 
 /* How the device is answered: ACCEL_SIM_STATUS_* of a job that writes, or reads, a piece there. */
-static int device_write(struct sim_queue *q, __u64 address, __u64 length, __u64 value)
+static int device_write(struct accel_queue *q, __u64 address, __u64 length, __u64 value)
 {
 	struct accel_sim_job job = sim_fill((void *)address, value, length);
 	struct sim_result r = sim_run(q, &job);
@@ -53,7 +53,7 @@ static int device_write(struct sim_queue *q, __u64 address, __u64 length, __u64 
 	return r.error ?: (int)r.completion.status;
 }
 
-static int device_read(struct sim_queue *q, __u64 address, __u64 length)
+static int device_read(struct accel_queue *q, __u64 address, __u64 length)
 {
 	struct accel_sim_job job = sim_checksum((void *)address, length);
 	struct sim_result r = sim_run(q, &job);
@@ -355,7 +355,7 @@ TEST_F(space, spaces_are_apart)
 {
 	int other = sim_open_mode(ACCEL_MODE_PRIVATE), fd = buffer_alloc(other, SIZE);
 	unsigned char *memory = buffer_mmap(fd, SIZE);
-	struct sim_queue q;
+	struct accel_queue q;
 
 	ASSERT_WORKS(fd, "a buffer of another context");
 	ASSERT_RET(0, sim_queue_open(&q, other, 4), "a queue");
@@ -370,7 +370,7 @@ TEST_F(space, spaces_are_apart)
 	EXPECT_DEVICE(OK, device_write(&self->q, 1 << 28, SIZE, 0), "the other stays");
 	munmap(memory, SIZE);
 	close(fd);
-	sim_close(&q);
+	queue_close(&q);
 	close(other);
 }
 
@@ -388,7 +388,7 @@ TEST_F(space, what_is_mapped_goes_in_any_order)
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		int number, watch = sim_add(&number), ctx = accel_open_number("accel", number, O_RDWR);
 		int local = buffer_alloc_local(ctx, SIZE);
-		struct sim_queue q;
+		struct accel_queue q;
 		__s64 at;
 
 		ASSERT_RET(0, accel_bind(ctx, ACCEL_MODE_PRIVATE), "bind");
@@ -400,7 +400,7 @@ TEST_F(space, what_is_mapped_goes_in_any_order)
 			if (orders[i][j] == 0)
 				close(local);
 			else if (orders[i][j] == 1)
-				sim_close(&q);
+				queue_close(&q);
 			else if (orders[i][j] == 2)
 				close(ctx);
 			else if (orders[i][j] == 3)

@@ -14,7 +14,7 @@ FIXTURE(space_zip)
 	int descriptors;
 	int ctx;
 	char address[ACCEL_NAME_MAX];
-	struct zip_queue q;
+	struct accel_queue q;
 	/* To read from, to write to. */
 	int in_fd;
 	int out_fd;
@@ -48,14 +48,14 @@ FIXTURE_SETUP(space_zip)
 	self->out = buffer_mmap(self->out_fd, SIZE);
 	ASSERT_NE(MAP_FAILED, self->in);
 	ASSERT_NE(MAP_FAILED, self->out);
-	zip_fill(self->in, SIZE, 1);
+	fill_text(self->in, SIZE, 1);
 }
 
 FIXTURE_TEARDOWN(space_zip)
 {
 	close(self->in_fd);
 	close(self->out_fd);
-	zip_close(&self->q);
+	queue_close(&self->q);
 	close(self->ctx);
 	EXPECT_EQ(self->descriptors, descriptors()) {
 		TH_LOG("expected: no descriptor is left");
@@ -63,7 +63,7 @@ FIXTURE_TEARDOWN(space_zip)
 }
 
 /* Compresses @size bytes from one address of the device's to another. */
-static struct zip_result pack(struct zip_queue *q, __u64 in, __u64 out, __u32 size)
+static struct zip_result pack(struct accel_queue *q, __u64 in, __u64 out, __u32 size)
 {
 	struct zip_job job = { HISI_ZIP_DEFLATE, 0, (void *)in, (void *)out, size, SIZE };
 
@@ -143,7 +143,7 @@ TEST_F(space_zip, read_only_memory_is_read)
 	int fd, rw;
 	__s64 in, out = buffer_map(self->ctx, self->out_fd, BOTH), at;
 
-	zip_fill(own, SIZE, 3);
+	fill_text(own, SIZE, 3);
 	fd = buffer_wrap(self->ctx, own, SIZE, ACCEL_BUFFER_READ_ONLY);
 	rw = buffer_wrap(self->ctx, own, SIZE, 0);
 	ASSERT_WORKS(fd, "wrap read-only");
@@ -155,7 +155,7 @@ TEST_F(space_zip, read_only_memory_is_read)
 	ASSERT_WORKS(at, "map the writable one");
 	EXPECT_PACKS(&self->q, in, own, out, self->out, SIZE, "a job that reads memory of ours");
 	EXPECT_NO_WAY(&self->q, at, in, "a job that writes it");
-	zip_fill(self->in, SIZE, 3);
+	fill_text(self->in, SIZE, 3);
 	EXPECT_EQ(0, memcmp(own, self->in, SIZE)) {
 		TH_LOG("expected: it is as it was");
 	}
@@ -215,7 +215,7 @@ TEST_F(space_zip, spaces_are_apart)
 	__s64 in = buffer_map(self->ctx, self->in_fd, BOTH);
 	__s64 out = buffer_map(self->ctx, self->out_fd, BOTH);
 	unsigned char *theirs;
-	struct zip_queue q;
+	struct accel_queue q;
 	int fd, i;
 
 	ASSERT_WORKS(other, "another private context");
@@ -225,7 +225,7 @@ TEST_F(space_zip, spaces_are_apart)
 	EXPECT_EQ(0xa5, all_bytes(self->out, SIZE));
 	fd = buffer_alloc(other, SIZE);
 	theirs = buffer_mmap(fd, SIZE);
-	zip_fill(theirs, SIZE, 77);
+	fill_text(theirs, SIZE, 77);
 	ASSERT_RET(0, map_at(other, fd, in, 0, 0, BOTH), "the same address, another buffer");
 	ASSERT_RET(0, map_at(other, self->out_fd, out, 0, 0, BOTH), "the same destination");
 	for (i = 0; i < 5; i++) {
@@ -234,7 +234,7 @@ TEST_F(space_zip, spaces_are_apart)
 	}
 	close(fd);
 	munmap(theirs, SIZE);
-	zip_close(&q);
+	queue_close(&q);
 	close(other);
 }
 
@@ -256,7 +256,7 @@ TEST_F(space_zip, buffers_of_others_are_mapped)
 		at = buffer_map(self->ctx, fds[i], BOTH);
 		ASSERT_WORKS(at, "map it");
 		buffer_sync(fds[i], DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
-		zip_fill(p, SIZE, i + 50);
+		fill_text(p, SIZE, i + 50);
 		buffer_sync(fds[i], DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
 		close(fds[i]);
 		EXPECT_PACKS(&self->q, at, p, out, self->out, SIZE, "a job on it, by its mapping");
@@ -301,7 +301,7 @@ TEST_F(space_zip, unmapping_under_a_job_does_no_harm)
 TEST_F(space_zip, mappings_go_with_all_that_can_end)
 {
 	__s64 in, out = buffer_map(self->ctx, self->out_fd, BOTH);
-	struct zip_queue q;
+	struct accel_queue q;
 	int ctx;
 
 	in = buffer_map(self->ctx, self->in_fd, BOTH);
@@ -309,7 +309,7 @@ TEST_F(space_zip, mappings_go_with_all_that_can_end)
 	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
 	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	EXPECT_PACKS(&q, in, self->in, out, self->out, SIZE, "what was mapped before a reset");
-	zip_close(&q);
+	queue_close(&q);
 
 	ctx = open_private();
 	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue of another context");
@@ -321,7 +321,7 @@ TEST_F(space_zip, mappings_go_with_all_that_can_end)
 	EXPECT_RET(-ENODEV, buffer_map(self->ctx, self->in_fd, BOTH), "no new mapping");
 	EXPECT_RET(-ENODEV, buffer_unmap(self->ctx, in, SIZE), "no unmapping");
 	memset(self->in, 0, SIZE);
-	zip_close(&q);
+	queue_close(&q);
 	ASSERT_RET(0, device_bind(self->address), "it comes back");
 }
 
