@@ -18,14 +18,14 @@ mod worker;
 
 use crate::{
     control::Control,
-    job::{
-        Completion,
-        Job, //
-    },
     fleet::{
         Berth,
         Fleet,
         INSTANCES_MAX, //
+    },
+    job::{
+        Completion,
+        Job, //
     },
     queue::{
         Context,

@@ -152,12 +152,7 @@ impl Source {
     }
 
     /// Tells of the end of a job.
-    pub(crate) fn complete(
-        &self,
-        at: &mut Position,
-        duty: Duty,
-        completion: Completion,
-    ) -> Result {
+    pub(crate) fn complete(&self, at: &mut Position, duty: Duty, completion: Completion) -> Result {
         match (self, duty.ticket) {
             (Self::Rings(rings, _), _) => rings.complete(at, completion)?,
             (Self::Core(_), Some(ticket)) => ticket.end(completion.result(), &completion),

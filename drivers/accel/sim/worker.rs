@@ -371,7 +371,8 @@ impl Worker {
         state.done.bytes += job.traffic(&completion);
         state.done.busy_ns += (now - current.since) as u64;
         state.last = now;
-        self.source.complete(&mut state.at, current.duty, completion)
+        self.source
+            .complete(&mut state.at, current.duty, completion)
     }
 }
 

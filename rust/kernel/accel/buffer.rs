@@ -253,10 +253,7 @@ pub(super) fn wrap(context: &Context, arg: UserPtr) -> Result<isize> {
     drop(context.device().enter()?);
 
     let (address, length) = (args.address.try_into()?, args.length.try_into()?);
-    let pages = match pin(address, length, &mut args.flags) {
-        Err(e) => return Err(e),
-        Ok(pages) => pages,
-    };
+    let pages = pin(address, length, &mut args.flags)?;
     let dma_buf = export(Memory::Process(pages), None)?.0;
     install(dma_buf, |fd| {
         args.fd = fd;

@@ -158,7 +158,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    pub(super) fn new(access: &Access<'_>, named: &[NamedBuffer]) -> Result<Held> {
+    pub(super) fn hold(access: &Access<'_>, named: &[NamedBuffer]) -> Result<Held> {
         let mut all = KVec::with_capacity(named.len(), GFP_KERNEL)?;
         for NamedBuffer { dma_buf, flags } in named {
             let reached = Reached::new(access, dma_buf.clone(), direction(*flags)?)?;

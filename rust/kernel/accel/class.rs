@@ -4,7 +4,9 @@
 
 use crate::{
     bitmap::BitmapVec,
-    chrdev, debugfs, new_mutex,
+    chrdev,
+    debugfs,
+    new_mutex,
     prelude::*,
     sync::{
         Mutex,

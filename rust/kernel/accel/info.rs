@@ -223,11 +223,13 @@ fn errors(device: &Device) -> uapi::accel_info_errors {
 
 fn memory(device: &Device) -> uapi::accel_info_memory {
     let none = uapi::accel_info_memory::default();
-    device.local_memory().map_or(none, |memory| uapi::accel_info_memory {
-        size: memory.size(),
-        used: memory.used(),
-        buffers: memory.buffers(),
-    })
+    device
+        .local_memory()
+        .map_or(none, |memory| uapi::accel_info_memory {
+            size: memory.size(),
+            used: memory.used(),
+            buffers: memory.buffers(),
+        })
 }
 
 /// A string as user space gets it: cut to fit, and a zero byte behind it.

@@ -154,7 +154,9 @@ impl Request {
             return Err(EINVAL);
         }
         let dma_buf = DmaBuf::from_fd(args.fd)?;
-        let rest = (dma_buf.size() as u64).checked_sub(args.offset).ok_or(EINVAL)?;
+        let rest = (dma_buf.size() as u64)
+            .checked_sub(args.offset)
+            .ok_or(EINVAL)?;
         let length = if args.length == 0 { rest } else { args.length };
         let unaligned = (args.offset | length | if fixed { args.address } else { 0 }) & MASK;
         if length == 0 || length > rest || unaligned != 0 {
@@ -175,10 +177,7 @@ impl Request {
 
 impl AddressSpace {
     /// Makes an address space with these page tables, none for a device in software.
-    pub(super) fn new(
-        access: &Access<'_>,
-        tables: Option<PasidDomain>,
-    ) -> Result<Arc<Self>> {
+    pub(super) fn new(access: &Access<'_>, tables: Option<PasidDomain>) -> Result<Arc<Self>> {
         let aperture = tables.as_ref().map_or(HIGHEST, PasidDomain::last_address);
         let mask = access.ops().dma_mask.map_or(u64::MAX, |mask| mask.value());
         let space = Arc::pin_init(
@@ -250,7 +249,9 @@ impl AddressSpace {
     fn place(&self, range: Arc<Range>, length: u64, fixed: Option<u64>) -> Result<u64> {
         let Some(start) = fixed else {
             let pages = page(LOWEST)..=page(self.last);
-            let found = self.ranges.alloc_range(page(length), range, pages, GFP_KERNEL_ACCOUNT);
+            let found = self
+                .ranges
+                .alloc_range(page(length), range, pages, GFP_KERNEL_ACCOUNT);
             return match found {
                 Ok(first) => Ok((first as u64) << PAGE_SHIFT),
                 Err(e) => Err(match e.cause {
@@ -412,13 +413,11 @@ fn enter(tables: &mut PasidDomain, start: u64, mapped: &Mapped) -> Result {
 
 /// `ACCEL_BUFFER_MAP`.
 pub(super) fn map(context: &Context, arg: UserPtr) -> Result<isize> {
-    let mut args: uapi::accel_buffer_map =
-        ustruct::read(arg, size_of::<uapi::accel_buffer_map>())?;
+    let mut args: uapi::accel_buffer_map = ustruct::read(arg, size_of::<uapi::accel_buffer_map>())?;
     let request = Request::new(&args)?;
     args.length = request.length;
-    args.address = context.with_address_space(|space, access| {
-        space.map(access, request, &context.mapped)
-    })?;
+    args.address =
+        context.with_address_space(|space, access| space.map(access, request, &context.mapped))?;
     // User memory is not touched with the device entered: it could keep a removal waiting.
     ustruct::write(arg, args.size, &args).inspect_err(|_| {
         // If the device has gone meanwhile, the mapping has, too.
@@ -429,8 +428,7 @@ pub(super) fn map(context: &Context, arg: UserPtr) -> Result<isize> {
 
 /// `ACCEL_BUFFER_UNMAP`.
 pub(super) fn unmap(context: &Context, arg: UserPtr) -> Result<isize> {
-    let args: uapi::accel_buffer_unmap =
-        ustruct::read(arg, size_of::<uapi::accel_buffer_unmap>())?;
+    let args: uapi::accel_buffer_unmap = ustruct::read(arg, size_of::<uapi::accel_buffer_unmap>())?;
     if args.flags != 0 {
         return Err(EINVAL);
     }

@@ -52,6 +52,7 @@ use crate::{
     new_work,
     page::PAGE_SIZE,
     prelude::*,
+    str::CString,
     sync::{
         aref::ARef,
         new_mutex,
@@ -60,7 +61,6 @@ use crate::{
         Mutex,
         SpinLock, //
     },
-    str::CString,
     workqueue::{
         Work,
         WorkItem, //
@@ -247,7 +247,10 @@ impl Pipeline {
     /// Answers a fault on the records, which lie from `offset` on, and stay when the queue is dead.
     pub(super) fn fault(&self, fault: &Fault<'_>, offset: u64) -> FaultResult {
         let inside = fault.offset().checked_sub(offset).ok_or(Sigbus)?;
-        let page = self.records.page(inside as usize / PAGE_SIZE).ok_or(Sigbus)?;
+        let page = self
+            .records
+            .page(inside as usize / PAGE_SIZE)
+            .ok_or(Sigbus)?;
         fault.insert_page(page)
     }
 

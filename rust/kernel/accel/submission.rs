@@ -159,8 +159,7 @@ unsafe impl<T: Submit> Ready for Job<T> {
     }
 }
 
-type Prepare =
-    unsafe fn(Data, NonNull<c_void>, &[u8], &Arc<Buffers>) -> Result<KBox<dyn Ready>>;
+type Prepare = unsafe fn(Data, NonNull<c_void>, &[u8], &Arc<Buffers>) -> Result<KBox<dyn Ready>>;
 
 /// How a driver takes jobs in [`AddressMode::Kernel`](super::AddressMode::Kernel).
 pub struct Submission<T: Driver> {

@@ -301,7 +301,7 @@ fn prepare(
     request: &Request,
 ) -> Result<KBox<Submitted>> {
     let driver: Arc<DriverQueue> = pipeline.driver()?;
-    let buffers = Buffers::new(access, &request.buffers)?;
+    let buffers = Buffers::hold(access, &request.buffers)?;
     let count = request.args.job_count as usize;
     let mut jobs = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
     for job in request.jobs.chunks_exact(ops.job_size) {

@@ -2,7 +2,7 @@
 
 //! Memory, made a buffer that others can share.
 //!
-//! An [`Exporter`] has a list of pages; [`export`] makes a [`DmaBuf`] of it. What processes and
+//! An [`Exporter`] has a list of pages; [`export()`] makes a [`DmaBuf`] of it. What processes and
 //! devices do with the buffer is done here, for all exporters in the same way:
 //!
 //! - A device gets the pages by the DMA API, as long as its driver holds its mapping.
@@ -249,13 +249,13 @@ impl Private {
 }
 
 impl DmaBuf {
-    /// The exporter, if the buffer was made by [`export`] of one of this type.
+    /// The exporter, if the buffer was made by [`export()`] of one of this type.
     pub fn exporter<E: Exporter>(&self) -> Option<&E> {
         Private::of(self)?.object.as_any().downcast_ref()
     }
 
     /// Whether the buffer may be written, as far as is known: those made by other means than
-    /// [`export`] are taken to be writable.
+    /// [`export()`] are taken to be writable.
     pub fn writable(&self) -> bool {
         Private::of(self).is_none_or(|private| private.writable)
     }

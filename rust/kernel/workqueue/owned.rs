@@ -61,12 +61,7 @@ impl OwnedQueue {
     pub fn new(name: &CStr, flags: Flags) -> Result<Self> {
         // SAFETY: `%s` takes a string. It is copied.
         let raw = unsafe {
-            bindings::alloc_workqueue_noprof(
-                c"%s".as_char_ptr(),
-                flags.0,
-                0,
-                name.as_char_ptr(),
-            )
+            bindings::alloc_workqueue_noprof(c"%s".as_char_ptr(), flags.0, 0, name.as_char_ptr())
         };
         // INVARIANT: It was made just now; `Queue` is a transparent work queue.
         Ok(Self(NonNull::new(raw.cast()).ok_or(ENOMEM)?))

@@ -238,7 +238,7 @@ unsafe impl Sync for NewFence {}
 ///
 /// # Invariants
 ///
-/// `fence` is an [`Issued`] of the timeline, and not signalled.
+/// `fence` is an `Issued` of the timeline, and not signalled.
 pub struct Pending {
     result: Result,
     fence: ARef<Fence>,
