@@ -42,10 +42,11 @@ impl BitOr for Flags {
 /// # Examples
 ///
 /// ```
-/// use kernel::workqueue::owned::{Flags, OwnedQueue};
+/// use kernel::workqueue::{owned::{Flags, OwnedQueue}, Queue};
 ///
-/// let queue = OwnedQueue::new(c"rust_example", Flags::UNBOUND | Flags::MEM_RECLAIM)?;
-/// queue.try_spawn(GFP_KERNEL, || pr_info!("done before the queue is gone\n"))?;
+/// let owned = OwnedQueue::new(c"rust_example", Flags::UNBOUND | Flags::MEM_RECLAIM)?;
+/// // Takes work as any other queue does.
+/// let _queue: &Queue = &owned;
 /// # Ok::<(), Error>(())
 /// ```
 ///
