@@ -73,9 +73,7 @@ pub(super) struct Submitted {
     /// How the first one ended that failed.
     error: Option<Error>,
     fence: Option<Pending>,
-    waiting: Arc<Waiting>,
-    /// What is waited for.
-    watches: KVec<Watch>,
+    waits: Waits,
     /// Let go with the rest.
     _buffers: Held,
 }
@@ -111,7 +109,7 @@ impl Submitted {
     /// Whether all that the jobs wait for has come about: `None` if not, an error if they can't run
     /// any more.
     pub(super) fn may_begin(&self) -> Option<Result> {
-        self.waiting.outcome()
+        self.waits.waiting.outcome()
     }
 
     /// Takes out the next job that the driver has not had.
@@ -159,7 +157,7 @@ impl Waiting {
     }
 }
 
-/// Fences that jobs wait for, being collected.
+/// Fences that jobs wait for.
 struct Waits {
     waiting: Arc<Waiting>,
     watches: KVec<Watch>,
@@ -309,7 +307,6 @@ fn prepare(
         let ready = unsafe { driver.prepare(access.data(), ops, job, buffers.buffers())? };
         jobs.push(ready, GFP_KERNEL_ACCOUNT)?;
     }
-    let waits = Waits::new()?;
     let new = Submitted {
         first: 0,
         jobs: Arc::new(jobs, GFP_KERNEL)?,
@@ -317,8 +314,7 @@ fn prepare(
         left: count,
         error: None,
         fence: None,
-        waiting: waits.waiting,
-        watches: waits.watches,
+        waits: Waits::new()?,
         _buffers: buffers,
     };
     Ok(KBox::new(new, GFP_KERNEL)?)
@@ -346,9 +342,8 @@ fn hand_in(
     for resv in locked.iter() {
         resv.reserve_fences(request.buffers.len().try_into()?)?;
     }
-    let waits = collect(pipeline, &locked, request)?;
-    submitted.waiting = waits.waiting.clone();
-    submitted.watches = waits.watches;
+    collect(&mut submitted.waits, pipeline, &locked, request)?;
+    let waiting = submitted.waits.waiting.clone();
 
     // The fences of a queue have the order of its jobs.
     let _submitting = pipeline.submitting.lock();
@@ -368,15 +363,19 @@ fn hand_in(
             debug_assert!(added.is_ok(), "its place was reserved");
         }
     }
-    if waits.waiting.done() {
+    if waiting.done() {
         pipeline.schedule();
     }
     Ok(file)
 }
 
 /// All fences that the jobs have to wait for.
-fn collect(pipeline: &Arc<Pipeline>, locked: &LockSet<'_>, request: &Request) -> Result<Waits> {
-    let mut waits = Waits::new()?;
+fn collect(
+    waits: &mut Waits,
+    pipeline: &Arc<Pipeline>,
+    locked: &LockSet<'_>,
+    request: &Request,
+) -> Result {
     for (index, buffer) in request.buffers.iter().enumerate() {
         let resv = locked.get(index).ok_or(EINVAL)?;
         for fence in resv.fences(buffer.waits_for())? {
@@ -386,5 +385,5 @@ fn collect(pipeline: &Arc<Pipeline>, locked: &LockSet<'_>, request: &Request) ->
     for fence in &request.fences {
         waits.add(pipeline, fence, true)?;
     }
-    Ok(waits)
+    Ok(())
 }
