@@ -292,7 +292,10 @@ impl AddressSpace {
             debug_assert_eq!(taken as u64, length);
         }
         let gone = self.ranges.erase(page(start));
-        self.using.synchronize_expedited();
+        // Where there are page tables, nobody looks into `ranges` without the lock.
+        if tables.is_none() {
+            self.using.synchronize_expedited();
+        }
         // The last reference to it, since nobody finds it any more.
         drop((gone, there));
         Ok(())
