@@ -6,6 +6,7 @@
 //! on the address mode of its context: at the process's own addresses, at those of a mapping, or
 //! by an offset in a buffer.
 
+use std::ffi::c_void;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -58,16 +59,7 @@ impl Memory {
         // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
         let base =
             unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, READ_WRITE, flags) };
-        let base = base.map_err(|source| Error::Memory {
-            what: "a buffer",
-            bytes: len,
-            source,
-        })?;
-        Ok(Self {
-            base: NonNull::new(base.cast()).expect("mmap never returns null unasked"),
-            len,
-            reach: Reach::Process,
-        })
+        Self::mapped(base, len, Reach::Process)
     }
 
     /// Maps `buffer`, which has just been allocated, and which `mapping` has for a device.
@@ -84,6 +76,11 @@ impl Memory {
                 0,
             )
         };
+        Self::mapped(base, len, Reach::Buffer { buffer, mapping })
+    }
+
+    /// Takes what `mmap()` has returned for `len` bytes that are nobody else's.
+    fn mapped(base: rustix::io::Result<*mut c_void>, len: usize, reach: Reach) -> Result<Self> {
         let base = base.map_err(|source| Error::Memory {
             what: "a buffer",
             bytes: len,
@@ -92,7 +89,7 @@ impl Memory {
         Ok(Self {
             base: NonNull::new(base.cast()).expect("mmap never returns null unasked"),
             len,
-            reach: Reach::Buffer { buffer, mapping },
+            reach,
         })
     }
 
