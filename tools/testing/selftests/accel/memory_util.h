@@ -65,6 +65,21 @@ static inline int buffer_map_at(int ctx, struct accel_buffer_map *map)
 	return accel_ioctl(ctx, ACCEL_BUFFER_MAP, map);
 }
 
+/* Maps a part of a buffer at @address, and nowhere else. */
+static inline int map_at(int ctx, int fd, __u64 address, __u64 offset, __u64 length,
+			 __u32 flags)
+{
+	struct accel_buffer_map map = {
+		.flags = flags | ACCEL_BUFFER_FIXED,
+		.fd = fd,
+		.offset = offset,
+		.length = length,
+		.address = address,
+	};
+
+	return buffer_map_at(ctx, &map);
+}
+
 /* Maps all of a buffer for the device, where it likes; the address, or a negative errno. */
 static inline __s64 buffer_map(int ctx, int fd, __u32 flags)
 {

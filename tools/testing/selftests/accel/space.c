@@ -73,19 +73,6 @@ static int device_read(struct accel_queue *q, __u64 address, __u64 length)
 		} \
 	} while (0)
 
-static int map_at(int ctx, int fd, __u64 address, __u64 offset, __u64 length, __u32 flags)
-{
-	struct accel_buffer_map map = {
-		.flags = flags | ACCEL_BUFFER_FIXED,
-		.fd = fd,
-		.offset = offset,
-		.length = length,
-		.address = address,
-	};
-
-	return buffer_map_at(ctx, &map);
-}
-
 TEST_F(space, chosen_addresses_are_not_null_and_apart)
 {
 	__s64 at[32];

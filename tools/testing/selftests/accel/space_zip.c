@@ -84,19 +84,6 @@ static struct zip_result pack(struct accel_queue *q, __u64 in, __u64 out, __u32 
 		EXPECT_REFUSED(__r, rule); \
 	} while (0)
 
-static int map_at(int ctx, int fd, __u64 address, __u64 offset, __u64 length, __u32 flags)
-{
-	struct accel_buffer_map map = {
-		.flags = flags | ACCEL_BUFFER_FIXED,
-		.fd = fd,
-		.offset = offset,
-		.length = length,
-		.address = address,
-	};
-
-	return buffer_map_at(ctx, &map);
-}
-
 TEST_F(space_zip, the_device_reaches_what_is_mapped_as_long_as_it_is)
 {
 	__s64 in = buffer_map(self->ctx, self->in_fd, ACCEL_BUFFER_READ);
