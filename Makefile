@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel run shell test hammer lint clean
+.PHONY: help doctor tree kernel kernels run shell test hammer lint clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -22,6 +22,8 @@ help:
 	@echo '  make doctor             what the builds need: what is there, what is missing'
 	@echo '  make tree               build/linux: Linux 7.3.x + this repository + integration/'
 	@echo '  make kernel [CHECK=1]   the kernel; CHECK=1 adds KASAN, lockdep, kmemleak and more'
+	@echo '  make kernel ARCH=arm64  … for another machine, only compiled; or riscv64'
+	@echo '  make kernels            … for each of them, and with SMP, IOMMU, PCI off, DRM accel on'
 	@echo
 	@echo '  make clean              removes build/; the cache stays'
 	@echo
@@ -36,7 +38,10 @@ tree:
 	@$(BENCH)/tree
 
 kernel:
-	@$(BENCH)/kernel $(if $(CHECK),--check)
+	@$(BENCH)/kernel $(if $(CHECK),--check) $(if $(ARCH),--flavour '$(ARCH)')
+
+kernels:
+	@$(BENCH)/kernel --compiled
 
 run:
 	@$(BENCH)/vm run $(if $(CHECK),--check) $(if $(FILE),--file '$(FILE)')

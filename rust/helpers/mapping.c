@@ -13,6 +13,13 @@ __rust_helper pgprot_t rust_helper_pgprot_noncached(pgprot_t prot)
 	return pgprot_noncached(prot);
 }
 
+#ifndef CONFIG_X86
+__rust_helper pgprot_t rust_helper_pgprot_writecombine(pgprot_t prot)
+{
+	return pgprot_writecombine(prot);
+}
+#endif
+
 __rust_helper pgprot_t rust_helper_page_kernel(void)
 {
 	return PAGE_KERNEL;

@@ -1,18 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, and `check` with the run-time checkers."""
+"""The kernels under test: `plain`, `check` with the run-time checkers, and those only compiled."""
 
 import hashlib
 import os
 import re
+from dataclasses import dataclass
 
 from . import paths, report, tools
 from .report import Stop
 
 CONFIG = paths.HERE / "config"
-FRAGMENTS = {
-    "plain": ("base", "mainline-uacce", "accel"),
-    "check": ("base", "mainline-uacce", "accel", "checking"),
+IMAGES = {
+    "x86_64": "arch/x86/boot/bzImage",
+    "arm64": "arch/arm64/boot/Image",
+    "riscv": "arch/riscv/boot/Image",
 }
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """Fragments of a configuration, and the `ARCH=` of a kernel's make."""
+    fragments: tuple
+    arch: str = "x86_64"
+
+
+BOOTED = {
+    "plain": Flavour(("base", "mainline-uacce", "accel")),
+    "check": Flavour(("base", "mainline-uacce", "accel", "checking")),
+}
+# Where a warning stops the compiler.
+COMPILED = {
+    "arm64": Flavour(("portable", "smp", "pci", "arm64"), "arm64"),
+    "riscv64": Flavour(("portable", "smp", "pci", "riscv64"), "riscv"),
+    "no-smp": Flavour(("portable", "x86", "pci", "x86-iommu")),
+    "no-iommu": Flavour(("portable", "x86", "smp", "pci")),
+    "no-pci": Flavour(("portable", "x86", "smp")),
+    "drm-accel": Flavour(("portable", "x86", "smp", "pci", "x86-iommu", "drm-accel")),
+}
+FLAVOURS = {**BOOTED, **COMPILED}
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
     "KBUILD_BUILD_USER": "accel",
@@ -29,15 +54,17 @@ class Kernel:
 
     def __init__(self, flavour):
         self.flavour = flavour
+        # The lints have objects of their own and another's configuration.
+        self.arch = FLAVOURS[flavour].arch if flavour in FLAVOURS else "x86_64"
         self.objects = paths.TREE / flavour
         self.modules = paths.BUILD / "modules" / flavour
-        self.image = self.objects / "arch/x86/boot/bzImage"
+        self.image = self.objects / IMAGES[self.arch]
 
     def make(self, *arguments, jobs=None):
         """A make command line for this kernel."""
         chain = tools.toolchain()
-        return ["make", "-C", str(paths.TREE), f"O={self.flavour}", f"LLVM={chain.llvm}",
-                f"CC={chain.cc}", f"-j{jobs or os.cpu_count()}", *arguments]
+        return ["make", "-C", str(paths.TREE), f"O={self.flavour}", f"ARCH={self.arch}",
+                f"LLVM={chain.llvm}", f"CC={chain.cc}", f"-j{jobs or os.cpu_count()}", *arguments]
 
     def log(self, what):
         return paths.LOGS / f"kernel-{self.flavour}-{what}.log"
@@ -72,7 +99,7 @@ class Kernel:
 
     def build(self, steps):
         """Compiles image and modules, and installs the modules where the initramfs takes them."""
-        steps.run(f"compiling the {self.flavour} kernel", self.make("bzImage", "modules"),
+        steps.run(f"compiling the {self.flavour} kernel", self.make(self.image.name, "modules"),
                   self.log("build"), env=environment())
         install = self.make("modules_install", f"INSTALL_MOD_PATH={self.modules}")
         report.run_logged("installing modules", install, self.log("modules"), env=environment())
@@ -88,7 +115,7 @@ def environment():
 
 
 def _fragments(flavour):
-    return "".join((CONFIG / f"{name}.config").read_text() for name in FRAGMENTS[flavour])
+    return "".join((CONFIG / f"{name}.config").read_text() for name in FLAVOURS[flavour].fragments)
 
 
 def _digest(wanted):
