@@ -477,6 +477,20 @@ static inline int read_file(const char *path, char *text, size_t room)
 	return n;
 }
 
+/* Descriptors that this process has. */
+static inline int descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	if (!dir)
+		return -errno;
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
 static inline int device_unbind(const char *address)
 {
 	return tested->unbind(address);

@@ -180,20 +180,6 @@ static inline struct accel_info_context context_info(int ctx)
 	return (struct accel_info_context){ .device_memory = ~0ull, .mapped = ~0ull };
 }
 
-/* Descriptors that this process has. */
-static inline int descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-
-	if (!dir)
-		return -errno;
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 /* --- Memory --- */
 
 static inline void *anonymous(size_t length, int prot)

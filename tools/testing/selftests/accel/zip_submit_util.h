@@ -198,9 +198,11 @@ static inline int fence_wait(int fence)
 {
 	struct pollfd p = { .fd = fence, .events = POLLIN };
 	struct sync_file_info info = {};
+	int n;
 
-	if (poll(&p, 1, WAIT_SECONDS * 1000) != 1)
-		return -ETIME;
+	n = poll(&p, 1, WAIT_SECONDS * 1000);
+	if (n != 1)
+		return n < 0 ? -errno : -ETIME;
 	if (ioctl(fence, SYNC_IOC_FILE_INFO, &info) < 0)
 		return -errno;
 	return info.status > 0 ? 0 : info.status;
