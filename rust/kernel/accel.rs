@@ -13,8 +13,8 @@
 //! From the outside in: the SRCU section `Device::registered`, the SRCU section
 //! `Recovery::operating`, `Context::state`, the mmap lock of a process, `Queue::inode`,
 //! `Queue::live`, `Slot`, `Queue::events`. No user memory is touched under the last four, since a
-//! page fault on a queue's own mapping takes them. Nor is it touched in the SRCU sections: its owner
-//! could keep a removal or a reset waiting for ever.
+//! page fault on a queue's own mapping takes them. Nor is it touched in the SRCU sections: its
+//! owner could keep a removal or a reset waiting for ever.
 //!
 //! Innermost, with none of these inside: `Device::contexts`, `Slots::used`, `Context::usage`,
 //! `Recovery::recent`, and `Events::ring`, in which readers of the monitor node wait.

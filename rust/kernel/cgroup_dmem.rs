@@ -47,8 +47,8 @@ pub struct Region {
 }
 
 impl Region {
-    /// Registers `size` bytes of memory under `name`, which should begin with that of the driver and
-    /// name the device, for it must be the only one of its kind: `drm/0000:03:00.0/vram0`, say.
+    /// Registers `size` bytes of memory under `name`, which should begin with that of the driver
+    /// and name the device, for it must be the only one of its kind: `drm/0000:03:00.0/vram0`, say.
     ///
     /// Fails with [`ENOMEM`]. Sleeps.
     pub fn new(name: &CStr, size: u64) -> Result<Self> {

@@ -166,8 +166,8 @@ impl DmaBuf {
     ///
     /// What [is not writable](Self::writable) can be read then.
     ///
-    /// Fails with [`EINVAL`] if its exporter has no way to do this, with [`EOPNOTSUPP`] if it is the
-    /// memory of a device behind a bus, with [`ENOMEM`], or as the exporter pleases.
+    /// Fails with [`EINVAL`] if its exporter has no way to do this, with [`EOPNOTSUPP`] if it is
+    /// the memory of a device behind a bus, with [`ENOMEM`], or as the exporter pleases.
     #[inline(never)]
     pub fn vmap(&self) -> Result<Vmap> {
         // Without the C function, which takes failures of an exporter for bugs, and would have to
@@ -261,8 +261,8 @@ impl Vmap {
             Kind::Shared(map) => unsafe { map.__bindgen_anon_1.vaddr },
             Kind::Own(own) => own.base(),
         };
-        // SAFETY: By the type invariant the buffer is mapped there, and `writable_memory` keeps from
-        // writing what is mapped to be read. No reference to its content is ever made.
+        // SAFETY: By the type invariant the buffer is mapped there, and `writable_memory` keeps
+        // from writing what is mapped to be read. No reference to its content is ever made.
         unsafe { Volatile::new(base.cast(), self.size()) }
     }
 
@@ -282,8 +282,8 @@ impl Vmap {
 
     /// Writes a value once.
     ///
-    /// Fails with [`EINVAL`] if it does not lie in the buffer, aligned, with [`EACCES`] if the buffer
-    /// is not writable.
+    /// Fails with [`EINVAL`] if it does not lie in the buffer, aligned, with [`EACCES`] if the
+    /// buffer is not writable.
     pub fn write<T: zerocopy::IntoBytes + Copy>(&self, offset: usize, value: T) -> Result {
         self.writable_memory()?.write(offset, value)
     }

@@ -147,7 +147,8 @@ pub trait Chip: Send + Sync + 'static {
     /// Measures, in the unit of the [`Sensor`]. What does not fit into a `long` is [`EOVERFLOW`].
     fn read(&self, channel: Channel) -> Result<i64>;
 
-    /// A name for what is measured. A channel has a file for it if it has one when it is registered.
+    /// A name for what is measured. A channel has a file for it if it has one when it is
+    /// registered.
     fn label(&self, _channel: Channel) -> Option<&CStr> {
         None
     }

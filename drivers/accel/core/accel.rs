@@ -14,7 +14,7 @@ module! {
     params: {
         allow_shared_doorbells: bool {
             default: false,
-            description: "Let processes map a doorbell page that several queues share (default: no)",
+            description: "Let processes map a doorbell page that queues share (default: no)",
         },
     },
 }

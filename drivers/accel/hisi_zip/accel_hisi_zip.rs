@@ -402,8 +402,8 @@ impl accel::Driver for ZipDriver {
     fn queue_progress(zip: &Zip<'_>, queue: &Queue) -> Result<Progress> {
         // First, since it fails if the device is gone and the counters mean nothing.
         let pending = match queue.is_pending(&zip.bar, &zip.mailbox) {
-            // Another queue does not stop, and keeps the mailbox until the device is reset. There is
-            // nothing to say against this one.
+            // Another queue does not stop, and keeps the mailbox until the device is reset. There
+            // is nothing to say against this one.
             Err(EBUSY) if zip.mailbox.is_stopping(&zip.bar) => false,
             pending => pending?,
         };
@@ -544,7 +544,7 @@ kernel::module_pci_driver! {
         },
         job_limit_ms: u32 {
             default: 60_000,
-            description: "Milliseconds after which a job that does not end has its queue stopped, 0 for never (default: 60000)",
+            description: "Milliseconds until a hung queue is stopped, 0 for never (default: 60000)",
         },
         auto_recovery: bool {
             default: true,

@@ -22,8 +22,9 @@ use kernel::{
 
 const POLL: Delta = Delta::from_micros(10);
 const TIMEOUT: Delta = Delta::from_millis(100);
-/// To halt, the device waits for the pages that it has asked for; they may have to come from a disk.
-/// Whoever gives them must get to run: the thread that handles errors of the bus is a real-time one.
+/// To halt, the device waits for the pages that it has asked for; they may have to come from a
+/// disk. Whoever gives them must get to run: the thread that handles errors of the bus is a
+/// real-time one.
 const HALT_POLL: Delta = Delta::from_millis(1);
 const HALT_TIMEOUT: Delta = Delta::from_secs(2);
 
@@ -56,7 +57,8 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     for &(offset, value) in regs::INIT {
         bar.try_write32(value, offset)?;
     }
-    // Revision 0x30 has a switch in the context of each queue; for the other, the first queue sets it.
+    // Revision 0x30 has a switch in the context of each queue; for the other, the first queue
+    // sets it.
     use_pasids(bar, false);
     bar.write_reg(regs::HIGH_PERF::zeroed().with_fast(fast));
     if revision == Revision::V3 {

@@ -41,8 +41,8 @@ pub(crate) struct Job {
 impl Job {
     /// Checks a job, and finds out where its data is for the device. May sleep.
     ///
-    /// Fails with [`EINVAL`] if something else than a job stands in `wanted`, or an address is in no
-    /// buffer; [`EACCES`] if the buffer is not there for what the job does with it.
+    /// Fails with [`EINVAL`] if something else than a job stands in `wanted`, or an address is in
+    /// no buffer; [`EACCES`] if the buffer is not there for what the job does with it.
     pub(crate) fn new(dev: &Device<Bound>, wanted: &Sqe, buffers: &Buffers) -> Result<Self> {
         wanted.check()?;
         let context = match wanted.is_stream() {

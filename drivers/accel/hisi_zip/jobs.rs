@@ -2,8 +2,8 @@
 
 //! The jobs of queues in `ACCEL_MODE_KERNEL`, whose rings are the driver's.
 //!
-//! Each queue has a lock, and the registry has one. They are never held together, nor while a job is
-//! ended, which may hand over the next one. Nobody allocates or frees memory under them: fences
+//! Each queue has a lock, and the registry has one. They are never held together, nor while a job
+//! is ended, which may hand over the next one. Nobody allocates or frees memory under them: fences
 //! wait for what is done there.
 
 use crate::{

@@ -77,8 +77,8 @@ pub(crate) struct Chains {
 impl Chains {
     /// Writes the lists. May sleep.
     ///
-    /// Fails with [`EINVAL`] if there are more pieces than a chain can have, or one is longer than an
-    /// entry can say.
+    /// Fails with [`EINVAL`] if there are more pieces than a chain can have, or one is longer than
+    /// an entry can say.
     pub(crate) fn new(dev: &Device<Bound>, source: &[Segment], dest: &[Segment]) -> Result<Self> {
         let behind = chain_size(source.len());
         let chains = Self {

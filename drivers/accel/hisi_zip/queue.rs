@@ -117,7 +117,8 @@ impl Rings {
         self.memory.read(usize::from(index) * SQE_SIZE)
     }
 
-    /// Writes the submission entry at `index`; the device does not look before its doorbell is rung.
+    /// Writes the submission entry at `index`; the device does not look before its doorbell is
+    /// rung.
     pub(crate) fn write_entry(&self, index: u32, entry: &Sqe) -> Result {
         self.memory.write(index as usize * SQE_SIZE, *entry)
     }

@@ -74,8 +74,8 @@ pub(crate) enum Data {
 impl Sqe {
     /// Checks all but what lies at the addresses.
     ///
-    /// What is not known to be harmless is refused with [`EINVAL`], so that the device is never told
-    /// an address that the driver has not made.
+    /// What is not known to be harmless is refused with [`EINVAL`], so that the device is never
+    /// told an address that the driver has not made.
     pub(crate) fn check(&self) -> Result {
         let known = self.kind.get() & !(FLUSH | STATEFUL | NEW_STREAM | LAYOUT_MASK) == 0
             && matches!(self.kind.get() & LAYOUT_MASK, LAYOUT_0 | LAYOUT_3)
@@ -142,8 +142,8 @@ impl Sqe {
         }
     }
 
-    /// What user space gets back: its own entry, and in it what the device has written to `done`. The
-    /// device's addresses are nobody's business.
+    /// What user space gets back: its own entry, and in it what the device has written to `done`.
+    /// The device's addresses are nobody's business.
     pub(crate) fn with_results(&self, done: &Self) -> Self {
         Self {
             consumed: done.consumed,

@@ -58,8 +58,8 @@ pub(super) struct NamedBuffer {
 }
 
 impl NamedBuffer {
-    /// Fails with [`EINVAL`] if `flags` are not those of a buffer, [`EACCES`] if it is read-only and
-    /// they want to write.
+    /// Fails with [`EINVAL`] if `flags` are not those of a buffer, [`EACCES`] if it is read-only
+    /// and they want to write.
     pub(super) fn new(dma_buf: ARef<DmaBuf>, flags: u32) -> Result<Self> {
         direction(flags)?;
         if flags & uapi::ACCEL_BUFFER_WRITE != 0 && !dma_buf.writable() {
@@ -127,8 +127,8 @@ impl Reached {
         if access.info().reach == Reach::Software {
             return dma_buf.vmap().map(Self::Processor);
         }
-        // SAFETY: Whoever gets it drops it before the device is unbound: `Pipeline::finish` those of
-        // submissions, `Space::put` those of mappings, which `Device::leave` has done for all.
+        // SAFETY: Whoever gets it drops it before the device is unbound: `Pipeline::finish` those
+        // of submissions, `Space::put` those of mappings, which `Device::leave` has done for all.
         let attachment = unsafe { Attachment::new(dma_buf, access.parent())? };
         attachment.map(direction).map(Self::Device)
     }

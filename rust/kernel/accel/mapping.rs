@@ -301,8 +301,8 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Takes the address space from the device, and lets go of all that is mapped. To be called once,
-    /// at the end.
+    /// Takes the address space from the device, and lets go of all that is mapped. To be called
+    /// once, at the end.
     pub(super) fn close(&self) {
         let mut tables = self.tables.lock();
         // The page tables first, so that the device does not see one mapping go after the other.

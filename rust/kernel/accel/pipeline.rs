@@ -10,8 +10,8 @@
 //!     | (reap)        | works on them  | or for room      |
 //! ```
 //!
-//! `run` hands jobs to the driver, `end_job` hears of their ends and signals fences in order, `reap`
-//! lets buffers go, which may sleep and take locks that nobody who signals a fence may take.
+//! `run` hands jobs to the driver, `end_job` hears of their ends and signals fences in order,
+//! `reap` lets buffers go, which may sleep and take locks that nobody who signals a fence may take.
 //!
 //! # Invariants
 //!
@@ -423,8 +423,8 @@ impl Pipeline {
         }
     }
 
-    /// Lets the buffers go of what has ended. When this returns, all of that is done which had ended
-    /// before.
+    /// Lets the buffers go of what has ended. When this returns, all of that is done which had
+    /// ended before.
     pub(super) fn reap(&self) {
         let _reaping = self.reaping.lock();
         loop {

@@ -20,8 +20,8 @@ use crate::{
 };
 use core::mem::offset_of;
 
-/// One `struct accel_job_record` with what the driver tells behind it for each entry of a queue. The
-/// kernel alone writes them, under the lock of the queue's pipeline.
+/// One `struct accel_job_record` with what the driver tells behind it for each entry of a queue.
+/// The kernel alone writes them, under the lock of the queue's pipeline.
 pub(super) struct Records {
     memory: Arc<SharedPages>,
     depth: u64,

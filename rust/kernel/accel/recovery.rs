@@ -353,8 +353,8 @@ impl Device {
     /// The bus is going to reset the device: ends all use of it, until
     /// [`end_bus_reset`](Self::end_bus_reset).
     ///
-    /// Called with the device locked, as handlers of bus errors and of resets are. Does nothing in a
-    /// reset of the core's own, which reaches the bus through [`Driver::reset`].
+    /// Called with the device locked, as handlers of bus errors and of resets are. Does nothing in
+    /// a reset of the core's own, which reaches the bus through [`Driver::reset`].
     ///
     /// [`Driver::reset`]: super::Driver::reset
     pub fn begin_bus_reset(&self) {

@@ -184,8 +184,8 @@ impl<T: Submit> Submission<T> {
 
     /// # Safety
     ///
-    /// As for [`Ready::submit`], but that the queue may be destroyed, though not dropped. `job` must
-    /// have the size of a job.
+    /// As for [`Ready::submit`], but that the queue may be destroyed, though not dropped. `job`
+    /// must have the size of a job.
     unsafe fn prepare(
         data: Data,
         queue: NonNull<c_void>,

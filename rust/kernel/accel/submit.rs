@@ -320,8 +320,8 @@ fn prepare(
     Ok(KBox::new(new, GFP_KERNEL)?)
 }
 
-/// Puts the jobs behind all that uses their buffers now, and before all that will; they are taken out
-/// of `new` then. Returns the file of their fence, if it is wanted.
+/// Puts the jobs behind all that uses their buffers now, and before all that will; they are taken
+/// out of `new` then. Returns the file of their fence, if it is wanted.
 fn hand_in(
     pipeline: &Arc<Pipeline>,
     new: &mut Option<KBox<Submitted>>,

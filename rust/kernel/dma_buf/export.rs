@@ -267,8 +267,8 @@ impl DmaBuf {
 ///
 /// # Invariants
 ///
-/// `inode` is that of `buf`, and a reference to it is ours: the file may be gone before the exporter
-/// is released, and the inode, too.
+/// `inode` is that of `buf`, and a reference to it is ours: the file may be gone before the
+/// exporter is released, and the inode, too.
 pub struct Mappings {
     buf: NonNull<bindings::dma_buf>,
     inode: NonNull<bindings::inode>,

@@ -161,8 +161,8 @@ impl Attachment {
     /// exporter has done with the memory what it had to; fences of others in the reservation are
     /// not waited for.
     ///
-    /// Fails with [`EINVAL`] for [`DataDirection::None`], with [`EACCES`] or [`EPERM`] if the device
-    /// may not write the memory, with [`EINTR`] or [`ERESTARTSYS`] if a signal came, with
+    /// Fails with [`EINVAL`] for [`DataDirection::None`], with [`EACCES`] or [`EPERM`] if the
+    /// device may not write the memory, with [`EINTR`] or [`ERESTARTSYS`] if a signal came, with
     /// [`ENOMEM`], or as the exporter pleases.
     #[inline(never)]
     pub fn map(self, direction: DataDirection) -> Result<Mapping> {

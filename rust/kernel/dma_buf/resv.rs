@@ -138,8 +138,8 @@ impl Resv {
         }
 
         let count = usize::try_from(count)?;
-        // SAFETY: The array is ours, and memory of `kmalloc()`; `count` pointers are in it, and there
-        // is room for another.
+        // SAFETY: The array is ours, and memory of `kmalloc()`; `count` pointers are in it, and
+        // there is room for another.
         let array = unsafe { KVec::from_raw_parts(array, count, count + 1) };
         let mut fences = KVec::new();
         let reserved = fences.reserve(count, GFP_KERNEL);

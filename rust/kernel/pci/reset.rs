@@ -25,10 +25,10 @@ impl Device<device::Bound> {
     ///
     /// The device lock and the one for accesses of its configuration space are held meanwhile, so
     /// that the driver can't be unbound. The driver's own
-    /// [`reset_prepare`](super::ErrorHandler::reset_prepare) is called first, then the configuration
-    /// is saved, bus mastering and decoding of addresses are switched off, the function is reset,
-    /// the configuration restored, and the driver's [`reset_done`](super::ErrorHandler::reset_done)
-    /// called, even if the reset has failed.
+    /// [`reset_prepare`](super::ErrorHandler::reset_prepare) is called first, then the
+    /// configuration is saved, bus mastering and decoding of addresses are switched off, the
+    /// function is reset, the configuration restored, and the driver's
+    /// [`reset_done`](super::ErrorHandler::reset_done) called, even if the reset has failed.
     ///
     /// If the function has ATS, the IOMMU blocks all its accesses during the reset, and gives it
     /// its address spaces back afterwards; none can be bound meanwhile.

@@ -89,15 +89,15 @@ impl Callback {
 
     /// Lets the function be called when `fence` is signalled.
     ///
-    /// That may be before this returns. If the fence is signalled already the function isn't called,
-    /// and the callback comes back as the error.
+    /// That may be before this returns. If the fence is signalled already the function isn't
+    /// called, and the callback comes back as the error.
     ///
     /// Does not allocate. Callable in any context but NMI, but not with a lock held that the
     /// function takes.
     pub fn register(self, fence: &Fence) -> Result<Watch, Self> {
-        // SAFETY: Both are valid, and by the type invariant the node is in no list, since there is no
-        // `Watch`. It stays where it is until `Watch` has taken it out of the fence's list. `func`
-        // fits it by the type invariant.
+        // SAFETY: Both are valid, and by the type invariant the node is in no list, since there is
+        // no `Watch`. It stays where it is until `Watch` has taken it out of the fence's list.
+        // `func` fits it by the type invariant.
         let ret = unsafe {
             bindings::dma_fence_add_callback(fence.as_raw(), self.as_raw(), Some(self.func))
         };
@@ -131,8 +131,8 @@ unsafe extern "C" fn run<F: FnOnce(Result)>(
     // SAFETY: `cb` begins a node. Only the fence gets at the function, once, as long as the node is
     // registered with it; `Watch` waits for that to be over.
     let f = unsafe { (*(*node).f.get()).take() };
-    // SAFETY: The fence is referenced by `Watch` or the caller of `register()`. It is signalled, and
-    // its lock is held.
+    // SAFETY: The fence is referenced by `Watch` or the caller of `register()`. It is signalled,
+    // and its lock is held.
     let result = unsafe { Fence::from_raw(fence).result_of_signaled() };
     if let Some(f) = f {
         f(result);

@@ -60,8 +60,8 @@ pub fn describe_measure(name: &str, measure: &Measure, mode: AddressMode, queues
         time,
     } = measure;
     format!(
-        "{name}: {jobs} jobs, {mode} mode, {queues} queues, {:.3} s, in {:.1} MB/s, out {:.1} MB/s, \
-         {:.1} us/job",
+        "{name}: {jobs} jobs, {mode} mode, {queues} queues, {:.3} s, in {:.1} MB/s, \
+         out {:.1} MB/s, {:.1} us/job",
         time.as_secs_f64(),
         rate(bytes_in, time),
         rate(bytes_out, time),

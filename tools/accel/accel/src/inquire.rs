@@ -46,8 +46,8 @@ pub trait Inquire: Answers {
         Ok(raw.into_iter().map(Into::into).collect())
     }
 
-    /// The use that each open of the compute node makes of the device, of 819 at most. Without `CAP_PERFMON`, of
-    /// those of the caller's own user only.
+    /// The use that each open of the compute node makes of the device, of 819 at most. Without
+    /// `CAP_PERFMON`, of those of the caller's own user only.
     fn contexts(&self) -> Result<Vec<ContextInfo>> {
         let action = "asking who uses it";
         let raw = all::<uapi::InfoContext>(self, uapi::INFO_CONTEXTS, action)?;

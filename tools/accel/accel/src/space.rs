@@ -78,8 +78,8 @@ pub unsafe trait BufferPort: fmt::Debug + Send + Sync {
     fn unmap(&self, address: u64, len: usize) -> std::result::Result<(), Errno>;
 }
 
-// SAFETY: the kernel makes a buffer of pages that nobody else has, and the descriptor that it returns
-// is the only way to them.
+// SAFETY: the kernel makes a buffer of pages that nobody else has, and the descriptor that it
+// returns is the only way to them.
 unsafe impl BufferPort for Node {
     fn alloc(&self, options: &BufferOptions) -> std::result::Result<(OwnedFd, usize), Errno> {
         ioctl::buffer_alloc(self.as_fd(), options)

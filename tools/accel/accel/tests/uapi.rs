@@ -178,7 +178,9 @@ fn functions() -> Vec<Fact> {
 fn program(facts: &[Fact]) -> String {
     let mut c = String::from(
         "#include <stddef.h>\n#include <stdio.h>\n\
-         #include <linux/dma-buf.h>\n#include <linux/sync_file.h>\n#include <accel/accel.h>\n#include <accel/hisi_zip.h>\nint main(void)\n{\n",
+         #include <linux/dma-buf.h>\n#include <linux/sync_file.h>\n\
+         #include <accel/accel.h>\n#include <accel/hisi_zip.h>\n\
+         int main(void)\n{\n",
     );
     for (i, fact) in facts.iter().enumerate() {
         writeln!(

@@ -31,8 +31,8 @@ several at once. A dash is what is not known, or not yet.
 
 Keys: q quits, the arrows or k and j scroll the processes, s sorts them by something else.
 
-Without a terminal, or with --once, -n or --json, tables are written instead. The first comes after \
-the time of -d, because it takes two looks to measure.";
+Without a terminal, or with --once, -n or --json, tables are written instead. The first comes \
+after the time of -d, because it takes two looks to measure.";
 
 const EVENTS_HELP: &str = "\
 Times are seconds since the machine was started, as in the kernel log. Addresses and processes are \
@@ -44,15 +44,15 @@ All queues of the device end, and their programs must make new ones. A device th
 after too many errors is in service again. Needs CAP_SYS_ADMIN; nothing is asked.";
 
 const FIND_HELP: &str = "\
-The best device takes a new queue now (those in reset and those without a free queue come last), is \
-nearest by the distance of NUMA nodes, then by the PCI bridges that it shares with ADDR, and is the \
-least busy of those: measured over a short time in steps of 10 %, then by queues in use. Devices \
-that are isolated or gone are left out.
+The best device takes a new queue now (those in reset and those without a free queue come last), \
+is nearest by the distance of NUMA nodes, then by the PCI bridges that it shares with ADDR, and is \
+the least busy of those: measured over a short time in steps of 10 %, then by queues in use. \
+Devices that are isolated or gone are left out.
 
 Exit status: 1 if there is none.
 
 Example:
-  DEV=$(accelctl find --function gzip --near-address 0000:41:00.0) && accel-gzip --device $DEV FILE";
+  accel-gzip --device $(accelctl find --function gzip --near-address 0000:41:00.0) FILE";
 
 /// Shows, watches, chooses and resets accelerators.
 #[derive(Debug, Parser)]

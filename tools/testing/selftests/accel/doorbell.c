@@ -146,8 +146,10 @@ TEST_F(doorbell, all_words_of_the_pages)
 	}
 	for (i = 0; i < VICTIMS; i++) {
 		for (offset = 0; offset < q.doorbell_region.size; offset += 8) {
-			ring_at(&q, offset, HISI_ZIP_DB(self->shared->ids[i], HISI_ZIP_DB_SQ, 7, 0));
-			ring_at(&q, offset, HISI_ZIP_DB(self->shared->ids[i], HISI_ZIP_DB_CQ, 3, 1));
+			ring_at(&q, offset,
+				HISI_ZIP_DB(self->shared->ids[i], HISI_ZIP_DB_SQ, 7, 0));
+			ring_at(&q, offset,
+				HISI_ZIP_DB(self->shared->ids[i], HISI_ZIP_DB_CQ, 3, 1));
 		}
 	}
 	for (offset = 0; offset < q.doorbell_region.size; offset += 8)

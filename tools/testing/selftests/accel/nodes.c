@@ -333,7 +333,7 @@ TEST_F(nodes, timestamp_is_clock_monotonic)
 	now = status.timestamp_ns / 1e9;
 	/* Another clock is off by years; processors of an emulated machine may be by a moment. */
 	EXPECT_TRUE(before - 1 <= now && now <= after + 1) {
-		TH_LOG("expected: timestamp_ns is CLOCK_MONOTONIC of during the call: %f <= %f <= %f",
+		TH_LOG("expected: timestamp_ns is CLOCK_MONOTONIC of the call: %f <= %f <= %f",
 		       before, now, after);
 	}
 }

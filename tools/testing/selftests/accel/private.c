@@ -36,7 +36,7 @@ static int open_private(__u32 *pasid)
 
 FIXTURE_SETUP(private)
 {
-	/* The IOMMU tells of attempts to write to where interrupts are raised, whoever makes them. */
+	/* The IOMMU tells of attempts to write to where interrupts are raised. */
 	expect_dmesg("DMAR: (DRHD: handling fault status|\\[DMA .* fault addr 0xfee00000)");
 	self->ctx = open_private(&self->pasid);
 	ASSERT_WORKS(self->ctx, "bind in the mode PRIVATE");
@@ -150,7 +150,8 @@ static __u8 *canaries(int flags)
 
 TEST_F(private, amdkfd_jobs_reach_nothing_of_the_own_process)
 {
-	__u8 stack_room[5 * PAGE], *stack = (void *)(((uintptr_t)stack_room + PAGE) & ~(PAGE - 1ul));
+	__u8 stack_room[5 * PAGE];
+	__u8 *stack = (void *)(((uintptr_t)stack_room + PAGE) & ~(PAGE - 1ul));
 	__u8 *heap = aligned_alloc(PAGE, 4 * PAGE), *mapped = canaries(MAP_PRIVATE);
 	__u8 *locked = canaries(MAP_PRIVATE | MAP_LOCKED | MAP_POPULATE);
 	__u8 *shared = canaries(MAP_SHARED);

@@ -92,12 +92,14 @@ TEST_F(space, chosen_addresses_are_not_null_and_apart)
 		EXPECT_EQ((i + 1) * SIZE, fdinfo_number(self->ctx, "accel-mapped"));
 	}
 	for (i = 0; i < 32; i++) {
-		EXPECT_DEVICE(OK, device_write(&self->q, at[i], SIZE, i * 0x0101010101010101), "all");
+		EXPECT_DEVICE(OK, device_write(&self->q, at[i], SIZE, i * 0x0101010101010101),
+			      "all");
 		EXPECT_EQ(i, all_bytes(self->memory, SIZE));
 	}
 	for (i = 0; i < 32; i++) {
 		EXPECT_RET(0, buffer_unmap(self->ctx, at[i], SIZE), "unmap");
-		EXPECT_DEVICE(FAULT, device_write(&self->q, at[i], 1, 0), "unmapped is unreachable");
+		EXPECT_DEVICE(FAULT, device_write(&self->q, at[i], 1, 0),
+			      "unmapped is unreachable");
 		EXPECT_EQ((31 - i) * SIZE, context_info(self->ctx).mapped);
 	}
 }
@@ -225,7 +227,8 @@ TEST_F(space, lies_are_refused)
 			   accel_ioctl(self->ctx, ACCEL_BUFFER_MAP, &map), "a size that can't be");
 	}
 	page = in_read_only_page(&good, sizeof(good));
-	EXPECT_RET(-EFAULT, accel_ioctl(self->ctx, ACCEL_BUFFER_MAP, page), "no room for the answer");
+	EXPECT_RET(-EFAULT, accel_ioctl(self->ctx, ACCEL_BUFFER_MAP, page),
+		   "no room for the answer");
 	EXPECT_EQ(0, context_info(self->ctx).mapped) {
 		TH_LOG("expected: what nobody was told of is not mapped");
 	}
@@ -282,7 +285,8 @@ TEST_F(space, there_is_an_end)
 		ret = map_at(self->ctx, fd, (i + 1ull) << 40, 0, 0, BOTH);
 	EXPECT_RET(0, ret, "one buffer at many places");
 	EXPECT_EQ(64ull * (64 << 20), context_info(self->ctx).mapped);
-	EXPECT_DEVICE(OK, device_write(&self->q, (64ull << 40) + (63 << 20), 1 << 20, 7), "the last");
+	EXPECT_DEVICE(OK, device_write(&self->q, (64ull << 40) + (63 << 20), 1 << 20, 7),
+		      "the last");
 	close(fd);
 	EXPECT_DEVICE(OK, device_write(&self->q, 64ull << 40, 1 << 20, 7),
 		      "a mapping holds its buffer");
@@ -373,7 +377,8 @@ TEST_F(space, what_is_mapped_goes_in_any_order)
 	unsigned int i, j;
 
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
-		int number, watch = sim_add(&number), ctx = accel_open_number("accel", number, O_RDWR);
+		int number, watch = sim_add(&number);
+		int ctx = accel_open_number("accel", number, O_RDWR);
 		int local = buffer_alloc_local(ctx, SIZE);
 		struct accel_queue q;
 		__s64 at;

@@ -32,7 +32,7 @@ static int open_private(void)
 
 FIXTURE_SETUP(space_zip)
 {
-	/* The IOMMU tells of attempts to write to where interrupts are raised, whoever makes them. */
+	/* The IOMMU tells of attempts to write to where interrupts are raised. */
 	expect_dmesg("DMAR: (DRHD: handling fault status|\\[DMA .* fault addr)");
 	ASSERT_DEVICE(accel_number());
 	self->descriptors = descriptors();
@@ -189,7 +189,8 @@ TEST_F(space_zip, parts_of_a_buffer_are_those_parts)
 	__s64 out = buffer_map(self->ctx, self->out_fd, BOTH);
 
 	ASSERT_RET(0, map_at(self->ctx, self->in_fd, 1 << 24, 2 * PAGE, 3 * PAGE, BOTH), "a part");
-	ASSERT_RET(0, map_at(self->ctx, self->in_fd, (1 << 24) + 3 * PAGE, 0, PAGE, BOTH), "another");
+	ASSERT_RET(0, map_at(self->ctx, self->in_fd, (1 << 24) + 3 * PAGE, 0, PAGE, BOTH),
+		   "another");
 	EXPECT_PACKS(&self->q, 1 << 24, self->in + 2 * PAGE, out, self->out, 3 * PAGE, "the part");
 	EXPECT_PACKS(&self->q, (1 << 24) + 3 * PAGE, self->in, out, self->out, PAGE, "the other");
 	EXPECT_NO_WAY(&self->q, (1 << 24) + 4 * PAGE, out, "behind them");
@@ -257,7 +258,8 @@ TEST_F(space_zip, registers_and_rings_are_not_wrapped)
 {
 	EXPECT_RET(-EFAULT, buffer_wrap(self->ctx, self->q.doorbell, PAGE, 0), "a doorbell");
 	EXPECT_RET(-EFAULT, buffer_wrap(self->ctx, self->q.ring, PAGE, 0), "a ring");
-	EXPECT_RET(-EOPNOTSUPP, buffer_alloc_local(self->ctx, PAGE), "memory that it does not have");
+	EXPECT_RET(-EOPNOTSUPP, buffer_alloc_local(self->ctx, PAGE),
+		   "memory that it does not have");
 	EXPECT_EQ(0, memory_info(self->ctx).size);
 }
 
@@ -279,7 +281,8 @@ TEST_F(space_zip, unmapping_under_a_job_does_no_harm)
 		EXPECT_THAT(zip_good(&r) || zip_refused(&r), "the job ends, well or refused");
 		if (zip_good(&r)) {
 			done++;
-			EXPECT_THAT(zip_matches(self->out, r.produced, self->in, SIZE), "it is right");
+			EXPECT_THAT(zip_matches(self->out, r.produced, self->in, SIZE),
+				    "it is right");
 		}
 	}
 	TH_LOG("%d of %d were faster", done, i);

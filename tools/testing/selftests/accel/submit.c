@@ -145,7 +145,11 @@ TEST_F(submit, jobs_reach_the_buffer_and_tell_their_end)
 
 TEST_F(submit, jobs_go_in_their_order)
 {
-	struct submission s = { .job_count = 8, .buffer_count = 1, .flags = ACCEL_SUBMIT_OUT_FENCE };
+	struct submission s = {
+		.job_count = 8,
+		.buffer_count = 1,
+		.flags = ACCEL_SUBMIT_OUT_FENCE,
+	};
 	const struct accel_sim_record *r;
 	__u64 n = 0;
 	int i, round;
@@ -185,7 +189,8 @@ TEST_F(submit, records_are_read_only_and_zero_before)
 						PROT_READ | PROT_WRITE)), "mapped to be written");
 	EXPECT_EQ(-1, mprotect((void *)self->records, PAGE, PROT_READ | PROT_WRITE));
 	EXPECT_RET(-ENOENT, accel_region(self->queue, ACCEL_REGION_RING, &region), "no ring");
-	EXPECT_RET(-ENOENT, accel_region(self->queue, ACCEL_REGION_DOORBELL, &region), "no doorbell");
+	EXPECT_RET(-ENOENT, accel_region(self->queue, ACCEL_REGION_DOORBELL, &region),
+		   "no doorbell");
 }
 
 TEST_F(submit, a_failure_is_told_and_the_others_go_on)
@@ -683,11 +688,13 @@ TEST_F(order, jobs_wait_for_fences_that_were_put_into_the_buffer)
 {
 	struct submission reader = taking(self->buffer, self->result), writer;
 
-	ASSERT_RET(0, buffer_import_fence(self->buffer, self->fence, DMA_BUF_SYNC_READ), "a reader");
+	ASSERT_RET(0, buffer_import_fence(self->buffer, self->fence, DMA_BUF_SYNC_READ),
+		   "a reader");
 	ASSERT_RET(0, submit(self->queue[1], &reader), "another reader");
 	EXPECT_FENCE(0, reader.out_fence, "does not wait");
 	close(reader.out_fence);
-	ASSERT_RET(0, buffer_import_fence(self->buffer, self->fence, DMA_BUF_SYNC_WRITE), "a writer");
+	ASSERT_RET(0, buffer_import_fence(self->buffer, self->fence, DMA_BUF_SYNC_WRITE),
+		   "a writer");
 	reader = taking(self->buffer, self->result);
 	ASSERT_RET(0, submit(self->queue[1], &reader), "a reader");
 	writer = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_BUFFER_WRITE);
@@ -764,7 +771,8 @@ static void expect_doom(struct __test_metadata *_metadata, struct doomed *d, int
 	}
 	close(left);
 	if (d->queue >= 0) {
-		EXPECT_THAT(WAIT_FOR(LOAD(d->status->state) != ACCEL_QUEUE_LIVE, WAIT), "it is dead");
+		EXPECT_THAT(WAIT_FOR(LOAD(d->status->state) != ACCEL_QUEUE_LIVE, WAIT),
+			    "it is dead");
 		EXPECT_EQ(state, LOAD(d->status->state));
 		/* An isolated device says so, whatever the queue. */
 		if (state != ACCEL_QUEUE_DEAD_ISOLATED)

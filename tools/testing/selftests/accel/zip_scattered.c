@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The zip device in ACCEL_MODE_KERNEL, on buffers whose pages lie here and there. The IOMMU does not
- * put them together, so that the driver must tell the device about each.
+ * The zip device in ACCEL_MODE_KERNEL, on buffers whose pages lie here and there. The IOMMU does
+ * not put them together, so that the driver must tell the device about each.
  *
  * accel-bench: append=iommu.passthrough=1
  */
@@ -77,7 +77,8 @@ TEST_F(zip_scattered, one_side_in_one_piece)
 	struct buffer in, out;
 
 	ASSERT_RET(0, buffer_scattered(&in, 16 * PAGE), "scattered pages");
-	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_BUFFER_CONTIGUOUS), "one piece");
+	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_BUFFER_CONTIGUOUS),
+		   "one piece");
 	round_trip(_metadata, self->ctx, HISI_ZIP_GZIP, &in, &out, &in, 0, 16 * PAGE);
 	EXPECT_EQ(4, lists_read(self)) {
 		TH_LOG("expected: lists, of one entry if need be, for both sides of both jobs");
@@ -90,8 +91,10 @@ TEST_F(zip_scattered, no_lists_where_none_are_needed)
 {
 	struct buffer in, out;
 
-	ASSERT_RET(0, buffer_alloc(&in, self->ctx, 16 * PAGE, ACCEL_BUFFER_CONTIGUOUS), "one piece");
-	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_BUFFER_CONTIGUOUS), "one piece");
+	ASSERT_RET(0, buffer_alloc(&in, self->ctx, 16 * PAGE, ACCEL_BUFFER_CONTIGUOUS),
+		   "one piece");
+	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_BUFFER_CONTIGUOUS),
+		   "one piece");
 	round_trip(_metadata, self->ctx, HISI_ZIP_GZIP, &in, &out, &in, 0, 16 * PAGE);
 	EXPECT_EQ(0, lists_read(self)) {
 		TH_LOG("expected: no list");
@@ -115,7 +118,9 @@ TEST_F(zip_scattered, context_must_be_in_one_piece)
 	job.ctx_h = htole32(2 << 16);
 	buffers[0] = (struct accel_submit_buffer){ in.fd, ACCEL_BUFFER_READ };
 	buffers[1] = (struct accel_submit_buffer){ out.fd, ACCEL_BUFFER_WRITE };
-	buffers[2] = (struct accel_submit_buffer){ context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE };
+	buffers[2] = (struct accel_submit_buffer){
+		context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE,
+	};
 	EXPECT_RET(-EINVAL, submit_with(&q, &job, 1, buffers, 3, NULL), "a scattered context");
 	submit_close(&q);
 	buffer_free(&in);

@@ -115,7 +115,8 @@ TEST_F(zip_submit, as_many_jobs_as_the_queue_is_deep)
 
 	for (round = 0; round < 20; round++) {
 		for (i = 0; i < 8; i++) {
-			jobs[i] = submit_job(HISI_ZIP_DEFLATE, i * PAGE, PAGE, i * 2 * PAGE, 2 * PAGE);
+			jobs[i] = submit_job(HISI_ZIP_DEFLATE, i * PAGE, PAGE, i * 2 * PAGE,
+					     2 * PAGE);
 			jobs[i].tag3 = htole32(round * 8 + i);
 		}
 		ASSERT_RET(0, submit(&self->q, jobs, 8, &self->in, &self->out, &fence), "8 jobs");
@@ -125,7 +126,8 @@ TEST_F(zip_submit, as_many_jobs_as_the_queue_is_deep)
 			ASSERT_NE(NULL, r);
 			EXPECT_EQ(0, r->head.error);
 			EXPECT_EQ(round * 8 + i, le32toh(r->sqe.tag3));
-			EXPECT_THAT(zip_matches(self->out.p + i * 2 * PAGE, le32toh(r->sqe.produced),
+			EXPECT_THAT(zip_matches(self->out.p + i * 2 * PAGE,
+						le32toh(r->sqe.produced),
 						self->in.p + i * PAGE, PAGE), "its own result");
 		}
 	}
@@ -144,7 +146,9 @@ TEST_F(zip_submit, streams)
 	ASSERT_RET(0, buffer_alloc(&context, self->ctx, CONTEXT_SIZE + PAGE, 0), "a context");
 	buffers[0] = (struct accel_submit_buffer){ self->in.fd, ACCEL_BUFFER_READ };
 	buffers[1] = (struct accel_submit_buffer){ self->out.fd, ACCEL_BUFFER_WRITE };
-	buffers[2] = (struct accel_submit_buffer){ context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE };
+	buffers[2] = (struct accel_submit_buffer){
+		context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE,
+	};
 	for (part = 0; part < 5; part++) {
 		/* The last part has no input. */
 		job = submit_job(HISI_ZIP_DEFLATE, part * SIZE / 4, part < 4 ? SIZE / 4 : 0, made,
@@ -252,7 +256,7 @@ TEST_F(zip_submit, bad_entries_are_refused)
 			   bad->what);
 	}
 	EXPECT_EQ(NULL, submit_record(&self->q, 0)) {
-		TH_LOG("expected: nothing of a submission is handed over if a job of it is refused");
+		TH_LOG("expected: nothing is handed over if one job of it is refused");
 	}
 	expect_works(_metadata, self);
 }
@@ -265,7 +269,8 @@ TEST_F(zip_submit, bad_input_is_an_error_of_its_job)
 
 	ASSERT_RET(0, submit_open(&unpack, self->ctx, 8, HISI_ZIP_DECOMPRESS), "a queue");
 	memset(self->in.p, 0xff, SIZE);
-	EXPECT_RET(-EIO, submit_run(&unpack, &job, &self->in, &self->back, &r), "what is no stream");
+	EXPECT_RET(-EIO, submit_run(&unpack, &job, &self->in, &self->back, &r),
+		   "what is no stream");
 	EXPECT_EQ(EIO, r.head.error);
 	EXPECT_NE(0, le32toh(r.sqe.status));
 	submit_close(&unpack);

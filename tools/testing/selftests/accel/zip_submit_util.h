@@ -70,7 +70,8 @@ static inline int buffer_scattered(struct buffer *b, size_t size)
 			.size = PAGE,
 		};
 	/* In the order of the file, in which the kernel may find neighbours for them. */
-	ret = ftruncate(memory, 2 * size) ?: fallocate(memory, 0, 0, 2 * size) ?: fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK);
+	ret = ftruncate(memory, 2 * size) ?: fallocate(memory, 0, 0, 2 * size) ?:
+	      fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK);
 	fd = ret ? -1 : ioctl(maker, UDMABUF_CREATE_LIST, list);
 	ret = fd < 0 ? -errno : 0;
 	close(maker);
