@@ -179,7 +179,7 @@ static void expect_struct_rules(struct __test_metadata *_metadata, int ctx, unsi
 	munmap(page, PAGE);
 }
 
-TEST_F(buffer, structs_follow_the_rules)
+TEST_F(buffer, ivpu_cve_2026_53202_structs_follow_the_rules)
 {
 	struct accel_buffer_alloc local = {
 		.size = sizeof(local),
@@ -291,7 +291,7 @@ TEST_F(buffer, needs_no_address_space)
 
 /* --- Use --- */
 
-TEST_F(buffer, mappings_stay_inside)
+TEST_F(buffer, qaic_cve_2026_64051_mappings_stay_inside)
 {
 	int fd = buffer_alloc(self->ctx, 4 * PAGE);
 	char *p;
@@ -435,7 +435,7 @@ TEST_F(buffer, children_share_it)
 	}
 }
 
-TEST_F(buffer, goes_when_the_last_of_all_goes)
+TEST_F(buffer, habanalabs_cve_2023_53353_goes_when_the_last_of_all_goes)
 {
 	/* Bits of what goes first, second, third: context 0, descriptor 1, mapping 2. */
 	static const int orders[6][3] = {
@@ -922,7 +922,7 @@ TEST_F(buffer, wrapped_memory_outlives_its_process)
 	close(socks[1]);
 }
 
-TEST_F(buffer, what_is_no_memory_is_not_wrapped)
+TEST_F(buffer, amdxdna_cve_2026_23280_what_is_no_memory_is_not_wrapped)
 {
 	char *own = anonymous(4 * PAGE, PROT_READ | PROT_WRITE);
 	char *hole = anonymous(3 * PAGE, PROT_READ | PROT_WRITE);

@@ -110,7 +110,7 @@ static void kill_one(struct __test_metadata *_metadata, int *sock, int microseco
 	EXPECT_RET(CHILD_KILLED - SIGKILL, child_result(pid), "the child's end");
 }
 
-TEST_F(lifetime, killed_with_jobs_in_flight_twenty_times)
+TEST_F(lifetime, amdxdna_cve_2026_68380_killed_with_jobs_in_flight_twenty_times)
 {
 	int i;
 

@@ -316,7 +316,7 @@ TEST_F(mapping, each_queue_has_mappings_of_its_own)
 }
 
 /* The ring of a new queue is not a window on what a former one has left. */
-TEST_F(mapping, ring_of_a_new_queue_is_zero)
+TEST_F(mapping, habanalabs_cve_2025_40311_ring_of_a_new_queue_is_zero)
 {
 	struct accel_queue q;
 	size_t i;

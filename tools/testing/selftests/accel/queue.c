@@ -186,7 +186,7 @@ static bool are_apart(const struct accel_region *a, const struct accel_region *b
 	return a->offset >= b->offset + b->size || b->offset >= a->offset + a->size;
 }
 
-TEST_F(queue, regions_are_whole_pages_apart_from_each_other)
+TEST_F(queue, amdkfd_cve_2024_41011_regions_are_whole_pages_apart_from_each_other)
 {
 	struct accel_region r[ACCEL_REGIONS_MAX];
 	struct accel_queue_info info;
@@ -194,7 +194,7 @@ TEST_F(queue, regions_are_whole_pages_apart_from_each_other)
 
 	ASSERT_EQ(tested->regions, n);
 	for (i = 0; i < n; i++) {
-		EXPECT_EQ(0, (r[i].offset | r[i].size) & 4095) {
+		EXPECT_EQ(0, (r[i].offset | r[i].size) % getpagesize()) {
 			TH_LOG("expected: region %d is of whole pages", i);
 		}
 		EXPECT_LT(0, r[i].size) {

@@ -104,7 +104,7 @@ TEST_F(space, chosen_addresses_are_not_null_and_apart)
 	}
 }
 
-TEST_F(space, fixed_addresses_are_kept)
+TEST_F(space, amdkfd_cve_2026_68257_fixed_addresses_are_kept)
 {
 	const struct {
 		const char *what;

@@ -288,7 +288,7 @@ TEST_F(space_zip, unmapping_under_a_job_does_no_harm)
 	TH_LOG("%d of %d were faster", done, i);
 }
 
-TEST_F(space_zip, mappings_go_with_all_that_can_end)
+TEST_F(space_zip, habanalabs_cve_2023_53367_mappings_go_with_all_that_can_end)
 {
 	__s64 in, out = buffer_map(self->ctx, self->out_fd, BOTH);
 	struct accel_queue q;

@@ -222,7 +222,7 @@ TEST_F(submit, a_failure_is_told_and_the_others_go_on)
 	expect_others_work(_metadata, self->ctx);
 }
 
-TEST_F(submit, as_many_as_the_queue_is_deep)
+TEST_F(submit, amdxdna_cve_2026_23288_as_many_as_the_queue_is_deep)
 {
 	int timeline = timeline_open(), i;
 	struct submission s, one;
@@ -263,9 +263,9 @@ TEST_F(submit, as_many_as_the_queue_is_deep)
 
 /* --- Lies --- */
 
-TEST_F(submit, lies_are_refused)
+TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 {
-	struct accel_sim_job job = fill(0, 0, ~0ull, 8), jobs[DEPTH + 1], wrong;
+	struct accel_sim_job job = fill(0, 0, ~0ull, 8), jobs[DEPTH + 1];
 	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_BUFFER_WRITE), many[65];
 	__s32 fences[65], bad = -1;
 	const struct accel_queue_submit good = {
@@ -278,23 +278,6 @@ TEST_F(submit, lies_are_refused)
 		.buffer_count = 1,
 	};
 	struct accel_queue_submit args;
-	struct { const char *what; int error; struct accel_sim_job job; } wrong_jobs[] = {
-		{ "a buffer that is not named", -EINVAL, fill(1, 0, 0, 8) },
-		{ "buffer 64", -EINVAL, fill(64, 0, 0, 8) },
-		{ "buffer 65535", -EINVAL, fill(65535, 0, 0, 8) },
-		{ "behind the end", -EINVAL, fill(0, 4 * PAGE, 0, 1) },
-		{ "over the end", -EINVAL, fill(0, 4 * PAGE - 4, 0, 8) },
-		{ "the last offset", -EINVAL, fill(0, (1ull << 48) - 8, 0, 8) },
-		{ "the last address", -EINVAL, fill(0xffff, (1ull << 48) - 1, 0, 8) },
-		{ "reading what is named to be written", -EACCES, checksum(0, 0, 8) },
-		{ "no length", -EINVAL, fill(0, 0, 0, 0) },
-		{ "a length of 2^64 - 1", -EINVAL, fill(0, 0, 0, ~0ull) },
-		{ "a length of 2^32", -EINVAL, fill(0, 0, 0, 1ull << 32) },
-		{ "no such opcode", -EINVAL, { .opcode = 99 } },
-		{ "a reserved field", -EINVAL, { .reserved = { 0, 1 } } },
-		{ "an unknown flag", -EINVAL, { .flags = 1u << 31 } },
-		{ "too long a sleep", -EINVAL, sleep_ms(ACCEL_SIM_SLEEP_MAX + 1) },
-	};
 	unsigned int i;
 
 	for (i = 0; i < 65; i++) {
@@ -351,13 +334,6 @@ TEST_F(submit, lies_are_refused)
 	REFUSED(-EINVAL, "an unknown flag of a buffer", args.buffers = (unsigned long)many);
 	many[0].flags = ACCEL_BUFFER_READ;
 	REFUSED(-EACCES, "writing what is named to be read", args.buffers = (unsigned long)many);
-	for (i = 0; i < ARRAY_SIZE(wrong_jobs); i++) {
-		wrong = wrong_jobs[i].job;
-		REFUSED(wrong_jobs[i].error, wrong_jobs[i].what, args.jobs = (unsigned long)&wrong);
-	}
-	/* A wrong job behind right ones. */
-	jobs[3] = wrong_jobs[0].job;
-	REFUSED(-EINVAL, "the fourth job", args.jobs = (unsigned long)jobs, args.job_count = 4);
 	EXPECT_EQ(0, self->memory[0]) {
 		TH_LOG("expected: nothing of what was refused is done");
 	}
@@ -371,8 +347,7 @@ TEST_F(submit, lies_are_refused)
 	args = good;
 	args.buffers = (unsigned long)many;
 	args.buffer_count = 64;
-	wrong = fill(63, 0, 0x4242424242424242, 8);
-	args.jobs = (unsigned long)&wrong;
+	job = fill(63, 0, 0x4242424242424242, 8);
 	ASSERT_RET(0, accel_ioctl(self->queue, ACCEL_QUEUE_SUBMIT, &args),
 		   "64 times the same buffer");
 	EXPECT_FENCE(0, args.out_fence, "a job on the last of them");
@@ -381,6 +356,48 @@ TEST_F(submit, lies_are_refused)
 		TH_LOG("expected: the first job that was taken has number 0");
 	}
 	close(args.out_fence);
+}
+
+TEST_F(submit, ethosu_cve_2026_53170_jobs_that_lie_are_refused)
+{
+	const struct { const char *what; int error; struct accel_sim_job job; } lies[] = {
+		{ "a buffer that is not named", -EINVAL, fill(1, 0, 0, 8) },
+		{ "buffer 64", -EINVAL, fill(64, 0, 0, 8) },
+		{ "buffer 65535", -EINVAL, fill(65535, 0, 0, 8) },
+		{ "behind the end", -EINVAL, fill(0, 4 * PAGE, 0, 1) },
+		{ "over the end", -EINVAL, fill(0, 4 * PAGE - 4, 0, 8) },
+		{ "the last offset", -EINVAL, fill(0, (1ull << 48) - 8, 0, 8) },
+		{ "the last address", -EINVAL, fill(0xffff, (1ull << 48) - 1, 0, 8) },
+		{ "reading what is named to be written", -EACCES, checksum(0, 0, 8) },
+		{ "nothing but an opcode", -EINVAL, { .opcode = ACCEL_SIM_FILL } },
+		{ "no length", -EINVAL, fill(0, 0, 0, 0) },
+		{ "a length of 2^64 - 1", -EINVAL, fill(0, 0, 0, ~0ull) },
+		{ "a length that ends at 2^64", -EINVAL, fill(0, PAGE, 0, -PAGE) },
+		{ "a length of 2^32", -EINVAL, fill(0, 0, 0, 1ull << 32) },
+		{ "no such opcode", -EINVAL, { .opcode = 99 } },
+		{ "a reserved field", -EINVAL, { .reserved = { 0, 1 } } },
+		{ "an unknown flag", -EINVAL, { .flags = 1u << 31 } },
+		{ "too long a sleep", -EINVAL, sleep_ms(ACCEL_SIM_SLEEP_MAX + 1) },
+	};
+	struct submission s;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++) {
+		s = on_buffer(lies[i].job, self->buffer, ACCEL_BUFFER_WRITE);
+		EXPECT_RET(lies[i].error, submit(self->queue, &s), lies[i].what);
+		s.jobs[1] = s.jobs[0];
+		s.jobs[0] = fill(0, 0, ~0ull, 8);
+		s.job_count = 2;
+		EXPECT_RET(lies[i].error, submit(self->queue, &s), "the same behind what is right");
+	}
+	EXPECT_EQ(self->descriptors + 3, descriptors()) {
+		TH_LOG("expected: no descriptor is left");
+	}
+	expect_others_work(_metadata, self->ctx);
+	EXPECT_EQ(0, self->memory[0]) {
+		TH_LOG("expected: nothing of what was refused is done");
+	}
+	EXPECT_EQ(0, self->records[0].head.number);
 }
 
 TEST_F(submit, only_queues_in_kernel_mode_take_jobs)
@@ -887,7 +904,7 @@ TEST_F(submit, fences_of_a_process_that_is_killed_are_signalled)
 	expect_others_work(_metadata, self->ctx);
 }
 
-TEST_F(submit, jobs_keep_their_buffers)
+TEST_F(submit, rocket_cve_2026_64008_jobs_keep_their_buffers)
 {
 	int timeline = timeline_open(), local = buffer_alloc_local(self->ctx, PAGE), result;
 	struct submission s;

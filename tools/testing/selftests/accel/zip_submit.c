@@ -243,7 +243,7 @@ static const struct bad all_bad[] = {
 	{ "output to what is only read", -EACCES, spoil_writes_in },
 };
 
-TEST_F(zip_submit, bad_entries_are_refused)
+TEST_F(zip_submit, ethosu_cve_2026_53171_bad_entries_are_refused)
 {
 	struct hisi_zip_sqe jobs[2];
 	const struct bad *bad;
