@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ACCEL_BUFFER_ALLOC and ACCEL_BUFFER_WRAP: memory that is shared by descriptors. */
 /* accel-bench: modules=accel_sim */
+#include <pthread.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -1066,6 +1067,66 @@ TEST_F(buffer, wrapped_pages_stay_when_the_mapping_goes)
 	EXPECT_EQ(3, all_bytes(p, 2 * PAGE));
 	munmap(p, 2 * PAGE);
 	close(fd);
+}
+
+/* Far from where the kernel puts what has no address of its own. */
+#define RESTLESS ((void *)(1ul << 40))
+#define RESTLESS_SIZE (16 * PAGE)
+
+/* Memory comes and goes there, and changes what it allows. */
+static void *never_rest(void *arg)
+{
+	int *stop = arg, i;
+
+	while (!LOAD(*stop)) {
+		mmap(RESTLESS, RESTLESS_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		for (i = 0; i < 20; i++) {
+			mprotect(RESTLESS + 8 * PAGE, PAGE, PROT_READ);
+			madvise(RESTLESS + 4 * PAGE, 4 * PAGE, MADV_DONTNEED);
+			mprotect(RESTLESS + 8 * PAGE, PAGE, PROT_READ | PROT_WRITE);
+		}
+		munmap(RESTLESS + 12 * PAGE, PAGE);
+		munmap(RESTLESS, RESTLESS_SIZE);
+	}
+	return NULL;
+}
+
+TEST_F(buffer, amdxdna_cve_2026_72331_wrapped_while_mappings_change)
+{
+	int stop = 0, i, fd, done[2] = {};
+	double end = seconds() + WAIT_SECONDS;
+	unsigned char there[RESTLESS_SIZE / PAGE];
+	long before = pinned();
+	pthread_t thread;
+	char *p;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, never_rest, &stop));
+	for (i = 0; (i < 300 || !done[0] || !done[1]) && seconds() < end; i++) {
+		/* Every other time it was there just now. */
+		while (i % 2 && mincore(RESTLESS, RESTLESS_SIZE, there) && seconds() < end)
+			sched_yield();
+		fd = buffer_wrap(self->ctx, RESTLESS, RESTLESS_SIZE,
+				 i % 4 / 2 ? ACCEL_BUFFER_READ_ONLY : 0);
+		done[fd < 0]++;
+		if (fd < 0) {
+			ASSERT_RET(-EFAULT, fd, "all of it or nothing");
+			continue;
+		}
+		p = mmap(NULL, RESTLESS_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+		ASSERT_NE(MAP_FAILED, p);
+		EXPECT_TOUCH(0, touch_read(p + RESTLESS_SIZE - PAGE), "the last of its pages");
+		munmap(p, RESTLESS_SIZE);
+		close(fd);
+	}
+	STORE(stop, 1);
+	pthread_join(thread, NULL);
+	TH_LOG("%d were wrapped, %d were not there", done[0], done[1]);
+	EXPECT_LT(0, done[0]);
+	EXPECT_LT(0, done[1]);
+	EXPECT_EQ(before, pinned()) {
+		TH_LOG("expected: nothing stays pinned");
+	}
 }
 
 static int write_after_fork(void *arg)

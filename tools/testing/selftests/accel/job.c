@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Jobs on plain pointers, good and bad, with zlib as the judge of the results. */
+#include <linux/filter.h>
+
 #include "hisi_zip_util.h"
 
 #define PAGE 4096
@@ -489,6 +491,53 @@ TEST_F(job, bad_output_is_refused_alone)
 		EXPECT_REFUSED(r, bad_addresses[i].what);
 		EXPECT_WORKS(&self->pack, "the queue goes on");
 	}
+}
+
+/* Memory that the kernel maps for it, and unmaps when the socket goes; a negative errno. */
+static int socket_with_filter(void)
+{
+	static struct sock_filter nothing[BPF_MAXINSNS];
+	struct sock_fprog filter = { .len = ARRAY_SIZE(nothing), .filter = nothing };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(nothing); i++)
+		nothing[i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)))
+		return -errno;
+	return fd;
+}
+
+/* The page tables of the process lead to the kernel's, which come and go, too. */
+TEST_F(job, x86_cve_2025_71202_the_kernels_mappings_change)
+{
+	static const struct bad_address places[] = {
+		{ "the kernel's map of memory", 0xffff888000100000 },
+		{ "what vmalloc() maps", 0xffffc90000000000 },
+		{ "more of that", 0xffffc90000200000 },
+		{ "struct page", 0xffffea0000000000 },
+		{ "the kernel's code", 0xffffffff81000000 },
+		{ "modules", 0xffffffffc0000000 },
+	};
+	__u8 *in = filled(PAGE, 12), *out = fresh(2 * PAGE);
+	unsigned int round, i;
+	struct zip_result r;
+	int fd;
+
+	memset(out, 0x33, 2 * PAGE);
+	for (round = 0; round < 4; round++) {
+		for (i = 0; i < ARRAY_SIZE(places); i++) {
+			fd = socket_with_filter();
+			ASSERT_WORKS(fd, "a socket filter");
+			r = run(&self->pack, (void *)places[i].address, PAGE, out, 2 * PAGE);
+			EXPECT_REFUSED(r, places[i].what);
+			close(fd);
+			r = run(&self->pack, in, PAGE, (void *)places[i].address, 2 * PAGE);
+			EXPECT_REFUSED(r, places[i].what);
+		}
+	}
+	EXPECT_THAT(all_are(out, 2 * PAGE, 0x33), "nothing is written");
+	EXPECT_WORKS(&self->pack, "the queue goes on");
 }
 
 TEST_F(job, buffers_that_run_into_nothing_are_refused_alone)

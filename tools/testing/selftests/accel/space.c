@@ -340,6 +340,65 @@ TEST_F(space, buffers_of_others_are_mapped)
 	close(second);
 }
 
+/* Uses @fd, a buffer of another, in all ways, and lets go of it in the order of @order. */
+static void use_and_let_go(struct __test_metadata *_metadata, int ctx, struct accel_queue *q,
+			   int fd, const int order[3])
+{
+	unsigned char *p = buffer_mmap(fd, SIZE);
+	__s64 at = buffer_map(ctx, fd, BOTH);
+	bool gone[3] = {};
+	int i;
+
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_WORKS(at, "map");
+	EXPECT_RET(-EFAULT, buffer_wrap(ctx, p, SIZE, 0), "it is not made a buffer of ours");
+	EXPECT_RET(-EFAULT, buffer_wrap(ctx, p, SIZE, ACCEL_BUFFER_READ_ONLY), "not to be read");
+	for (i = 0; i < 3; i++) {
+		if (order[i] == 0)
+			close(fd);
+		else if (order[i] == 1)
+			munmap(p, SIZE);
+		else
+			EXPECT_RET(0, buffer_unmap(ctx, at, SIZE), "unmap");
+		gone[order[i]] = true;
+		EXPECT_DEVICE(gone[2] ? FAULT : OK,
+			      device_write(q, at, SIZE, (i + 1) * 0x0101010101010101),
+			      "the device reaches it as long as it is mapped");
+		if (!gone[1] && !gone[2])
+			EXPECT_EQ(i + 1, all_bytes(p, SIZE));
+		if (!gone[1])
+			EXPECT_TOUCH(0, touch_write(p + SIZE - 8, 0), "the process reaches it");
+	}
+}
+
+TEST_F(space, ivpu_cve_2026_43498_buffers_of_others_stay_theirs)
+{
+	/* What goes: 0 the descriptor, 1 the mapping of the process, 2 that of the device. */
+	static const int orders[6][3] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+	};
+	int number, second = sim_add(&number), kind, i, fd;
+	void *file;
+
+	ASSERT_WORKS(second, "a second device");
+	for (kind = 0; kind < 4; kind++) {
+		for (i = 0; i < 6; i++) {
+			fd = kind == 0 ? udmabuf_alloc(SIZE, &file) :
+			     kind == 1 ? heap_alloc(SIZE) :
+			     kind == 2 ? buffer_alloc(second, SIZE) :
+					 buffer_alloc_local(second, SIZE);
+			ASSERT_WORKS(fd, "a buffer of another");
+			use_and_let_go(_metadata, self->ctx, &self->q, fd, orders[i]);
+			if (kind == 0)
+				munmap(file, SIZE);
+		}
+	}
+	EXPECT_EQ(0, context_info(self->ctx).mapped);
+	EXPECT_THAT(WAIT_FOR(!memory_info(second).used, WAIT_SECONDS), "nothing of it is kept");
+	ASSERT_TRUE(sim_remove(second, number));
+	close(second);
+}
+
 /* --- Two spaces --- */
 
 TEST_F(space, spaces_are_apart)
@@ -478,6 +537,119 @@ TEST_F(space, unmapping_under_jobs_does_no_harm)
 	TH_LOG("%d jobs went well, %d were refused", done[0], done[1]);
 	EXPECT_EQ(0, context_info(self->ctx).mapped);
 	EXPECT_DEVICE(FAULT, device_write(&self->q, 1 << 22, 1, 0), "gone");
+}
+
+/* A number of descriptors that no other gets. */
+#define SLOT 500
+
+/* Puts buffers into the slot, and closes them. */
+static void *open_and_close(void *arg)
+{
+	struct busy *busy = arg;
+	int fd, i;
+
+	for (i = 0; !LOAD(busy->stop); i++) {
+		fd = buffer_alloc(busy->ctx, SIZE);
+		if (fd < 0 || dup2(fd, SLOT) != SLOT)
+			busy->errors++;
+		close(fd);
+		/* Otherwise the next takes its place. */
+		if (i % 8 == 0) {
+			sched_yield();
+			close(SLOT);
+		}
+	}
+	close(SLOT);
+	return NULL;
+}
+
+TEST_F(space, amdkfd_cve_2023_53816_closed_while_it_is_mapped)
+{
+	int kernel = sim_open_mode(ACCEL_MODE_KERNEL), queue = accel_queue_create(kernel, 16);
+	struct accel_sim_job job = fill(0, 0, 1, SIZE);
+	struct busy busy = { .ctx = self->ctx };
+	double end = seconds() + WAIT_SECONDS;
+	int i, ret, mapped[2] = {}, submitted[2] = {};
+	pthread_t thread;
+	__s64 at;
+
+	ASSERT_WORKS(queue, "a queue in kernel mode");
+	ASSERT_EQ(0, pthread_create(&thread, NULL, open_and_close, &busy));
+	for (i = 0; (i < 200 || !mapped[0] || !mapped[1] || !submitted[0] || !submitted[1]) &&
+		    seconds() < end; i++) {
+		/* Every other time it was there just now. */
+		while (i % 2 && fcntl(SLOT, F_GETFD) < 0 && seconds() < end)
+			sched_yield();
+		at = buffer_map(self->ctx, SLOT, BOTH);
+		mapped[at < 0]++;
+		if (at >= 0) {
+			EXPECT_DEVICE(OK, device_write(&self->q, at, SIZE, i), "it is held");
+			EXPECT_RET(0, buffer_unmap(self->ctx, at, SIZE), "unmap");
+		} else {
+			ASSERT_RET(-EBADF, at, "it was closed");
+		}
+		ret = submit_one(queue, &job, SLOT, ACCEL_BUFFER_WRITE);
+		submitted[ret == -EBADF]++;
+		ASSERT_TRUE(!ret || ret == -EBADF || ret == -EAGAIN) {
+			TH_LOG("expected: it is taken or was closed, got %s", ret_name(ret));
+		}
+	}
+	STORE(busy.stop, 1);
+	pthread_join(thread, NULL);
+	TH_LOG("%d times mapped, %d times closed before", mapped[0], mapped[1]);
+	EXPECT_EQ(0, busy.errors);
+	EXPECT_TRUE(mapped[0] && mapped[1] && submitted[0] && submitted[1]);
+	EXPECT_EQ(0, context_info(self->ctx).mapped);
+	close(queue);
+	close(kernel);
+}
+
+/* Takes memory of the device, and gives it back. */
+static void *take_and_give_back(void *arg)
+{
+	struct busy *busy = arg;
+	int fd;
+
+	while (!LOAD(busy->stop)) {
+		fd = buffer_alloc_local(busy->ctx, SIZE);
+		if (fd < 0)
+			busy->errors++;
+		close(fd);
+	}
+	return NULL;
+}
+
+TEST_F(space, amdkfd_cve_2026_74446_counted_while_they_come_and_go)
+{
+	struct busy busy[2] = {
+		{ .ctx = self->ctx, .fd = self->fd, .at = 1 << 22 },
+		{ .ctx = self->ctx },
+	};
+	struct accel_info_context context;
+	pthread_t threads[2];
+	long long count;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&threads[0], NULL, map_and_unmap, &busy[0]));
+	ASSERT_EQ(0, pthread_create(&threads[1], NULL, take_and_give_back, &busy[1]));
+	for (i = 0; i < 200; i++) {
+		context = context_info(self->ctx);
+		EXPECT_TRUE(!context.mapped || context.mapped == SIZE);
+		EXPECT_TRUE(!context.device_memory || context.device_memory == SIZE);
+		count = fdinfo_number(self->ctx, "accel-mapped");
+		EXPECT_TRUE(!count || count == SIZE);
+		count = fdinfo_number(self->ctx, "accel-device-memory");
+		EXPECT_TRUE(!count || count == SIZE);
+		EXPECT_GE(SIZE, memory_info(self->ctx).used);
+		EXPECT_GE(1, memory_info(self->ctx).buffers);
+	}
+	for (i = 0; i < 2; i++) {
+		STORE(busy[i].stop, 1);
+		pthread_join(threads[i], NULL);
+		EXPECT_EQ(0, busy[i].errors);
+	}
+	EXPECT_EQ(0, context_info(self->ctx).mapped);
+	EXPECT_EQ(0, context_info(self->ctx).device_memory);
 }
 
 TEST_HARNESS_MAIN

@@ -400,6 +400,58 @@ TEST_F(submit, ethosu_cve_2026_53170_jobs_that_lie_are_refused)
 	EXPECT_EQ(0, self->records[0].head.number);
 }
 
+/* A job that is right and wrong by turns. */
+struct fickle {
+	struct accel_sim_job job;
+	int stop;
+};
+
+static void *change(void *arg)
+{
+	struct fickle *fickle = arg;
+
+	while (!LOAD(fickle->stop)) {
+		STORE(fickle->job.dest, ACCEL_BUFFER_ADDRESS(0, 4 * PAGE));
+		STORE(fickle->job.dest, ACCEL_BUFFER_ADDRESS(0, 0));
+	}
+	return NULL;
+}
+
+TEST_F(submit, ethosu_cve_2026_53173_jobs_change_while_they_are_read)
+{
+	struct fickle fickle = { .job = fill(0, 0, ~0ull, PAGE) };
+	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_BUFFER_WRITE);
+	struct accel_queue_submit args = {
+		.size = sizeof(args),
+		.flags = ACCEL_SUBMIT_OUT_FENCE,
+		.jobs = (unsigned long)&fickle.job,
+		.job_count = 1,
+		.job_size = sizeof(fickle.job),
+		.buffers = (unsigned long)&buffer,
+		.buffer_count = 1,
+	};
+	double end = seconds() + WAIT;
+	int ret, taken = 0, refused = 0;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change, &fickle));
+	while ((taken < 50 || refused < 50) && seconds() < end) {
+		ret = accel_ioctl(self->queue, ACCEL_QUEUE_SUBMIT, &args);
+		if (ret) {
+			ASSERT_RET(-EINVAL, ret, "wrong when it was looked at");
+			refused++;
+			continue;
+		}
+		ASSERT_RET(0, fence_wait(args.out_fence, WAIT), "what is checked is what is done");
+		close(args.out_fence);
+		taken++;
+	}
+	STORE(fickle.stop, 1);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, taken);
+	EXPECT_LT(0, refused);
+}
+
 TEST_F(submit, only_queues_in_kernel_mode_take_jobs)
 {
 	int ctx = sim_open_shared(), queue = accel_queue_create(ctx, 4);
@@ -902,6 +954,68 @@ TEST_F(submit, fences_of_a_process_that_is_killed_are_signalled)
 	close(socks[0]);
 	close(socks[1]);
 	expect_others_work(_metadata, self->ctx);
+}
+
+struct legacy {
+	int sock;
+	int fence;
+};
+
+/* Leaves a queue with a job that waits for a fence, on memory of its own. */
+static int leave_a_job(void *arg)
+{
+	const struct legacy *legacy = arg;
+	int ctx = sim_open_mode(ACCEL_MODE_KERNEL), queue = accel_queue_create(ctx, 4), buffer, ret;
+	void *own = anonymous(2 * PAGE, PROT_READ | PROT_WRITE);
+	struct submission s;
+
+	memset(own, 0x3c, 2 * PAGE);
+	buffer = buffer_wrap(ctx, own, 2 * PAGE, 0);
+	s = on_buffer(fill(0, PAGE, 0x7777777777777777, PAGE), buffer, ACCEL_BUFFER_WRITE);
+	s.in_fences[0] = legacy->fence;
+	s.in_fence_count = 1;
+	ret = submit(queue, &s);
+	ret = ret ?: send_fd(legacy->sock, queue);
+	ret = ret ?: send_fd(legacy->sock, buffer);
+	ret = ret ?: send_fd(legacy->sock, s.out_fence);
+	if (ret)
+		return ret;
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+TEST_F(submit, amdxdna_cve_2026_68380_jobs_on_memory_of_a_dead_process)
+{
+	int timeline = timeline_open(), socks[2], fd[3], i;
+	struct legacy legacy;
+	unsigned char *p;
+
+	ASSERT_WORKS(timeline, "sw_sync in debugfs");
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
+	legacy = (struct legacy){ socks[1], timeline_fence(timeline, 1) };
+	EXPECT_RET(CHILD_KILLED - SIGKILL, in_child(leave_a_job, &legacy), "a process dies");
+	for (i = 0; i < 3; i++) {
+		fd[i] = recv_fd(socks[0]);
+		ASSERT_WORKS(fd[i], "what it leaves");
+	}
+	EXPECT_EQ(0, fence_status(fd[2])) {
+		TH_LOG("expected: its job is still to come");
+	}
+	timeline_advance(timeline, 1);
+	EXPECT_FENCE(0, fd[2], "the job of a process that is no more");
+	p = buffer_mmap(fd[1], 2 * PAGE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0x3c, all_bytes(p, PAGE));
+	EXPECT_EQ(0x77, all_bytes(p + PAGE, PAGE)) {
+		TH_LOG("expected: it has written the memory that the process had");
+	}
+	munmap(p, 2 * PAGE);
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	close(legacy.fence);
+	close(timeline);
+	close(socks[0]);
+	close(socks[1]);
 }
 
 TEST_F(submit, rocket_cve_2026_64008_jobs_keep_their_buffers)
