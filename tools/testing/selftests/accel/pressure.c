@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Buffers and jobs of a machine that runs out of memory. */
+/* accel-bench: modules=accel_sim memory=512 */
+#include "memory_util.h"
+
+#define MIB (1ul << 20)
+#define SIZE (2 * MIB)
+#define BOTH (ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE)
+/* What may come to be used for reasons of its own. */
+#define SLACK (24 * MIB)
+
+FIXTURE(pressure)
+{
+	int descriptors;
+	int ctx;
+	__u64 available;
+	pid_t bystander;
+	int sock[2];
+};
+
+/* A line of /proc/meminfo, in bytes. */
+static __u64 system_memory(const char *name)
+{
+	char text[4096], *line;
+
+	if (read_file("/proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, name);
+	return line ? strtoull(line + strlen(name) + 1, NULL, 10) << 10 : 0;
+}
+
+/* Has memory that is in use when others want some. */
+static int stand_by(void *arg)
+{
+	int sock = *(int *)arg;
+	void *own = anonymous(SIZE, PROT_READ | PROT_WRITE);
+	char byte;
+
+	memset(own, 0x42, SIZE);
+	if (write(sock, "", 1) != 1 || read(sock, &byte, 1) != 1)
+		return -EPIPE;
+	return all_bytes(own, SIZE) == 0x42 ? 0 : -EBADMSG;
+}
+
+static void expect_as_much(struct __test_metadata *_metadata, __u64 before)
+{
+	EXPECT_THAT(WAIT_FOR(system_memory("MemAvailable") + SLACK > before, WAIT_SECONDS),
+		    "as much memory can be had as before");
+}
+
+FIXTURE_SETUP(pressure)
+{
+	char byte;
+
+	self->ctx = sim_open_mode(ACCEL_MODE_KERNEL);
+	ASSERT_SIM(self->ctx);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, self->sock));
+	self->bystander = child_start(stand_by, &self->sock[1]);
+	ASSERT_EQ(1, read(self->sock[0], &byte, 1));
+	self->descriptors = descriptors();
+	self->available = system_memory("MemAvailable");
+	ASSERT_LT(128 * MIB, self->available) {
+		TH_LOG("expected: memory enough to begin with");
+	}
+}
+
+FIXTURE_TEARDOWN(pressure)
+{
+	EXPECT_EQ(self->descriptors, descriptors()) {
+		TH_LOG("expected: no descriptor is left");
+	}
+	expect_as_much(_metadata, self->available);
+	EXPECT_EQ(1, write(self->sock[0], "", 1));
+	EXPECT_RET(0, child_result(self->bystander), "a process that has nothing to do with it");
+	close(self->sock[0]);
+	close(self->sock[1]);
+	close(self->ctx);
+}
+
+TEST_F(pressure, more_than_there_is_is_refused_and_ends_nobody)
+{
+	static const __u32 kinds[] = { 0, ACCEL_BUFFER_WRITE_COMBINE, ACCEL_BUFFER_CONTIGUOUS };
+	__u64 all = system_memory("MemTotal") / PAGE * PAGE;
+	unsigned int i;
+	int ret;
+
+	/* Pages are taken, until there are no more, and given back. */
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		ret = buffer_alloc_from(self->ctx, ACCEL_MEMORY_SYSTEM, all, kinds[i]);
+		EXPECT_RET(-ENOMEM, ret, "all memory of the machine");
+		expect_as_much(_metadata, self->available);
+	}
+}
+
+#define HOGS 200
+
+/* Takes what there is, down to some MiB; the number of buffers. */
+static int hog(int ctx, int fds[HOGS])
+{
+	__u64 size;
+	int n = 0;
+
+	for (size = 64 * MIB; size >= 4 * MIB; size /= 2) {
+		while (n < HOGS && (fds[n] = buffer_alloc(ctx, size)) >= 0)
+			n++;
+	}
+	return n;
+}
+
+TEST_F(pressure, jobs_go_on_when_memory_has_run_out)
+{
+	int timeline = timeline_open(), queue = accel_queue_create(self->ctx, 4);
+	int space = sim_open_mode(ACCEL_MODE_PRIVATE), reserve = buffer_alloc(self->ctx, 16 * MIB);
+	unsigned char *own = anonymous(SIZE, PROT_READ | PROT_WRITE), *p;
+	int wrapped = buffer_wrap(self->ctx, own, SIZE, 0), hogs[HOGS], n, i;
+	struct accel_sim_job job;
+	struct accel_queue q;
+	struct submission s = {
+		.jobs = { fill(0, 0, 0x1111111111111111, SIZE) },
+		.job_count = 1,
+		.buffers = { use(wrapped, ACCEL_BUFFER_WRITE) },
+		.buffer_count = 1,
+		.in_fences = { timeline_fence(timeline, 1) },
+		.in_fence_count = 1,
+		.flags = ACCEL_SUBMIT_OUT_FENCE,
+	};
+	struct sim_result r;
+	__s64 at;
+
+	ASSERT_WORKS(timeline, "sw_sync in debugfs");
+	ASSERT_WORKS(reserve, "a buffer");
+	ASSERT_WORKS(wrapped, "wrap");
+	ASSERT_RET(0, sim_queue_open(&q, space, 4), "a queue");
+	p = buffer_mmap(wrapped, SIZE);
+	ASSERT_NE(MAP_FAILED, p);
+	at = buffer_map(space, wrapped, BOTH);
+	ASSERT_WORKS(at, "map");
+	ASSERT_RET(0, submit(queue, &s), "a job that waits");
+
+	n = hog(self->ctx, hogs);
+	EXPECT_LT(0, n);
+	EXPECT_GT(HOGS, n);
+	EXPECT_RET(-ENOMEM, hogs[n], "no more");
+	/* Others need some, too. */
+	close(reserve);
+	EXPECT_RET(0, write_file("/proc/sys/vm/drop_caches", "3"), "drop what can be had again");
+	EXPECT_RET(-ENOMEM, buffer_alloc(self->ctx, 64 * MIB), "it is still short");
+
+	timeline_advance(timeline, 1);
+	EXPECT_RET(0, fence_wait(s.out_fence, WAIT_SECONDS), "the job that has waited");
+	EXPECT_EQ(0x11, all_bytes(own, SIZE)) {
+		TH_LOG("expected: it has written the memory of the process");
+	}
+	job = sim_fill((void *)at, 0x2222222222222222, SIZE);
+	r = sim_run(&q, &job);
+	EXPECT_DONE(r, "a job on what is mapped");
+	EXPECT_EQ(0x22, all_bytes(p, SIZE));
+	EXPECT_EQ(0x22, all_bytes(own, SIZE));
+	TH_LOG("%d buffers, %llu MiB were left", n, system_memory("MemAvailable") >> 20);
+
+	for (i = 0; i < n; i++)
+		close(hogs[i]);
+	munmap(p, SIZE);
+	munmap(own, SIZE);
+	queue_close(&q);
+	close(s.out_fence);
+	close(s.in_fences[0]);
+	close(wrapped);
+	close(space);
+	close(queue);
+	close(timeline);
+}
+
+TEST_HARNESS_MAIN
