@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -712,6 +713,44 @@ static inline int touch_write(void *p, __u64 value)
 			       signal_name(__want), signal_name(__sig)); \
 		} \
 	} while (0)
+
+/* --- Memory that is put aside --- */
+
+#define SWAP_DEVICE "/dev/ram0"
+
+/* Lets memory be put aside, in memory; 0 or a negative errno. */
+static inline int swap_on(void)
+{
+	const __u32 pages = (4 << 20) / 4096, header[2] = { 1, pages - 1 };
+	int fd = open(SWAP_DEVICE, O_RDWR | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (pwrite(fd, header, sizeof(header), 1024) != sizeof(header) ||
+	    pwrite(fd, "SWAPSPACE2", 10, 4096 - 10) != 10 || fsync(fd))
+		ret = -EIO;
+	close(fd);
+	if (ret)
+		return ret;
+	return swapon(SWAP_DEVICE, 0) ? -errno : 0;
+}
+
+/* What the page tables of this process have for @p: see pagemap.rst. */
+static inline __u64 page_entry(const void *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	__u64 entry = 0;
+
+	if (pread(fd, &entry, 8, (uintptr_t)p / 4096 * 8) != 8)
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+static inline bool is_put_aside(const void *p)
+{
+	return page_entry(p) & 1ull << 62;
+}
 
 /* --- Queues that are mapped --- */
 

@@ -1039,6 +1039,82 @@ TEST_F(buffer, memory_of_all_kinds_is_wrapped)
 	close(file);
 }
 
+#define HUGE (2 * MIB)
+#define HUGE_PAGES 3
+
+static long huge_pages_free(void)
+{
+	char text[4096], *line;
+
+	if (read_file("/proc/meminfo", text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, "HugePages_Free:");
+	return line ? atol(line + 15) : -1;
+}
+
+TEST_F(buffer, huge_pages_are_wrapped_whole_and_in_part)
+{
+	static const struct {
+		size_t begin, length;
+	} parts[] = {
+		{ 0, HUGE_PAGES * HUGE }, { 0, HUGE }, { PAGE, PAGE }, { HUGE - PAGE, 2 * PAGE },
+		{ 3 * PAGE, HUGE }, { PAGE, HUGE_PAGES * HUGE - PAGE }, { 3 * HUGE - PAGE, PAGE },
+	};
+	unsigned char *own, *p;
+	__u32 flags;
+	unsigned int i;
+	int fd = -1;
+
+	ASSERT_RET(0, write_file("/proc/sys/vm/nr_hugepages", "3"), "make huge pages");
+	ASSERT_EQ(HUGE_PAGES, huge_pages_free());
+	own = mmap(NULL, HUGE_PAGES * HUGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_NE(MAP_FAILED, own);
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		for (flags = 0; flags <= ACCEL_BUFFER_READ_ONLY; flags++) {
+			memset(own, 0x11, HUGE_PAGES * HUGE);
+			memset(own + parts[i].begin, 0x22, parts[i].length);
+			fd = buffer_wrap(self->ctx, own + parts[i].begin, parts[i].length, flags);
+			ASSERT_WORKS(fd, "wrap");
+			p = mmap(NULL, parts[i].length, PROT_READ, MAP_SHARED, fd, 0);
+			ASSERT_NE(MAP_FAILED, p);
+			EXPECT_EQ(0x22, all_bytes(p, parts[i].length)) {
+				TH_LOG("expected: the part, and nothing beside it");
+			}
+			munmap(p, parts[i].length);
+			close(fd);
+		}
+		fd = buffer_wrap(self->ctx, own + parts[i].begin, parts[i].length, 0);
+		p = buffer_mmap(fd, parts[i].length);
+		ASSERT_NE(MAP_FAILED, p);
+		memset(p, 0x33, parts[i].length);
+		munmap(p, parts[i].length);
+		close(fd);
+		EXPECT_EQ(0x33, all_bytes(own + parts[i].begin, parts[i].length));
+		if (parts[i].begin)
+			EXPECT_EQ(0x11, all_bytes(own, parts[i].begin)) {
+				TH_LOG("expected: what is before it is as it was");
+			}
+	}
+	EXPECT_RET(-EFAULT, buffer_wrap(self->ctx, own + HUGE, HUGE_PAGES * HUGE, 0), "over the end");
+
+	memset(own + HUGE + PAGE, 0x44, PAGE);
+	fd = buffer_wrap(self->ctx, own + HUGE + PAGE, PAGE, 0);
+	ASSERT_WORKS(fd, "wrap");
+	munmap(own, HUGE_PAGES * HUGE);
+	EXPECT_EQ(HUGE_PAGES - 1, huge_pages_free()) {
+		TH_LOG("expected: the page of which a part is wrapped stays");
+	}
+	p = buffer_mmap(fd, PAGE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0x44, all_bytes(p, PAGE));
+	munmap(p, PAGE);
+	close(fd);
+	EXPECT_THAT(WAIT_FOR(huge_pages_free() == HUGE_PAGES, 10), "all of them are free again");
+	EXPECT_RET(0, write_file("/proc/sys/vm/nr_hugepages", "0"), "no huge pages");
+	EXPECT_EQ(0, huge_pages_free());
+}
+
 TEST_F(buffer, wrapped_pages_stay_when_the_mapping_goes)
 {
 	unsigned char *own = anonymous(2 * PAGE, PROT_READ | PROT_WRITE), *p, *moved;

@@ -383,6 +383,31 @@ TEST_F(job, dropped_input_is_zero)
 		    "the device does not see pages that were given back");
 }
 
+TEST_F(job, memory_that_was_put_aside_comes_back)
+{
+	size_t size = 64 * PAGE;
+	void *in = filled(size, 9), *out = fresh(zip_bound(size)), *same = filled(size, 9);
+	struct zip_result r;
+	int i;
+
+	ASSERT_RET(0, swap_on(), "swap on a ram disk");
+	for (i = 0; i < 10; i++) {
+		struct zip_job job = { HISI_ZIP_DEFLATE, i, in, out, size, zip_bound(size) };
+
+		ASSERT_EQ(0, madvise(in, size, MADV_PAGEOUT));
+		EXPECT_THAT(is_put_aside(in), "the input is put aside");
+		zip_submit(&self->pack, &job);
+		/* While the device is at it. */
+		madvise(in, size, MADV_PAGEOUT);
+		madvise(out, zip_bound(size) / PAGE * PAGE, MADV_PAGEOUT);
+		r = zip_wait(&self->pack);
+		EXPECT_GOOD(r, "compression of what was put aside");
+		EXPECT_THAT(zip_matches(out, r.produced, same, size), "it is what it was");
+	}
+	munmap(in, size);
+	EXPECT_EQ(0, swapoff(SWAP_DEVICE));
+}
+
 /* The device's cached translations must go with the mapping. */
 TEST_F(job, x86_cve_2025_71089_new_mapping_at_an_old_address)
 {

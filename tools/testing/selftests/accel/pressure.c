@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Buffers and jobs of a machine that runs out of memory. */
-/* accel-bench: modules=accel_sim memory=512 */
+/*
+ * Buffers and jobs of a machine that runs out of memory.
+ *
+ * Not under the checking kernel, which takes memory of its own for each piece that somebody takes,
+ * and ends processes for it.
+ *
+ * accel-bench: kernel=plain modules=accel_sim memory=512
+ */
+#include <sys/mount.h>
+
 #include "memory_util.h"
 
 #define MIB (1ul << 20)
@@ -169,6 +177,113 @@ TEST_F(pressure, jobs_go_on_when_memory_has_run_out)
 	close(space);
 	close(queue);
 	close(timeline);
+}
+
+TEST_F(pressure, what_is_wrapped_stays_when_the_rest_is_put_aside)
+{
+	int timeline = timeline_open(), queue = accel_queue_create(self->ctx, 4), wrapped;
+	unsigned char *own = anonymous(MIB, PROT_READ | PROT_WRITE);
+	unsigned char *other = anonymous(MIB, PROT_READ | PROT_WRITE);
+	struct submission s;
+	__u64 entry;
+
+	ASSERT_WORKS(timeline, "sw_sync in debugfs");
+	ASSERT_RET(0, swap_on(), "swap on a ram disk");
+	memset(own, 0x55, MIB);
+	memset(other, 0x66, MIB);
+	wrapped = buffer_wrap(self->ctx, own, MIB, 0);
+	ASSERT_WORKS(wrapped, "wrap");
+	entry = page_entry(own);
+	s = (struct submission){
+		.jobs = { fill(0, MIB / 2, 0x7777777777777777, MIB / 2) },
+		.job_count = 1,
+		.buffers = { use(wrapped, ACCEL_BUFFER_WRITE) },
+		.buffer_count = 1,
+		.in_fences = { timeline_fence(timeline, 1) },
+		.in_fence_count = 1,
+		.flags = ACCEL_SUBMIT_OUT_FENCE,
+	};
+	ASSERT_RET(0, submit(queue, &s), "a job that waits");
+	ASSERT_EQ(0, madvise(own, MIB, MADV_PAGEOUT));
+	ASSERT_EQ(0, madvise(other, MIB, MADV_PAGEOUT));
+	EXPECT_RET(0, write_file("/proc/sys/vm/compact_memory", "1"), "move what can be moved");
+	EXPECT_THAT(is_put_aside(other) && is_put_aside(other + MIB - PAGE),
+		    "what nobody needs is put aside");
+	EXPECT_EQ(entry, page_entry(own)) {
+		TH_LOG("expected: what is wrapped is where it was");
+	}
+	timeline_advance(timeline, 1);
+	EXPECT_RET(0, fence_wait(s.out_fence, WAIT_SECONDS), "the job that has waited");
+	EXPECT_EQ(0x55, all_bytes(own, MIB / 2));
+	EXPECT_EQ(0x77, all_bytes(own + MIB / 2, MIB / 2)) {
+		TH_LOG("expected: it has written the memory of the process");
+	}
+	EXPECT_EQ(0x66, all_bytes(other, MIB));
+	close(wrapped);
+	memset(other, 0, MIB);
+	ASSERT_EQ(0, madvise(own, MIB, MADV_PAGEOUT));
+	EXPECT_THAT(is_put_aside(own), "it is put aside when it is wrapped no more");
+	EXPECT_EQ(0x77, all_bytes(own + MIB / 2, MIB / 2));
+	munmap(own, MIB);
+	munmap(other, MIB);
+	EXPECT_EQ(0, swapoff(SWAP_DEVICE));
+	close(s.out_fence);
+	close(s.in_fences[0]);
+	close(queue);
+	close(timeline);
+}
+
+#define CGROUPS "/sys/fs/cgroup"
+#define GROUP CGROUPS "/accel_pressure"
+
+static long long group_number(const char *file, const char *key)
+{
+	char path[128], text[4096], *line;
+
+	snprintf(path, sizeof(path), GROUP "/%s", file);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, key);
+	return line ? atoll(line + strlen(key)) : -1;
+}
+
+static int alloc_in_group(void *arg)
+{
+	int ctx = *(int *)arg, ret = write_file(GROUP "/cgroup.procs", "0"), first, i;
+	static const __u32 kinds[] = { 0, ACCEL_BUFFER_WRITE_COMBINE };
+
+	if (ret)
+		return ret;
+	first = buffer_alloc(ctx, 16 * MIB);
+	if (first < 0)
+		return first;
+	if (group_number("memory.current", "") < 16 * (long long)MIB)
+		return -EBADMSG;
+	for (i = 0; i < 2; i++) {
+		ret = buffer_alloc_from(ctx, ACCEL_MEMORY_SYSTEM, 24 * MIB, kinds[i]);
+		if (ret != -ENOMEM)
+			return ret < 0 ? ret : -E2BIG;
+	}
+	close(first);
+	first = buffer_alloc(ctx, 24 * MIB);
+	return first < 0 ? first : 0;
+}
+
+TEST_F(pressure, groups_have_limits)
+{
+	mount("none", CGROUPS, "cgroup2", 0, NULL);
+	write_file(CGROUPS "/cgroup.subtree_control", "+memory");
+	rmdir(GROUP);
+	ASSERT_EQ(0, mkdir(GROUP, 0755));
+	ASSERT_RET(0, write_file(GROUP "/memory.max", "32M"), "a limit");
+	EXPECT_RET(0, in_child(alloc_in_group, &self->ctx), "ENOMEM for more");
+	EXPECT_RET(0, in_child(alloc_in_group, &self->ctx), "again: nothing was lost");
+	EXPECT_THAT(WAIT_FOR(group_number("memory.current", "") < 2 * (long long)MIB, WAIT_SECONDS),
+		    "what was counted is not counted any more");
+	EXPECT_EQ(0, group_number("memory.events", "oom_kill ")) {
+		TH_LOG("expected: nobody is ended for memory");
+	}
+	EXPECT_THAT(WAIT_FOR(!rmdir(GROUP), 10), "the group goes");
 }
 
 TEST_HARNESS_MAIN

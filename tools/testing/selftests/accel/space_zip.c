@@ -197,6 +197,44 @@ TEST_F(space_zip, parts_of_a_buffer_are_those_parts)
 	EXPECT_NO_WAY(&self->q, (1 << 24) - PAGE, out, "before them");
 }
 
+/* The page of the memory is larger than what is mapped. */
+TEST_F(space_zip, amdkfd_cve_2024_41011_part_of_a_huge_page_is_that_part)
+{
+	const __u64 at = 1 << 30, length = 2 << 20;
+	__s64 out = buffer_map(self->ctx, self->out_fd, BOTH);
+	unsigned char *own;
+	int fd;
+
+	ASSERT_RET(0, write_file("/proc/sys/vm/nr_hugepages", "1"), "make a huge page");
+	own = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_NE(MAP_FAILED, own);
+	fill_text(own, length, 5);
+	fd = buffer_wrap(self->ctx, own + 5 * PAGE, SIZE, 0);
+	ASSERT_WORKS(fd, "wrap a part");
+	ASSERT_RET(0, map_at(self->ctx, fd, at + 5 * PAGE, 0, 0, BOTH), "map the part");
+	EXPECT_PACKS(&self->q, at + 5 * PAGE, own + 5 * PAGE, out, self->out, SIZE, "the part");
+	EXPECT_NO_WAY(&self->q, at + 4 * PAGE, out, "before it");
+	EXPECT_NO_WAY(&self->q, at + 5 * PAGE + SIZE, out, "behind it");
+	EXPECT_NO_WAY(&self->q, at, out, "where the page would begin");
+	close(fd);
+	fd = buffer_wrap(self->ctx, own, length, 0);
+	ASSERT_WORKS(fd, "wrap all of it");
+	ASSERT_RET(0, map_at(self->ctx, fd, 2 * at, 0, 0, ACCEL_BUFFER_READ), "map it");
+	ASSERT_RET(0, map_at(self->ctx, fd, 3 * at, PAGE, PAGE, ACCEL_BUFFER_READ), "a part of it");
+	EXPECT_PACKS(&self->q, 2 * at + length - SIZE, own + length - SIZE, out, self->out, SIZE,
+		     "its end");
+	EXPECT_NO_WAY(&self->q, 2 * at + length, out, "behind all of it");
+	EXPECT_PACKS(&self->q, 3 * at, own + PAGE, out, self->out, PAGE, "a part of a buffer");
+	EXPECT_NO_WAY(&self->q, 3 * at + PAGE, out, "behind that");
+	EXPECT_RET(0, buffer_unmap(self->ctx, at + 5 * PAGE, SIZE), "unmap");
+	EXPECT_RET(0, buffer_unmap(self->ctx, 2 * at, length), "unmap");
+	EXPECT_RET(0, buffer_unmap(self->ctx, 3 * at, PAGE), "unmap");
+	close(fd);
+	munmap(own, length);
+	EXPECT_RET(0, write_file("/proc/sys/vm/nr_hugepages", "0"), "no huge page");
+}
+
 TEST_F(space_zip, spaces_are_apart)
 {
 	int other = open_private();
