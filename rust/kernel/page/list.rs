@@ -263,7 +263,7 @@ impl SystemPages {
         // A piece is aligned to its own size.
         let pages = count.max(align >> PAGE_SHIFT).checked_next_power_of_two();
         let order = pages.ok_or(ENOMEM)?.ilog2();
-        self.fill(order, count, gfp | __GFP_NOWARN.as_raw())
+        self.fill(order, count, gfp | merciful())
     }
 
     fn fill_scattered(&mut self, count: usize, gfp: bindings::gfp_t) -> Result {
