@@ -237,7 +237,8 @@ struct accel_info_device {
  * @ACCEL_STATUS_IN_RESET: being reset; new queues are refused with EAGAIN
  * @ACCEL_STATUS_ISOLATED: out of service after too many errors, or a reset that
  *	failed; new queues are refused with EIO
- * @ACCEL_STATUS_REMOVED: gone; open descriptors only tell this
+ * @ACCEL_STATUS_REMOVED: gone; open descriptors only tell this. No process
+ *	reaches registers, rings or memory of the device any more
  */
 enum accel_status {
 	ACCEL_STATUS_OPERATIONAL = 0,

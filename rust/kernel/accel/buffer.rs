@@ -131,8 +131,9 @@ impl Exporter for Buffer {
     }
 
     fn check_map(&self) -> Result {
-        match &self.device {
-            Some(device) if device.is_removed() => Err(ENODEV),
+        let device = self.device.as_ref();
+        match device.and_then(|device| device.local_memory()) {
+            Some(memory) if memory.is_closed() => Err(ENODEV),
             _ => Ok(()),
         }
     }

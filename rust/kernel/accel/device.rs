@@ -368,16 +368,21 @@ impl Device {
     /// Ends all use of the hardware: returns when no callback of the driver runs, no queue is left,
     /// and no address space is bound.
     pub(super) fn leave(&self) {
+        const REMOVED: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED;
+
+        // Whoever is told that the device is gone finds that processes have nothing of it any more;
+        // and they learn it at once, before the first queue is waited for.
+        if let Some(memory) = self.local_memory() {
+            memory.close();
+        }
+        self.revoke_queues(REMOVED);
         let Some(data) = Data::from_raw(self.data.xchg(core::ptr::null_mut(), Acquire)) else {
             return;
         };
         self.registered.synchronize();
-        if let Some(memory) = self.local_memory() {
-            memory.zap_mappings();
-        }
+        // Those that were being made.
+        self.revoke_queues(REMOVED);
 
-        // All processes learn it at once, before the first queue is waited for.
-        self.revoke_queues(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED);
         // SAFETY: `data` lives until this function returns, by the contract of `publish`.
         unsafe { self.stop_queues(data) };
         // Those that are closed from here on are left to this.

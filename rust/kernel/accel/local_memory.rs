@@ -28,6 +28,10 @@ use crate::{
     ptr::Alignment,
     str::CString,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         new_mutex,
         Arc,
         Mutex, //
@@ -52,6 +56,8 @@ pub(super) struct LocalMemory {
     pages: Arc<SharedPages>,
     buddy: GpuBuddy,
     cgroup: Region,
+    /// No page is given out any more.
+    closed: Atomic<bool>,
     #[pin]
     residents: Mutex<Residents>,
 }
@@ -70,6 +76,7 @@ impl LocalMemory {
                 })?,
                 cgroup: Region::new(&name, size)?,
                 pages,
+                closed: Atomic::new(false),
                 residents <- new_mutex!(Residents { next: 0, all: KVec::new() }),
             }),
             GFP_KERNEL,
@@ -144,7 +151,7 @@ impl LocalMemory {
         Ok(())
     }
 
-    /// Makes a buffer known that is in the memory, for [`zap_mappings`](Self::zap_mappings).
+    /// Makes a buffer known that is in the memory, for [`close`](Self::close).
     ///
     /// # Safety
     ///
@@ -162,12 +169,19 @@ impl LocalMemory {
         })
     }
 
-    /// Takes the pages of all buffers from all processes.
-    pub(super) fn zap_mappings(&self) {
+    /// Takes the pages of all buffers from all processes, for good.
+    pub(super) fn close(&self) {
+        // The reservation of a buffer orders this with a touch of it: see `Exporter::check_map`.
+        self.closed.store(true, Relaxed);
         for (_, mappings) in &self.residents.lock().all {
             // SAFETY: By the invariant of `Residents`, which is locked.
             unsafe { mappings.zap() };
         }
+    }
+
+    /// Whether [`close`](Self::close) was called: then no process may come to have a page.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
     }
 }
 

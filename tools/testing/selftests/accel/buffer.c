@@ -693,6 +693,43 @@ TEST_F(buffer, system_memory_stays_and_device_memory_goes_with_the_device)
 	close(wrapped);
 }
 
+TEST_F(buffer, who_is_told_that_the_device_is_gone_finds_nothing_of_it)
+{
+	int number, ctx, monitor, local, queue, i;
+	struct accel_queue q;
+	char *memory;
+	double end;
+
+	for (i = 0; i < 20; i++) {
+		ctx = sim_add(&number);
+		ASSERT_WORKS(ctx, "a second device");
+		monitor = accel_open_number("accel_monitor", number, O_RDONLY);
+		ASSERT_RET(0, accel_bind(ctx, ACCEL_MODE_PRIVATE), "bind");
+		queue = accel_queue_create(ctx, 4);
+		ASSERT_RET(0, queue_adopt(&q, queue), "a queue");
+		local = buffer_alloc_local(ctx, PAGE);
+		memory = buffer_mmap(local, PAGE);
+		ASSERT_NE(MAP_FAILED, memory);
+		EXPECT_TOUCH(0, touch_write(memory, 1), "device memory before");
+		EXPECT_TOUCH(0, touch_read(q.ring), "the ring before");
+
+		ASSERT_RET(0, sim_control(number, "remove", "1"), "pulled out");
+		/* Without a sleep: that would give the device time. */
+		for (end = seconds() + WAIT_SECONDS; seconds() < end;) {
+			if (accel_state(monitor) == ACCEL_STATUS_REMOVED)
+				break;
+		}
+		EXPECT_TOUCH(SIGBUS, touch_read(memory), "device memory");
+		EXPECT_TOUCH(SIGBUS, touch_read(q.ring), "the ring");
+		EXPECT_EQ(ACCEL_QUEUE_DEAD_REMOVED, LOAD(q.status->state));
+		munmap(memory, PAGE);
+		queue_close(&q);
+		close(local);
+		close(monitor);
+		close(ctx);
+	}
+}
+
 TEST_F(buffer, memory_of_a_device_that_is_gone_serves_no_other)
 {
 	int number, ctx = sim_add(&number), local, queue = accel_queue_create(self->ctx, 4);
