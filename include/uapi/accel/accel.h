@@ -30,7 +30,8 @@
  *  - EFAULT: a pointer is bad.
  *  - EAGAIN: the device is being reset; try again.
  *  - EIO: the device is isolated after too many errors.
- *  - ENODEV: the device is gone.
+ *  - ENODEV: the device is gone; on a queue: it is dead. A reset and isolation
+ *    are the end of a queue, so it answers neither EAGAIN nor EIO for them.
  *
  * Numbers 0x00 to 0x3f belong to the core, 0x40 to 0x9f to the driver, on
  * device and on queue descriptors.

@@ -359,6 +359,10 @@ impl Queue {
         self.id
     }
 
+    pub(super) fn depth(&self) -> u32 {
+        self.depth
+    }
+
     /// How long a job may take even if the driver has no limit: others may wait for its fence.
     pub(super) fn job_limit(&self) -> Option<Delta> {
         self.pipeline.is_some().then_some(FENCE_LIMIT)
@@ -453,6 +457,38 @@ impl Queue {
         self.wake(&events);
     }
 
+    /// Calls `f` with what the hardware has of the queue, and keeps it meanwhile. Fails with
+    /// [`ENODEV`] if the queue is dead.
+    fn with_live<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
+        if let Some(live) = (*self.live.lock()).as_ref().filter(|live| !live.revoked) {
+            return f(live);
+        }
+        self.wait_revoked();
+        Err(ENODEV)
+    }
+
+    /// Lets whoever is revoking the queue come to the end of it, so that who has found that it dies
+    /// is told of it everywhere.
+    fn wait_revoked(&self) {
+        drop(self.inode.lock());
+    }
+
+    /// Keeps the device in operation, for something that this queue is to do. Fails with [`ENODEV`]
+    /// if it is not: that is the end of all queues that it had, and this one is dead by now.
+    pub(super) fn operate(&self) -> Result<Access<'_>> {
+        if let Ok(access) = self.context.device().operate() {
+            return Ok(access);
+        }
+        // Whoever stops the device may not have come to this queue yet.
+        let mut events = self.events.lock();
+        while events.is_live() {
+            if self.wait.wait_interruptible(&mut events) {
+                return Err(ERESTARTSYS);
+            }
+        }
+        Err(ENODEV)
+    }
+
     /// Asks the driver what the queue has done, and `f` for how long it has hung. `None` if the
     /// queue is dead or the driver can't tell.
     pub(super) fn sample(
@@ -540,10 +576,7 @@ impl Queue {
             return Err(EINVAL);
         }
 
-        let regions = match &*self.live.lock() {
-            Some(live) if !live.revoked => live.regions.describe()?,
-            _ => return Err(ENODEV),
-        };
+        let regions = self.with_live(|live| live.regions.describe())?;
         let room = regions.len().min(info.region_count as usize);
         let mut to = UserSlice::new(
             UserPtr::from_addr(info.regions as usize),
@@ -592,14 +625,11 @@ impl Queue {
         let shapes = (0..).map_while(device.ops().queue_shape);
         let (index, mut argument) = Argument::read(shapes, nr, arg)?;
 
-        let access = device.operate()?;
-        match &*self.live.lock() {
-            // SAFETY: `access` keeps the driver's data, the lock the queue.
-            Some(live) if !live.revoked => unsafe {
-                live.driver.ioctl(access.data(), index, argument.bytes())?;
-            },
-            _ => return Err(ENODEV),
-        }
+        let access = self.operate()?;
+        self.with_live(|live| {
+            // SAFETY: `access` keeps the driver's data, `with_live` the queue.
+            unsafe { live.driver.ioctl(access.data(), index, argument.bytes()) }
+        })?;
         drop(access);
         argument.write().map(|()| 0)
     }
@@ -675,7 +705,9 @@ impl Operations for Descriptor {
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_INFO => queue.info(arg),
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_EVENTFD => queue.set_eventfd(arg),
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_SUBMIT => match &queue.pipeline {
-                Some(pipeline) => submit::submit(pipeline, queue.depth, arg),
+                Some(pipeline) => {
+                    submit::submit(&queue, pipeline, arg).inspect_err(|_| queue.wait_revoked())
+                }
                 None => Err(EOPNOTSUPP),
             },
             nr => queue.driver_ioctl(nr, arg),
@@ -684,10 +716,7 @@ impl Operations for Descriptor {
 
     fn mmap(queue: Borrowed<'_, Self>, _file: &File, mapping: &NewMapping<'_>) -> Result<Kind> {
         queue.context.check_caller(queue.mode)?;
-        match &*queue.live.lock() {
-            Some(live) if !live.revoked => live.regions.map(mapping),
-            _ => Err(ENODEV),
-        }
+        queue.with_live(|live| live.regions.map(mapping))
     }
 
     fn fault(queue: Borrowed<'_, Self>, fault: &Fault<'_>) -> FaultResult {
@@ -709,7 +738,7 @@ impl Operations for Descriptor {
                 return unsafe { live.regions.fault(fault) };
             }
         }
-        drop(queue.inode.lock());
+        queue.wait_revoked();
         Err(Sigbus)
     }
 

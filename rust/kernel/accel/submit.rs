@@ -13,6 +13,7 @@ use super::{
         JobNumber,
         Pipeline, //
     },
+    queue::Queue,
     submission::{
         Ready,
         SubmissionOps, //
@@ -263,11 +264,11 @@ fn read_fences(args: &uapi::accel_queue_submit) -> Result<KVec<ARef<Fence>>> {
     Ok(fences)
 }
 
-/// `ACCEL_QUEUE_SUBMIT`, for the queue that has this pipeline.
-pub(super) fn submit(pipeline: &Arc<Pipeline>, depth: u32, arg: UserPtr) -> Result<isize> {
+/// `ACCEL_QUEUE_SUBMIT`, for a queue that has this pipeline.
+pub(super) fn submit(queue: &Queue, pipeline: &Arc<Pipeline>, arg: UserPtr) -> Result<isize> {
     let device = pipeline.device();
     let ops = device.ops().submission.as_ref().ok_or(EOPNOTSUPP)?;
-    let mut request = Request::read(arg, ops, depth)?;
+    let mut request = Request::read(arg, ops, queue.depth())?;
     let mut out = None;
     if request.args.flags & uapi::ACCEL_SUBMIT_OUT_FENCE != 0 {
         let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
@@ -278,7 +279,7 @@ pub(super) fn submit(pipeline: &Arc<Pipeline>, depth: u32, arg: UserPtr) -> Resu
         out = Some(fd);
     }
 
-    let access = device.operate()?;
+    let access = queue.operate()?;
     // What has ended takes no room from what comes.
     pipeline.reap();
     // If it is not taken, it goes when nothing is locked any more, and before the device is left.

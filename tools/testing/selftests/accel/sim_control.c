@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The device in software, told to misbehave, and what the core makes of it. */
 /* accel-bench: modules=accel_sim */
-#include <linux/userfaultfd.h>
 #include <sys/syscall.h>
 
 #include "sim_util.h"
@@ -273,32 +272,13 @@ TEST_F(control, a_device_comes_and_is_pulled_out)
 
 /* --- Memory that its owner does not provide --- */
 
-static int open_userfault(void *page)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = {
-		.range = { .start = (uintptr_t)page, .len = PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
-
 /* The kernel can't interrupt the access; nobody else may have to wait for it. */
 TEST_F(control, userfault_keeps_only_its_own_queue)
 {
 	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct accel_sim_job job = sim_fill(page, ~0ull, PAGE);
 	struct accel_info_errors before = errors(self->ctx);
-	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)page, .len = PAGE } };
-	int fd = open_userfault(page);
+	int fd = userfault_open(page, PAGE);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct accel_queue q;
 	double begin;
@@ -317,7 +297,7 @@ TEST_F(control, userfault_keeps_only_its_own_queue)
 	EXPECT_EQ(ACCEL_STATUS_IN_RESET, wait_status(self->ctx, ACCEL_STATUS_IN_RESET)) {
 		TH_LOG("expected: the device is reset, and that waits");
 	}
-	ASSERT_EQ(0, ioctl(fd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_RET(0, userfault_provide(fd, page, PAGE), "the page comes");
 	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, wait_status(self->ctx, ACCEL_STATUS_OPERATIONAL));
 	EXPECT_EQ(before.resets + 1, errors(self->ctx).resets);
 	EXPECT_EQ(0, accel_queues(self->ctx));

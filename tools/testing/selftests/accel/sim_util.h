@@ -3,6 +3,7 @@
 #ifndef SIM_UTIL_H
 #define SIM_UTIL_H
 
+#include <linux/userfaultfd.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <zlib.h>
@@ -277,6 +278,35 @@ static inline __u32 sim_wait_dead(const struct accel_queue *q)
 		usleep(1000);
 	} while (state == ACCEL_QUEUE_LIVE && seconds() < end);
 	return state;
+}
+
+/* --- Memory that its owner does not provide --- */
+
+/* Whoever touches it waits; in poll() it is seen that somebody does. */
+static inline int userfault_open(void *at, size_t length)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)at, .len = length },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+/* Lets them go on: they find zeroes. */
+static inline int userfault_provide(int fd, void *at, size_t length)
+{
+	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)at, .len = length } };
+
+	return ioctl(fd, UFFDIO_ZEROPAGE, &zero) ? -errno : 0;
 }
 
 /* --- The device as one on which the core is tested --- */

@@ -843,9 +843,7 @@ static void expect_doom(struct __test_metadata *_metadata, struct doomed *d, int
 		EXPECT_THAT(WAIT_FOR(LOAD(d->status->state) != ACCEL_QUEUE_LIVE, WAIT),
 			    "it is dead");
 		EXPECT_EQ(state, LOAD(d->status->state));
-		/* An isolated device says so, whatever the queue. */
-		if (state != ACCEL_QUEUE_DEAD_ISOLATED)
-			EXPECT_RET(-ENODEV, submit(d->queue, &late), "a job on a dead queue");
+		EXPECT_RET(-ENODEV, submit(d->queue, &late), "a job on a dead queue");
 		EXPECT_EQ(POLLERR | POLLHUP, poll_now(d->queue, POLLIN) & (POLLERR | POLLHUP));
 		close(d->queue);
 	}
@@ -872,6 +870,48 @@ TEST_F(submit, a_reset_cancels)
 	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
 	expect_doom(_metadata, &d, -ECANCELED, ACCEL_QUEUE_DEAD_RESET);
 	expect_others_work(_metadata, self->ctx);
+}
+
+static int reset_it(void *arg)
+{
+	return accel_reset(*(int *)arg);
+}
+
+/* Nobody may be told to try again: the queue will never take a job. */
+TEST_F(submit, a_queue_is_dead_while_a_reset_lasts)
+{
+	void *page = anonymous(PAGE, PROT_READ | PROT_WRITE);
+	int fd = userfault_open(page, PAGE), shared = sim_open_shared();
+	struct accel_sim_job keeps = sim_fill(page, ~0ull, PAGE);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct accel_sim_kick kick = { .size = sizeof(kick) };
+	struct submission late = single(sim_nop(0));
+	struct accel_queue_info info;
+	struct accel_queue busy;
+	pid_t resets;
+
+	ASSERT_WORKS(fd, "a userfaultfd");
+	ASSERT_RET(0, sim_queue_open(&busy, shared, 4), "a queue");
+	ASSERT_RET(0, sim_submit(&busy, &keeps), "a job that can't be stopped");
+	ASSERT_EQ(1, poll(&p, 1, WAIT * 1000));
+	resets = child_start(reset_it, &self->ctx);
+	EXPECT_THAT(WAIT_FOR(accel_state(self->ctx) == ACCEL_STATUS_IN_RESET, WAIT), "a reset");
+
+	EXPECT_RET(-ENODEV, submit(self->queue, &late), "a job");
+	late.flags = 0;
+	EXPECT_RET(-ENODEV, submit(self->queue, &late), "without a fence");
+	EXPECT_RET(-ENODEV, accel_ioctl(self->queue, ACCEL_SIM_KICK, &kick), "the driver's ioctl");
+	EXPECT_RET(-ENODEV, accel_queue_info(self->queue, &info, NULL), "QUEUE_INFO");
+	EXPECT_EQ(POLLERR | POLLHUP, poll_now(self->queue, POLLIN) & (POLLERR | POLLHUP));
+	EXPECT_RET(-EAGAIN, accel_queue_create(self->ctx, 4), "a new queue comes later");
+
+	ASSERT_RET(0, userfault_provide(fd, page, PAGE), "the page comes");
+	EXPECT_RET(0, child_result(resets), "the reset");
+	expect_others_work(_metadata, self->ctx);
+	queue_close(&busy);
+	close(shared);
+	close(fd);
+	munmap(page, PAGE);
 }
 
 TEST_F(submit, isolation_ends_jobs)
