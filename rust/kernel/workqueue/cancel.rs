@@ -9,7 +9,10 @@
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
-use super::Queue;
+use super::{
+    owned::OwnedQueue,
+    Queue, //
+};
 use crate::{
     bindings,
     container_of,
@@ -39,15 +42,47 @@ impl<T: Callback> Callback for Arc<T> {
     }
 }
 
+/// The queue whose workers run an [`OwnedDelayedWork`]: one of the system's, or one that is kept
+/// for as long as the work is there.
+pub enum QueueRef {
+    /// It is always there.
+    Static(&'static Queue),
+    /// It goes with the last who has it; that must not be one of its own workers.
+    Owned(Arc<OwnedQueue>),
+}
+
+impl From<&'static Queue> for QueueRef {
+    fn from(queue: &'static Queue) -> Self {
+        Self::Static(queue)
+    }
+}
+
+impl From<Arc<OwnedQueue>> for QueueRef {
+    fn from(queue: Arc<OwnedQueue>) -> Self {
+        Self::Owned(queue)
+    }
+}
+
+impl Deref for QueueRef {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        match self {
+            Self::Static(queue) => queue,
+            Self::Owned(queue) => queue,
+        }
+    }
+}
+
 /// The part of an [`OwnedDelayedWork`] that says when its callback runs.
 #[pin_data]
 pub struct Schedule {
-    queue: &'static Queue,
+    queue: QueueRef,
     #[pin]
     work: Opaque<bindings::delayed_work>,
 }
 
-// SAFETY: Work items are usable from any thread, and the queue is static.
+// SAFETY: Work items are usable from any thread, and so are queues.
 unsafe impl Send for Schedule {}
 // SAFETY: The functions that are called on the work item take the locks they need.
 unsafe impl Sync for Schedule {}
@@ -59,8 +94,8 @@ impl Schedule {
     /// is cancelled nothing happens. Callable from any context but NMI. Calls
     /// `queue_delayed_work()`.
     pub fn schedule(&self, delay: Jiffies) -> bool {
-        // SAFETY: The queue is static; the work item was initialised and stays until its owner has
-        // disabled it.
+        // SAFETY: The queue is there for as long as `self`; the work item was initialised and stays
+        // until its owner has disabled it.
         unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
@@ -92,7 +127,7 @@ impl Schedule {
     ///
     /// `run` must be sound to call with the work item for as long as the item is not disabled.
     unsafe fn new(
-        queue: &'static Queue,
+        queue: QueueRef,
         run: unsafe extern "C" fn(*mut bindings::work_struct),
         names: [&'static CStr; 2],
         keys: [Pin<&'static LockClassKey>; 2],
@@ -186,7 +221,7 @@ impl<T: Callback> OwnedDelayedWork<T> {
     ///
     /// `names` and `keys` are those of the work item and of its timer, for lockdep.
     pub fn new<E>(
-        queue: &'static Queue,
+        queue: impl Into<QueueRef>,
         callback: impl PinInit<T, E>,
         names: [&'static CStr; 2],
         keys: [Pin<&'static LockClassKey>; 2],
@@ -194,6 +229,7 @@ impl<T: Callback> OwnedDelayedWork<T> {
     where
         Error: From<E>,
     {
+        let queue = queue.into();
         try_pin_init!(Self {
             callback <- callback,
             // INVARIANT: The work item gets this function.
@@ -283,7 +319,10 @@ mod tests {
             msecs_to_jiffies,
             Delta, //
         },
-        workqueue, //
+        workqueue::{
+            self,
+            owned::Flags, //
+        }, //
     };
 
     const NEVER: Jiffies = Jiffies::MAX / 4;
@@ -323,6 +362,23 @@ mod tests {
                 self.done.complete_all();
             }
         }
+    }
+
+    #[test]
+    fn a_queue_lives_for_as_long_as_its_work() -> Result {
+        let counter = Counter::new(3, Delta::ZERO)?;
+        let queue = OwnedQueue::new(c"rust_cancel", Flags::UNBOUND | Flags::MEM_RECLAIM)?;
+        let queue = Arc::new(queue, GFP_KERNEL)?;
+        let work = KBox::pin_init(
+            new_owned_delayed_work!(queue.clone(), counter.clone(), "counter"),
+            GFP_KERNEL,
+        )?;
+        drop(queue);
+        assert!(work.schedule(0));
+        counter.done.wait_for_completion();
+        drop(work);
+        assert_eq!(counter.runs.load(Relaxed), 3);
+        Ok(())
     }
 
     fn work(counter: &Arc<Counter>) -> Result<Pin<KBox<OwnedDelayedWork<Arc<Counter>>>>> {
