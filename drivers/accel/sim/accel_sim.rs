@@ -80,7 +80,13 @@ use kernel::{
         Monotonic, //
     },
     uapi,
-    workqueue::cancel::OwnedDelayedWork, //
+    workqueue::{
+        cancel::OwnedDelayedWork,
+        owned::{
+            Flags,
+            OwnedQueue, //
+        }, //
+    }, //
 };
 use zerocopy_derive::Immutable;
 
@@ -96,6 +102,9 @@ struct Sim {
     /// Memory for buffers.
     memory: Option<Arc<SharedPages>>,
     contexts: Atomic<u32>,
+    /// Does jobs whose fences those may wait for who reclaim memory. Others may be kept waiting by
+    /// a page of user space, so they are done elsewhere.
+    workers: Arc<OwnedQueue>,
     /// Nanoseconds that queues have worked which are gone.
     busy_before: Atomic<u64>,
     /// Queues that may touch memory.
@@ -115,6 +124,10 @@ impl Sim {
                 kib => Some(Arc::new(SharedPages::new(kib as usize * 1024)?, GFP_KERNEL)?),
             },
             contexts: Atomic::new(0),
+            workers: Arc::new(
+                OwnedQueue::new(c"accel_sim", Flags::UNBOUND | Flags::MEM_RECLAIM)?,
+                GFP_KERNEL,
+            )?,
             busy_before: Atomic::new(0),
             queues <- new_mutex!(KVec::new()),
             climate <- new_mutex!(Climate::COLD),

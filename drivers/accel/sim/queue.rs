@@ -29,7 +29,10 @@ use kernel::{
     uapi,
     workqueue::{
         self,
-        cancel::OwnedDelayedWork, //
+        cancel::{
+            OwnedDelayedWork,
+            QueueRef, //
+        }, //
     }, //
 };
 use zerocopy_derive::Immutable;
@@ -80,12 +83,13 @@ impl Queue {
         };
         let turn = TURNS.get(request.priority as usize).ok_or(EINVAL)?;
         let mut regions = KVec::new();
-        let source = match request.mode {
-            AddressMode::Kernel => Source::core(depth)?,
+        let (source, workers) = match request.mode {
+            AddressMode::Kernel => (Source::core(depth)?, QueueRef::from(sim.workers.clone())),
             AddressMode::Shared | AddressMode::Private => {
                 let rings = Rings::new(depth)?;
                 regions.push(rings.region(), GFP_KERNEL)?;
-                Source::Rings(rings, request.context.memory.clone())
+                let source = Source::Rings(rings, request.context.memory.clone());
+                (source, workqueue::system_dfl().into())
             }
         };
 
@@ -97,7 +101,7 @@ impl Queue {
             *turn,
         );
         let work = Arc::pin_init(
-            new_owned_delayed_work!(workqueue::system_dfl(), worker, "accel_sim_queue"),
+            new_owned_delayed_work!(workers, worker, "accel_sim_queue"),
             GFP_KERNEL,
         )?;
         sim.queues.lock().push(work.clone(), GFP_KERNEL)?;
