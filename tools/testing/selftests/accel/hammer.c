@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Everything at once: processes open, map, remap, unmap in part, fork, pass
- * descriptors, submit, wait and close, in any order, while the devices, in
+ * descriptors, submit, wait and close, in any order and in all address modes,
+ * share buffers and wait for each other's fences, while the devices, in
  * hardware and in software, are reset, unbound, told to misbehave, and their
  * modules removed under them. What they get told does not matter here; that the
- * kernel survives it does, and that the devices work afterwards.
+ * kernel survives it does, that all fences are signalled in the end, and that the
+ * devices work afterwards.
  *
  * HAMMER_SECONDS and HAMMER_SEED in the environment say for how long and with
  * what random numbers: `make hammer TIME=600 SEED=1`. A parameter of that name
@@ -16,19 +18,10 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "device_util.h"
+#include "hammer_util.h"
 
 #define WORKERS 8
-#define QUEUES 4
-#define MAPPINGS 8
-#define DEPTH 32
-#define BUFFER (64 * 1024)
-
-/* What a worker does in one go; the parent adds up how often. */
-enum action {
-	OPEN, BIND, CREATE, MAP, REMAP, UNMAP_PART, UNMAP, TOUCH, SUBMIT, WAIT, READ_EVENTS,
-	EVENTFD, ASK, FORK, PASS, CLOSE_QUEUE, CLOSE, ACTIONS,
-};
+#define ACTIONS_MAX 64
 
 /* A device, and what was done to it. */
 struct victim {
@@ -43,25 +36,13 @@ struct victim {
 
 struct shared {
 	bool stop;
-	__u64 done[ACTIONS];
+	/* How often each action came about. */
+	__u64 done[ACTIONS_MAX];
 	__u64 faults;
+	/* Fences that were not signalled in time. */
+	__u64 late;
+	struct market market;
 	struct victim victims[2];
-};
-
-struct mapping {
-	void *at;
-	size_t size;
-	int queue;
-};
-
-struct worker {
-	struct shared *shared;
-	struct victim *victim;
-	unsigned int seed;
-	int ctx, monitor, event, sock[2];
-	struct accel_queue queues[QUEUES];
-	struct mapping mappings[MAPPINGS];
-	unsigned char *in, *out;
 };
 
 static sigjmp_buf out_of_here;
@@ -74,13 +55,20 @@ static void caught(int sig)
 	siglongjmp(out_of_here, 1);
 }
 
-static unsigned int pick(struct worker *w, unsigned int below)
+static struct accel_queue *pick_queue(struct worker *w)
 {
-	return rand_r(&w->seed) % below;
+	return &w->queues[pick(w, QUEUES)];
 }
 
-static void forget_mappings(struct worker *w, int queue)
+static struct mapping *pick_mapping(struct worker *w)
 {
+	return &w->mappings[pick(w, MAPPINGS)];
+}
+
+/* Those of one queue, or all if @queue is negative. */
+static bool forget_mappings(struct worker *w, int queue)
+{
+	bool any = false;
 	int i;
 
 	for (i = 0; i < MAPPINGS; i++) {
@@ -88,32 +76,64 @@ static void forget_mappings(struct worker *w, int queue)
 			continue;
 		munmap(w->mappings[i].at, w->mappings[i].size);
 		w->mappings[i].at = NULL;
+		any = true;
 	}
+	return any;
 }
 
-static void close_queue(struct worker *w, int n)
+static bool close_one_queue(struct worker *w, int n)
 {
 	if (w->queues[n].fd < 0)
-		return;
+		return false;
 	/* At times the mappings outlive the descriptor. */
 	if (pick(w, 2))
 		forget_mappings(w, n);
 	queue_close(&w->queues[n]);
 	w->queues[n].fd = -1;
+	return true;
 }
 
+static bool close_queue(struct worker *w)
+{
+	return close_one_queue(w, pick(w, QUEUES));
+}
+
+/* Its queues stay. */
+static bool close_context(struct worker *w)
+{
+	int ctx = w->ctx;
+
+	w->ctx = -1;
+	w->mode = ACCEL_MODE_NONE;
+	return ctx >= 0 && !close(ctx);
+}
+
+/* But for buffers and fences, which hold no device and no module. */
 static void close_all(struct worker *w)
 {
 	int i;
 
 	for (i = 0; i < QUEUES; i++)
-		close_queue(w, i);
+		close_one_queue(w, i);
 	forget_mappings(w, -1);
-	close(w->ctx);
-	w->ctx = -1;
+	close_context(w);
 }
 
-static void open_nodes(struct worker *w)
+/* These two seldom: they take what the others work with. */
+static bool close_alone(struct worker *w)
+{
+	return !pick(w, 4) && close_context(w);
+}
+
+static bool close_at_once(struct worker *w)
+{
+	if (pick(w, 8))
+		return false;
+	close_all(w);
+	return true;
+}
+
+static bool open_nodes(struct worker *w)
 {
 	if (w->ctx < 0)
 		w->ctx = accel_open();
@@ -121,236 +141,350 @@ static void open_nodes(struct worker *w)
 	w->monitor = accel_open_monitor();
 	if (w->monitor >= 0)
 		fcntl(w->monitor, F_SETFL, O_NONBLOCK);
+	return w->ctx >= 0;
 }
 
-static void create(struct worker *w, int n)
+static bool bind_to(struct worker *w, __u32 mode)
 {
+	if (w->ctx < 0 || accel_bind(w->ctx, mode))
+		return false;
+	w->mode = mode;
+	return true;
+}
+
+static bool bind_shared(struct worker *w)
+{
+	return bind_to(w, ACCEL_MODE_SHARED);
+}
+
+static bool bind_private(struct worker *w)
+{
+	return bind_to(w, ACCEL_MODE_PRIVATE);
+}
+
+static bool bind_kernel(struct worker *w)
+{
+	return bind_to(w, ACCEL_MODE_KERNEL);
+}
+
+/* In kernel mode there is nothing to map that jobs need. */
+static int create_in_kernel_mode(struct worker *w, struct accel_queue *q)
+{
+	*q = (struct accel_queue){
+		.fd = tested == &zip_kind ? zip_queue_create(w->ctx, DEPTH, pick(w, 2)) :
+					    accel_queue_create(w->ctx, DEPTH),
+	};
+	return q->fd < 0 ? q->fd : 0;
+}
+
+static bool create(struct worker *w)
+{
+	struct accel_queue *q = pick_queue(w);
 	int ret;
 
-	if (w->queues[n].fd >= 0)
-		return;
-	ret = tested == &zip_kind ? zip_open(&w->queues[n], w->ctx, DEPTH, pick(w, 2)) :
-				    queue_open(&w->queues[n], w->ctx, DEPTH);
+	if (q->fd >= 0)
+		return false;
+	if (w->mode == ACCEL_MODE_KERNEL)
+		ret = create_in_kernel_mode(w, q);
+	else if (tested == &zip_kind)
+		ret = zip_open(q, w->ctx, DEPTH, pick(w, 2));
+	else
+		ret = queue_open(q, w->ctx, DEPTH);
 	if (ret)
-		w->queues[n].fd = -1;
+		q->fd = -1;
+	return !ret;
 }
 
-static void map(struct worker *w, int n)
+static bool map(struct worker *w)
 {
-	struct mapping *m = &w->mappings[pick(w, MAPPINGS)];
+	struct mapping *m = pick_mapping(w);
+	int n = pick(w, QUEUES);
 	struct accel_region region;
 
 	if (m->at || w->queues[n].fd < 0 ||
-	    accel_region(w->queues[n].fd, pick(w, 3), &region))
-		return;
+	    accel_region(w->queues[n].fd, pick(w, 4), &region))
+		return false;
 	m->size = region.size;
 	m->queue = n;
 	m->at = accel_map_region(w->queues[n].fd, &region);
 	if (map_error(m->at))
 		m->at = NULL;
+	return m->at;
 }
 
-static void remap(struct mapping *m)
+static bool remap(struct worker *w)
 {
+	struct mapping *m = pick_mapping(w);
 	void *moved, *room;
 
 	if (!m->at)
-		return;
+		return false;
 	room = mmap(NULL, m->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	moved = mremap(m->at, m->size, m->size, MREMAP_MAYMOVE | MREMAP_FIXED, room);
 	if (moved != MAP_FAILED)
 		m->at = moved;
 	else
 		munmap(room, m->size);
+	return moved != MAP_FAILED;
 }
 
-static void touch(struct mapping *m)
+static bool unmap_part(struct worker *w)
 {
+	struct mapping *m = pick_mapping(w);
+
+	return m->at && m->size > PAGE &&
+	       !munmap((char *)m->at + PAGE * (1 + pick(w, m->size / PAGE - 1)), PAGE);
+}
+
+static bool unmap(struct worker *w)
+{
+	return forget_mappings(w, pick(w, QUEUES));
+}
+
+static bool touch(struct worker *w)
+{
+	struct mapping *m = pick_mapping(w);
+
 	if (m->at)
 		asm volatile("" : : "r"(LOAD(*(__u32 *)m->at)));
+	return m->at;
 }
 
-static void submit(struct worker *w, struct accel_queue *q)
+static bool submit_from_ring(struct worker *w)
 {
-	void *in = pick(w, 8) ? w->in : (void *)0xdead000, *out = pick(w, 8) ? w->out : NULL;
+	struct accel_queue *q = pick_queue(w);
+	void *in = place(w, pick(w, 8) ? w->in : (void *)0xdead000);
+	void *out = place(w, pick(w, 8) ? w->out : NULL);
 	int i, size = 1 + pick(w, BUFFER - 1), count = 1 + pick(w, DEPTH / 2);
 
-	if (q->fd < 0)
-		return;
+	if (q->fd < 0 || !q->ring)
+		return false;
 	for (i = 0; i < count; i++)
 		tested->put(q, in, out, size, !pick(w, 4));
 	tested->start(q);
 	if (pick(w, 4) == 0)
 		madvise(w->out, 2 * BUFFER, MADV_DONTNEED);
+	return true;
 }
 
-static void wait_a_little(struct worker *w, struct accel_queue *q)
+static bool wait_a_little(struct worker *w)
 {
+	struct accel_queue *q = pick_queue(w);
 	struct pollfd p = { .fd = q->fd, .events = POLLIN };
 	__u64 n;
 	int i;
 
 	if (q->fd < 0)
-		return;
+		return false;
 	poll(&p, 1, pick(w, 5));
 	if (p.revents & POLLIN && read(q->fd, &n, sizeof(n)) < 0)
-		return;
+		return false;
 	/* What is there may be wrong: more was put in than there is room for. */
-	for (i = 0; i < DEPTH && tested->done(q); i++)
+	for (i = 0; i < DEPTH && q->ring && tested->done(q); i++)
 		tested->end(q, NULL, NULL, 0);
+	return p.revents & POLLIN;
 }
 
-static void set_eventfd(struct worker *w, int n)
+static bool read_events(struct worker *w)
+{
+	char text[512];
+
+	return w->monitor >= 0 && read(w->monitor, text, sizeof(text)) > 0;
+}
+
+static bool set_eventfd(struct worker *w)
 {
 	struct accel_queue_eventfd args = {
 		.size = sizeof(args),
 		.fd = pick(w, 4) ? w->event : (int)pick(w, 20) - 1,
 	};
 
-	accel_ioctl(w->queues[n].fd, ACCEL_QUEUE_EVENTFD, &args);
+	return !accel_ioctl(pick_queue(w)->fd, ACCEL_QUEUE_EVENTFD, &args);
 }
 
-static void ask(struct worker *w)
+static bool ask(struct worker *w)
 {
 	char path[64], text[4096];
-	int fd;
+	int fd, ret = accel_info(pick(w, 2) ? w->ctx : w->monitor, pick(w, 8), text, sizeof(text));
 
-	accel_info(pick(w, 2) ? w->ctx : w->monitor, pick(w, 8), text, sizeof(text));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d",
-		 pick(w, 2) ? w->ctx : w->queues[pick(w, QUEUES)].fd);
+		 pick(w, 2) ? w->ctx : pick_queue(w)->fd);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && read(fd, text, sizeof(text)) < 0)
 		errno = 0;
 	close(fd);
+	return ret >= 0;
 }
 
-/* A child has the descriptors, and not the mappings. */
-static void fork_one(struct worker *w)
+/* A child has the descriptors, the mappings of buffers, and not those of queues. */
+static bool fork_one(struct worker *w)
 {
 	struct accel_queue_info info;
-	pid_t pid = fork();
+	pid_t pid;
 	int i;
 
-	if (pid > 0) {
-		waitpid(pid, NULL, 0);
-		return;
-	}
-	if (pid < 0)
-		return;
+	/* Seldom: it takes a hundred times as long as the rest. */
+	if (pick(w, 20))
+		return false;
+	pid = fork();
+	if (pid)
+		return pid > 0 && waitpid(pid, NULL, 0) == pid;
 	signal(SIGBUS, SIG_DFL);
 	signal(SIGSEGV, SIG_DFL);
 	for (i = 0; i < QUEUES; i++)
 		accel_queue_info(w->queues[i].fd, &info, NULL);
+	for (i = 0; i < PIECES; i++) {
+		hand_over(w);
+		map_piece(w);
+		touch_piece(w);
+	}
 	if (pick(w, 2))
-		touch(&w->mappings[pick(w, MAPPINGS)]);
+		touch(w);
 	_exit(0);
 }
 
-static void pass(struct worker *w, int n)
+static bool pass_queue(struct worker *w)
 {
+	struct accel_queue *q = pick_queue(w);
 	int fd;
 
-	if (w->queues[n].fd < 0 || send_fd(w->sock[0], w->queues[n].fd))
-		return;
+	if (q->fd < 0 || send_fd(w->sock[0], q->fd))
+		return false;
 	fd = recv_fd(w->sock[1]);
 	if (fd >= 0)
 		close(fd);
+	return fd >= 0;
 }
 
-static void act(struct worker *w, enum action action)
-{
-	int n = pick(w, QUEUES);
-	struct mapping *m = &w->mappings[pick(w, MAPPINGS)];
-	char text[512];
+/* What a worker does in one go; tells whether it came about. */
+static const struct {
+	const char *name;
+	bool (*act)(struct worker *w);
+} actions[] = {
+	{ "open", open_nodes },
+	{ "bind, shared", bind_shared },
+	{ "bind, private", bind_private },
+	{ "bind, kernel", bind_kernel },
+	{ "create a queue", create },
+	{ "map a region", map },
+	{ "remap a region", remap },
+	{ "unmap a part", unmap_part },
+	{ "unmap", unmap },
+	{ "touch a region", touch },
+	{ "submit from a ring", submit_from_ring },
+	{ "wait", wait_a_little },
+	{ "read events", read_events },
+	{ "set an eventfd", set_eventfd },
+	{ "ask", ask },
+	{ "fork", fork_one },
+	{ "pass a queue", pass_queue },
+	{ "allocate", allocate },
+	{ "allocate device memory", allocate_local },
+	{ "wrap", wrap },
+	{ "map a buffer", map_piece },
+	{ "touch a buffer", touch_piece },
+	{ "unmap a buffer", unmap_piece },
+	{ "close a buffer", close_piece },
+	{ "poll a buffer", poll_piece },
+	{ "give a buffer", give_piece },
+	{ "take a buffer", take_piece },
+	{ "map for the device", map_for_device },
+	{ "unmap for the device", unmap_for_device },
+	{ "submit", hand_over },
+	{ "submit with an out-fence", hand_over_fenced },
+	{ "submit behind another's fence", hand_over_behind_another },
+	{ "poll a fence", poll_fence },
+	{ "take a buffer's fence", export_fence },
+	{ "give a fence", give_fence },
+	{ "take a fence", take_fence },
+	{ "close a queue", close_queue },
+	{ "close a context", close_alone },
+	{ "close all", close_at_once },
+};
 
-	switch (action) {
-	case OPEN:
-		return open_nodes(w);
-	case BIND:
-		accel_bind(w->ctx, pick(w, 4) ? ACCEL_MODE_SHARED : 1 + pick(w, 3));
-		return;
-	case CREATE:
-		return create(w, n);
-	case MAP:
-		return map(w, n);
-	case REMAP:
-		return remap(m);
-	case UNMAP_PART:
-		if (m->at && m->size > 4096)
-			munmap((char *)m->at + 4096 * (1 + pick(w, m->size / 4096 - 1)), 4096);
-		return;
-	case UNMAP:
-		return forget_mappings(w, n);
-	case TOUCH:
-		return touch(m);
-	case SUBMIT:
-		return submit(w, &w->queues[n]);
-	case WAIT:
-		return wait_a_little(w, &w->queues[n]);
-	case READ_EVENTS:
-		if (w->monitor >= 0 && read(w->monitor, text, sizeof(text)) < 0)
-			errno = 0;
-		return;
-	case EVENTFD:
-		return set_eventfd(w, n);
-	case ASK:
-		return ask(w);
-	case FORK:
-		/* Seldom: it takes a hundred times as long as the rest. */
-		if (pick(w, 20) == 0)
-			fork_one(w);
-		return;
-	case PASS:
-		return pass(w, n);
-	case CLOSE_QUEUE:
-		return close_queue(w, n);
-	case CLOSE:
-		if (pick(w, 4) == 0)
-			close_all(w);
-		return;
-	case ACTIONS:
-		return;
-	}
-}
+_Static_assert(ARRAY_SIZE(actions) <= ACTIONS_MAX, "room to count them");
 
 /* Not on the stack, where what changed since sigsetjmp() would be lost. */
 static struct worker w;
 
-static int work(void *arg)
+static bool is_kept(int fd)
+{
+	const struct market *market = w.market;
+	int i;
+
+	for (i = 0; i < FENCES; i++) {
+		if (fd == w.fences[i])
+			return true;
+	}
+	for (i = 0; i < 2; i++) {
+		if (fd == w.sock[i] || fd == market->pieces[i] || fd == market->fences[i])
+			return true;
+	}
+	return fd == w.event;
+}
+
+/* After a fault: what the worker knows may be half done, but for the fences. */
+static void start_again(void)
 {
 	int i;
 
-	w = *(struct worker *)arg;
-	tested = w.victim->kind;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	w.in = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	w.out = mmap(NULL, 2 * BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* A mapping holds the module as a descriptor does. */
+	for (i = 0; i < QUEUES; i++) {
+		if (w.queues[i].fd >= 0)
+			queue_unmap(&w.queues[i]);
+	}
+	for (i = 3; i < 256; i++) {
+		if (!is_kept(i))
+			close(i);
+	}
+	for (i = 0; i < QUEUES; i++)
+		w.queues[i].fd = -1;
+	for (i = 0; i < PIECES; i++) {
+		unmap_one(&w.pieces[i]);
+		w.pieces[i].fd = -1;
+	}
+	w.ctx = w.monitor = -1;
+	w.mode = ACCEL_MODE_NONE;
+	forget_mappings(&w, -1);
+}
+
+static int equip(void)
+{
+	int i;
+
+	w.in = anonymous(BUFFER, PROT_READ | PROT_WRITE);
+	w.out = anonymous(2 * BUFFER, PROT_READ | PROT_WRITE);
 	w.event = eventfd(0, EFD_NONBLOCK);
+	w.market = &w.shared->market;
 	w.ctx = w.monitor = -1;
 	for (i = 0; i < QUEUES; i++)
 		w.queues[i].fd = -1;
+	for (i = 0; i < PIECES; i++)
+		w.pieces[i].fd = -1;
+	for (i = 0; i < FENCES; i++)
+		w.fences[i] = -1;
 	if (w.in == MAP_FAILED || w.out == MAP_FAILED || w.event < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, w.sock))
 		return -ENOMEM;
 	fill_text(w.in, BUFFER, w.seed);
-	touch_catch(caught);
-	/* After a fault everything is closed: what the worker knows may be half done. */
-	if (sigsetjmp(out_of_here, 1)) {
-		/* A mapping holds the module as a descriptor does. */
-		for (i = 0; i < QUEUES; i++)
-			if (w.queues[i].fd >= 0)
-				queue_unmap(&w.queues[i]);
-		for (i = 3; i < 256; i++)
-			if (i != w.event && i != w.sock[0] && i != w.sock[1])
-				close(i);
-		for (i = 0; i < QUEUES; i++)
-			w.queues[i].fd = -1;
-		w.ctx = w.monitor = -1;
-		forget_mappings(&w, -1);
-	}
-	while (!LOAD(w.shared->stop)) {
-		enum action action = pick(&w, ACTIONS);
+	return 0;
+}
 
+static int work(void *arg)
+{
+	unsigned int action;
+	int i, ret;
+
+	w = *(struct worker *)arg;
+	tested = w.victim->kind;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ret = equip();
+	if (ret)
+		return ret;
+	touch_catch(caught);
+	if (sigsetjmp(out_of_here, 1))
+		start_again();
+	while (!LOAD(w.shared->stop)) {
 		if (LOAD(w.victim->pause)) {
 			close_all(&w);
 			close(w.monitor);
@@ -358,8 +492,14 @@ static int work(void *arg)
 			usleep(1000);
 			continue;
 		}
-		act(&w, action);
-		__atomic_fetch_add(&w.shared->done[action], 1, __ATOMIC_RELAXED);
+		action = pick(&w, ARRAY_SIZE(actions));
+		if (actions[action].act(&w))
+			__atomic_fetch_add(&w.shared->done[action], 1, __ATOMIC_RELAXED);
+	}
+	/* Before its queues are closed: that would end all jobs. */
+	for (i = 0; i < FENCES; i++) {
+		if (w.fences[i] >= 0 && !fence_ends(w.fences[i]))
+			__atomic_fetch_add(&w.shared->late, 1, __ATOMIC_RELAXED);
 	}
 	close_all(&w);
 	return 0;
@@ -480,6 +620,15 @@ FIXTURE(hammer) {
 	pid_t workers[WORKERS];
 };
 
+/* Few of them can be in there at once. */
+static int open_market(int pair[2])
+{
+	int size = 0;
+
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) ||
+	       setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) ? -errno : 0;
+}
+
 FIXTURE_SETUP(hammer)
 {
 	struct victim *victim;
@@ -488,6 +637,8 @@ FIXTURE_SETUP(hammer)
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->shared);
 	counts = self->shared;
+	ASSERT_RET(0, open_market(counts->market.pieces), "sockets for buffers");
+	ASSERT_RET(0, open_market(counts->market.fences), "sockets for fences");
 	counts->victims[0] = (struct victim){ .kind = &zip_kind, .trouble = zip_trouble };
 	counts->victims[1] = (struct victim){ .kind = &sim_kind, .trouble = sim_trouble };
 	for (victim = counts->victims; victim < counts->victims + 2; victim++) {
@@ -506,8 +657,41 @@ FIXTURE_TEARDOWN(hammer)
 	munmap(self->shared, sizeof(*self->shared));
 }
 
+/* What nobody has taken. */
+static void close_market(struct __test_metadata *_metadata)
+{
+	struct market *market = &counts->market;
+	int fd;
+
+	while ((fd = recv_fd(market->fences[1])) >= 0)
+		counts->late += !fence_ends(fd);
+	while ((fd = recv_fd(market->pieces[1])) >= 0)
+		close(fd);
+	EXPECT_EQ(0, counts->late) {
+		TH_LOG("expected: every fence is signalled");
+	}
+}
+
+static void expect_actions(struct __test_metadata *_metadata)
+{
+	__u64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(actions); i++) {
+		sum += counts->done[i];
+		TH_LOG("%7llu %s", counts->done[i], actions[i].name);
+		EXPECT_LT(0, counts->done[i]) {
+			TH_LOG("expected: %s, at least once", actions[i].name);
+		}
+	}
+	TH_LOG("%llu actions, %llu faults", sum, counts->faults);
+}
+
 static void expect_survived(struct __test_metadata *_metadata, struct victim *victim)
 {
+	int monitor;
+
+
 	TH_LOG("%s: %llu resets, %llu unbinds, %llu removals, %llu troubles", victim->kind->driver,
 	       victim->resets, victim->unbinds, victim->removals, victim->troubles);
 	EXPECT_LT(0, victim->resets);
@@ -519,6 +703,9 @@ static void expect_survived(struct __test_metadata *_metadata, struct victim *vi
 		TH_LOG("expected: the device can be reset");
 	}
 	expect_device_works(_metadata);
+	monitor = accel_open_monitor();
+	EXPECT_THAT(WAIT_FOR(!memory_info(monitor).used, WAIT_SECONDS), "no device memory is lost");
+	close(monitor);
 }
 
 TEST_F_TIMEOUT(hammer, devices_survive_all_at_once, 2300)
@@ -527,8 +714,9 @@ TEST_F_TIMEOUT(hammer, devices_survive_all_at_once, 2300)
 	unsigned int seed = from_environment("HAMMER_SEED", 1);
 	struct worker first = { .shared = self->shared };
 	double end = seconds() + time;
-	__u64 sum = 0;
 	int i;
+
+	TH_LOG("%u s, seed %u", time, seed);
 
 	for (i = 0; i < WORKERS; i++) {
 		first.seed = seed * 1000 + i;
@@ -543,11 +731,8 @@ TEST_F_TIMEOUT(hammer, devices_survive_all_at_once, 2300)
 	STORE(self->shared->stop, true);
 	for (i = 0; i < WORKERS; i++)
 		EXPECT_RET(0, child_result(self->workers[i]), "a worker ends by itself");
-
-	for (i = 0; i < ACTIONS; i++)
-		sum += self->shared->done[i];
-	TH_LOG("%u s, seed %u: %llu actions, %llu faults", time,
-	       from_environment("HAMMER_SEED", 1), sum, self->shared->faults);
+	close_market(_metadata);
+	expect_actions(_metadata);
 	for (i = 0; i < self->count; i++)
 		expect_survived(_metadata, self->victims[i]);
 }

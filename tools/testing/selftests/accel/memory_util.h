@@ -252,14 +252,15 @@ struct submission {
 	int out_fence;
 };
 
-static inline int submit(int queue, struct submission *s)
+/* Submits @s, but with @jobs, of whatever device, in place of its own. */
+static inline int submit_jobs(int queue, const void *jobs, __u32 job_size, struct submission *s)
 {
 	struct accel_queue_submit args = {
 		.size = sizeof(args),
 		.flags = s->flags,
-		.jobs = (unsigned long)s->jobs,
+		.jobs = (unsigned long)jobs,
 		.job_count = s->job_count,
-		.job_size = sizeof(s->jobs[0]),
+		.job_size = job_size,
 		.buffers = (unsigned long)s->buffers,
 		.buffer_count = s->buffer_count,
 		.in_fences = (unsigned long)s->in_fences,
@@ -269,6 +270,11 @@ static inline int submit(int queue, struct submission *s)
 
 	s->out_fence = ret < 0 ? -1 : args.out_fence;
 	return ret;
+}
+
+static inline int submit(int queue, struct submission *s)
+{
+	return submit_jobs(queue, s->jobs, sizeof(s->jobs[0]), s);
 }
 
 /* One job with one buffer, without fences. */

@@ -139,25 +139,6 @@ static inline int accel_open_kernel(void)
 
 /* --- Jobs --- */
 
-/* A job from buffer 0 to buffer 1. */
-static inline struct hisi_zip_sqe submit_job(__u32 algorithm, __u64 from, __u32 in_size,
-					     __u64 to, __u32 room)
-{
-	__u64 in = ACCEL_BUFFER_ADDRESS(0, from), out = ACCEL_BUFFER_ADDRESS(1, to);
-
-	return (struct hisi_zip_sqe){
-		.input_data_length = htole32(in_size),
-		.type = htole32(ZIP_TYPE_STATELESS),
-		.algorithm = htole32(algorithm),
-		.dest_avail_out = htole32(room),
-		.source_l = htole32((__u32)in),
-		.source_h = htole32(in >> 32),
-		.dest_l = htole32((__u32)out),
-		.dest_h = htole32(out >> 32),
-		.tag3 = htole32(0xc0ffee),
-	};
-}
-
 /* @fence may be NULL. Buffers are named with what is in @flags, in their order. */
 static inline int submit_with(struct submit_queue *q, const struct hisi_zip_sqe *jobs, __u32 count,
 			      const struct accel_submit_buffer *buffers, __u32 buffer_count,
