@@ -140,6 +140,25 @@ impl Events {
 }
 
 /// A queue.
+///
+/// ```text
+///            revoke               destroy                destroy succeeds,
+///                                                        or the device is halted
+///   live  ---------->  revoked  ---------->  (stopping)  ---------->  gone
+///                         ^                      |
+///                         +----------------------+
+///                              destroy fails
+/// ```
+///
+/// # Invariants
+///
+/// - Nobody is given a page of a queue but in `live`, by `Queue::live`. When `revoke` has returned,
+///   nobody has one; only after that do `events` and the status page tell of it.
+/// - In `stopping` and `gone`, `Queue::live` is empty. What it held goes once, when the device does
+///   not touch it any more.
+/// - The number belongs to the queue until it is gone. Until then it is in its slot, or who took it
+///   out there ends it or puts it back, and nobody else does. Whoever puts it back has set `stuck`
+///   and asks for another try.
 #[pin_data]
 pub(super) struct Queue {
     id: u32,
@@ -230,7 +249,10 @@ impl Queue {
     ) -> Result<Arc<Self>> {
         let device = context.device();
         let module = ModuleRef::new(device.ops().owner)?;
-        device.retry_if_stuck(access);
+        if !device.retry_if_stuck(access) {
+            // The worker may have found that somebody was at it already.
+            device.recover_stuck();
+        }
         let id = device.slots.claim()?;
 
         let wanted = Wanted {

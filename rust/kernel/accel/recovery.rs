@@ -17,6 +17,8 @@
 //! - Nobody is in the SRCU section `operating` from when `begin` has returned until `end`: no queue
 //!   is made or stopped meanwhile, and no job of user space reaches the device.
 //! - In `ISOLATED` no queue exists and the device is halted.
+//! - What was asked of the worker is done by a run that begins later, and finds all that was done
+//!   before. Something that is less does not take its place.
 
 use super::{
     device::{
@@ -96,7 +98,8 @@ pub(super) struct Recovery {
     #[pin]
     recent: SpinLock<Recent>,
     wanted: Atomic<u32>,
-    /// There are queues that did not stop.
+    /// There are queues that did not stop. Who finds it set and clears it tries them all, and asks
+    /// for another try if it fails.
     pub(super) stuck: Atomic<bool>,
 }
 
@@ -216,13 +219,12 @@ impl Device {
     }
 
     fn recover(self: &Arc<Self>, wanted: u32) {
-        // The greatest of what was asked for is done.
-        let mut before = self.recovery.wanted.load(Relaxed);
-        while before < wanted {
-            match self.recovery.wanted.cmpxchg(before, wanted, Full) {
-                Ok(_) => break,
-                Err(now) => before = now,
-            }
+        // The greatest of what was asked for is done. It is written even if it is there already:
+        // the worker that finds it must find what was done before it was asked for.
+        let asked = &self.recovery.wanted;
+        let mut before = asked.load(Relaxed);
+        while let Err(now) = asked.cmpxchg(before, before.max(wanted), Full) {
+            before = now;
         }
         let _ = workqueue::system_dfl().enqueue::<_, RECOVERY>(self.clone());
     }
