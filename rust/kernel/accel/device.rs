@@ -17,6 +17,7 @@ use super::{
         Events, //
     },
     local_memory::LocalMemory,
+    pipeline::Pipeline,
     queue::Queue,
     recovery::{
         Recovery,
@@ -122,6 +123,13 @@ impl Counters {
 ///
 /// It outlives its registration for as long as descriptors are open; what belongs to the hardware
 /// is reached through `Device::enter()` and `Device::operate()` only.
+///
+/// # Invariants
+///
+/// - `data` is null, or lives and the parent is bound. Whoever found it in the SRCU section
+///   `registered` may use it until they leave that: once `leave` has made it null it waits for them.
+/// - A queue that the hardware has is in its slot, or whoever has taken it out is in that section,
+///   too, and ends it or puts it back.
 #[pin_data]
 pub struct Device {
     id: Id,
@@ -218,6 +226,17 @@ impl Device {
     pub fn complete(&self, queue: u32) {
         self.counters.completions.fetch_add(1, Relaxed);
         self.slots.with(queue, Queue::complete);
+    }
+
+    /// The same for jobs of this pipeline, which may end when its queue is gone and the number is
+    /// another's.
+    pub(super) fn complete_in(&self, queue: u32, pipeline: &Pipeline) {
+        self.counters.completions.fetch_add(1, Relaxed);
+        self.slots.with(queue, |queue| {
+            if queue.has_pipeline(pipeline) {
+                queue.complete();
+            }
+        });
     }
 
     /// Tells that a queue was refused an access to `address`.

@@ -413,7 +413,7 @@ impl Pipeline {
     /// Tells of submissions that have ended.
     fn tell(self: &Arc<Self>, ended: u32) {
         for _ in 0..ended {
-            self.device.complete(self.queue);
+            self.device.complete_in(self.queue, self);
         }
         if ended == 0 {
             return;

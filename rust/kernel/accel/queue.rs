@@ -385,6 +385,13 @@ impl Queue {
         self.depth
     }
 
+    /// Whether its jobs are in this pipeline.
+    pub(super) fn has_pipeline(&self, pipeline: &Pipeline) -> bool {
+        self.pipeline
+            .as_ref()
+            .is_some_and(|own| core::ptr::eq(&**own, pipeline))
+    }
+
     /// How long a job may take even if the driver has no limit: others may wait for its fence.
     pub(super) fn job_limit(&self) -> Option<Delta> {
         self.pipeline.is_some().then_some(FENCE_LIMIT)

@@ -130,6 +130,12 @@ impl Submitted {
 }
 
 /// What is still waited for.
+///
+/// # Invariants
+///
+/// - `count` is not 0 while a fence is not signalled or not known, and comes to 0 once. Whoever
+///   brings it there schedules the pipeline.
+/// - Who finds it 0 finds `failed` set if a fence failed that matters.
 struct Waiting {
     /// Fences that are not signalled, and 1 until all are known.
     count: Atomic<u32>,
