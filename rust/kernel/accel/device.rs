@@ -101,7 +101,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
             contexts: Atomic::new(0),
             // 0 is no context.

@@ -45,7 +45,7 @@ def kernel_format():
 
 
 def _cargo(name, *arguments):
-    """A cargo command in each of the two workspaces."""
+    """A cargo command in each of the workspaces."""
     for workspace, directory in unit.WORKSPACES.items():
         _run(f"{name}-{workspace}", ["cargo", *arguments], cwd=directory,
              env=userland.cargo_environment(workspace))

@@ -9,6 +9,7 @@ from .report import Stop
 
 WORKSPACES = {
     "device": paths.HERE / "device",
+    "model": paths.HERE / "model",
     "tools": userland.WORKSPACE,
 }
 LIBTEST = re.compile(r"^test (.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", re.M)
@@ -58,4 +59,4 @@ def _count(where, log, pattern, score, stopped):
     report.say(f"      {where}: {len(found)} ran, {len(failed)} failed")
 
 
-PARTS = {"cargo-device": _cargo("device"), "cargo-tools": _cargo("tools"), "bench": _bench}
+PARTS = {**{f"cargo-{name}": _cargo(name) for name in WORKSPACES}, "bench": _bench}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A context that is bound from the beginning.
+
+use super::{
+    device::Device,
+    driver::{AddressMode, Progress},
+    table::{Data, DriverContext},
+};
+use crate::{
+    prelude::*,
+    sync::{atomic::Atomic, Arc, Mutex},
+};
+
+pub struct Space {
+    pub mode: AddressMode,
+    driver: DriverContext,
+}
+
+impl Space {
+    pub(super) fn driver(&self) -> &DriverContext {
+        &self.driver
+    }
+
+    pub fn pasid(&self) -> u32 {
+        1
+    }
+
+    /// # Safety
+    ///
+    /// `data` must be live.
+    pub(super) unsafe fn put(this: Arc<Self>, data: Data) {
+        if Arc::into_inner(this).is_some() {
+            data.hardware().unbind();
+        }
+    }
+}
+
+pub struct Context {
+    device: Arc<Device>,
+    space: Mutex<Option<Arc<Space>>>,
+    pub queues: Atomic<u32>,
+    pub completions: Atomic<u64>,
+}
+
+impl Context {
+    pub(super) fn new(device: &Arc<Device>, mode: AddressMode) -> Arc<Self> {
+        let driver = DriverContext;
+        let space = Arc::new(Space { mode, driver }, GFP_KERNEL).unwrap();
+        let context = Self {
+            device: device.clone(),
+            space: Mutex::new(Some(space)),
+            queues: Atomic::new(0),
+            completions: Atomic::new(0),
+        };
+        let context = Arc::new(context, GFP_KERNEL).unwrap();
+        device.add_context(&context).unwrap();
+        context
+    }
+
+    pub(super) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    pub fn id(&self) -> u64 {
+        1
+    }
+
+    pub fn pid(&self) -> i32 {
+        1
+    }
+
+    pub fn check_caller(&self, _mode: AddressMode) -> Result {
+        Ok(())
+    }
+
+    pub fn space(&self) -> Result<Arc<Space>> {
+        self.space.lock().clone().ok_or(ENODEV)
+    }
+
+    pub fn count(&self, _before: &Progress, _now: &Progress) {}
+
+    /// # Safety
+    ///
+    /// `data` must be live.
+    pub(super) unsafe fn unbind(&self, data: Data) {
+        let space = self.space.lock().take();
+        if let Some(space) = space {
+            // SAFETY: By the requirement of this function.
+            unsafe { Space::put(space, data) };
+        }
+    }
+}
