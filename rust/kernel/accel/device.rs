@@ -18,7 +18,6 @@ use super::{
     },
     local_memory::LocalMemory,
     pipeline::Pipeline,
-    queue::Queue,
     recovery::{
         Recovery,
         RECOVERY, //
@@ -224,8 +223,10 @@ impl Device {
     ///
     /// Nothing happens if there is no such queue. Must not be called from interrupt context.
     pub fn complete(&self, queue: u32) {
-        self.counters.completions.fetch_add(1, Relaxed);
-        self.slots.with(queue, Queue::complete);
+        self.slots.with(queue, |queue| {
+            self.counters.completions.fetch_add(1, Relaxed);
+            queue.complete();
+        });
     }
 
     /// The same for jobs of this pipeline, which may end when its queue is gone and the number is
