@@ -60,7 +60,10 @@ use kernel::{
         DmaMask, //
     },
     io::Io,
-    irq::IrqRequest,
+    irq::{
+        IrqRequest,
+        IrqReturn, //
+    },
     new_mutex,
     pci,
     prelude::*,
@@ -281,15 +284,18 @@ impl Zip<'_> {
         );
     }
 
-    fn errors(&self, device: &Arc<accel::Device>) {
+    /// Tells of errors; returns whether there were any.
+    fn errors(&self, device: &Arc<accel::Device>) -> bool {
         let (manager, engine) = hardware::take_errors(&self.bar);
-        if manager != 0 || engine != 0 {
-            device.report_error(u64::from(engine) << 32 | u64::from(manager));
-            dev_err!(
-                self.pdev,
-                "errors: queue manager {manager:#x}, engine {engine:#x}\n"
-            );
+        if (manager, engine) == (0, 0) {
+            return false;
         }
+        device.report_error(u64::from(engine) << 32 | u64::from(manager));
+        dev_err!(
+            self.pdev,
+            "errors: queue manager {manager:#x}, engine {engine:#x}\n"
+        );
+        true
     }
 }
 
@@ -346,15 +352,19 @@ impl accel::Driver for ZipDriver {
         Ok(all)
     }
 
-    fn interrupt(zip: &Zip<'_>, device: &Arc<accel::Device>, index: usize) {
-        match index {
+    fn interrupt(zip: &Zip<'_>, device: &Arc<accel::Device>, index: usize) -> IrqReturn {
+        let had_cause = match index {
             EVENTS => zip.events.drain(&zip.bar, |event| zip.event(device, event)),
             ABNORMAL_EVENTS => zip
                 .abnormal_events
                 .drain(&zip.bar, |event| zip.abnormal_event(device, event)),
             ERRORS => zip.errors(device),
             // Messages between functions: there is only one.
-            _ => {}
+            _ => false,
+        };
+        match had_cause {
+            true => IrqReturn::Handled,
+            false => IrqReturn::None,
         }
     }
 

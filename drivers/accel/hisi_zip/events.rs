@@ -123,8 +123,10 @@ impl EventQueue {
         mailbox.write(bar, self.kind.context_command(), 0, &context)
     }
 
-    /// Calls `f` for each event that has come, and lets the device raise the interrupt again.
-    pub(crate) fn drain(&self, bar: &Bar<'_>, mut f: impl FnMut(Event)) {
+    /// Calls `f` for each event that has come, and lets the device raise the interrupt again. Returns
+    /// whether there was one.
+    pub(crate) fn drain(&self, bar: &Bar<'_>, mut f: impl FnMut(Event)) -> bool {
+        let mut had_any = false;
         let mut cursor = self.cursor.lock();
         // A device that lies must not keep us here for ever.
         for _ in 0..self.kind.depth() {
@@ -132,6 +134,7 @@ impl EventQueue {
                 break;
             };
             f(event);
+            had_any = true;
         }
         let rung = bar.try_write_reg(
             regs::EVENT_DOORBELL::zeroed()
@@ -139,6 +142,7 @@ impl EventQueue {
                 .with_index(cursor.head as u16),
         );
         debug_assert!(rung.is_ok(), "the register lies in the BAR");
+        had_any
     }
 }
 

@@ -17,7 +17,10 @@ use crate::{
     device,
     dma::DmaMask,
     error::VTABLE_DEFAULT_ERROR,
-    irq::IrqRequest,
+    irq::{
+        IrqRequest,
+        IrqReturn, //
+    },
     mm::Mm,
     page::SharedPages,
     prelude::*,
@@ -374,7 +377,12 @@ pub trait Driver: Sized + Send + Sync + 'static {
     }
 
     /// An interrupt came. Runs in a thread of its own, one for each interrupt.
-    fn interrupt(_data: &Self::Data<'_>, _device: &Arc<Device>, _index: usize) {}
+    ///
+    /// Returns [`IrqReturn::None`] if the device had no cause for it: the kernel switches an interrupt
+    /// off that hardly ever has one.
+    fn interrupt(_data: &Self::Data<'_>, _device: &Arc<Device>, _index: usize) -> IrqReturn {
+        IrqReturn::None
+    }
 
     /// Starts the hardware: interrupts are requested, and user space sees the device after this.
     /// Runs again after each reset.

@@ -37,8 +37,7 @@ unsafe impl<T: Driver> Sync for Handler<T> {}
 impl<T: Driver> ThreadedHandler for Handler<T> {
     fn handle_threaded(&self) -> IrqReturn {
         // SAFETY: By the type invariant.
-        T::interrupt(unsafe { self.data.as_ref() }, &self.device, self.index);
-        IrqReturn::Handled
+        T::interrupt(unsafe { self.data.as_ref() }, &self.device, self.index)
     }
 }
 
