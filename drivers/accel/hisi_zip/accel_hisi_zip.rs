@@ -88,13 +88,45 @@ pub(crate) enum Revision {
 }
 
 impl Revision {
+    /// Bytes from one doorbell to the next, where they are apart.
+    const INTERVAL: u64 = 0x1_0000;
+
+    /// What a function of this PCI revision is. Fails with [`ENODEV`] if that is not known.
+    fn of(pdev: &pci::Device<Bound>) -> Result<Self> {
+        match pdev.revision_id() {
+            0x21..=0x2f => Ok(Self::V2),
+            // What came later has the registers of V3. Nothing comes after all ones.
+            0x30..=0xfe => Ok(Self::V3),
+            unknown => {
+                dev_err!(pdev, "revision {unknown:#x} is not known\n");
+                Err(ENODEV)
+            }
+        }
+    }
+
+    /// How many queues there are, by what the device says, and by the doorbells that it has: a
+    /// number that it can't mean would lead beyond them.
+    fn queues(self, pdev: &pci::Device<Bound>, bar: &Bar<'_>) -> Result<u32> {
+        let says = hardware::queue_count(bar)
+            .inspect_err(|_| dev_err!(pdev, "its registers can't be read\n"))?;
+        let doorbells = match self {
+            Self::V2 => says,
+            Self::V3 => u32::try_from(pdev.resource_len(4)? / Self::INTERVAL)?,
+        };
+        if says > doorbells {
+            dev_warn!(
+                pdev,
+                "it says that it has {says} queues, but has doorbells for {doorbells}\n"
+            );
+        }
+        Ok(says.min(doorbells))
+    }
+
     /// Where a queue's doorbell is: BAR, offset, size.
     fn doorbell(self, queue: u16) -> (u32, u64, u64) {
-        const INTERVAL: u64 = 0x1_0000;
-
         match self {
             Self::V2 => (2, 0x1000, 0x1000),
-            Self::V3 => (4, u64::from(queue) * INTERVAL, INTERVAL),
+            Self::V3 => (4, u64::from(queue) * Self::INTERVAL, Self::INTERVAL),
         }
     }
 
@@ -147,18 +179,14 @@ struct Zip<'a> {
 
 impl<'a> Zip<'a> {
     fn new(pdev: &'a pci::Device<Bound>) -> Result<impl PinInit<Self, Error> + 'a> {
-        let revision = if pdev.revision_id() >= 0x30 {
-            Revision::V3
-        } else {
-            Revision::V2
-        };
+        let revision = Revision::of(pdev)?;
         let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
         let (doorbells, pasid_switch) = match revision {
             Revision::V2 => (None, Some(PasidSwitch::new()?)),
             Revision::V3 => (Some(pdev.iomap_region(4, c"accel_hisi_zip")?), None),
         };
         let queues = match (
-            hardware::queue_count(&bar),
+            revision.queues(pdev, &bar)?,
             module_parameters::pf_q_num.value(),
         ) {
             (has, 0) => has,

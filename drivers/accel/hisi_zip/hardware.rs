@@ -38,9 +38,18 @@ enum VftType {
     Shaper = 2,
 }
 
-/// Queues that the device has.
-pub(crate) fn queue_count(bar: &Bar<'_>) -> u32 {
-    bar.read(regs::QUEUE_COUNT).total().get()
+/// Fails with [`ENODEV`] if a register reads as all do whose device is gone. In none of those that
+/// come here all bits have a meaning.
+fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
+    match register.into() {
+        u32::MAX => Err(ENODEV),
+        _ => Ok(register),
+    }
+}
+
+/// Queues that the device says it has. Fails with [`ENODEV`] if it is gone.
+pub(crate) fn queue_count(bar: &Bar<'_>) -> Result<u32> {
+    Ok(present(bar.read(regs::QUEUE_COUNT))?.total().get())
 }
 
 /// Entries that queue `queue` has completed, modulo 2^32. One at a time.
@@ -52,7 +61,7 @@ pub(crate) fn completed(bar: &Bar<'_>, queue: u16) -> u32 {
 /// Makes the device ready to be told about queues, `queues` of them.
 pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -> Result {
     bar.write_reg(regs::MEM_START_INIT::zeroed().with_start(true));
-    wait(|| bar.read(regs::MEM_INIT_DONE).done())?;
+    wait(|| bar.read(regs::MEM_INIT_DONE), |init| init.done())?;
 
     for &(offset, value) in regs::INIT {
         bar.try_write32(value, offset)?;
@@ -98,7 +107,7 @@ pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision) -> Result {
     bar.write_reg(regs::CORE_INT_MASK::zeroed().with_errors(!0));
     set_queues(bar, revision, 0)?;
     bar.write_reg(regs::CACHE_WB_START::zeroed().with_start(true));
-    wait(|| bar.read(regs::CACHE_WB_DONE).done())
+    wait(|| bar.read(regs::CACHE_WB_DONE), |cache| cache.done())
 }
 
 /// Ends all accesses of the device to memory, for good.
@@ -143,7 +152,7 @@ fn set_queues(bar: &Bar<'_>, revision: Revision, queues: u32) -> Result {
 }
 
 fn set_range(bar: &Bar<'_>, kind: VftType, range: u64) -> Result {
-    wait(|| bar.read(regs::VFT_CFG_RDY).ready())?;
+    wait(|| bar.read(regs::VFT_CFG_RDY), |range| range.ready())?;
     bar.write_reg(regs::VFT_CFG_OP_WR::zeroed());
     bar.write_reg(regs::VFT_CFG_TYPE::zeroed().with_kind(kind as u32));
     bar.write_reg(regs::VFT_CFG::zeroed());
@@ -151,11 +160,12 @@ fn set_range(bar: &Bar<'_>, kind: VftType, range: u64) -> Result {
     bar.write_reg(regs::VFT_CFG_DATA_H::zeroed().with_data((range >> 32) as u32));
     bar.write_reg(regs::VFT_CFG_RDY::zeroed());
     bar.write_reg(regs::VFT_CFG_OP_ENABLE::zeroed().with_start(true));
-    wait(|| bar.read(regs::VFT_CFG_RDY).ready())
+    wait(|| bar.read(regs::VFT_CFG_RDY), |range| range.ready())
 }
 
-/// Waits for the device to say that it is done. Fails with [`ETIMEDOUT`].
-fn wait(done: impl Fn() -> bool) -> Result {
-    read_poll_timeout(|| Ok(done()), |done| *done, POLL, TIMEOUT)?;
+/// Waits for the device to say that it is done. Fails with [`ETIMEDOUT`], or [`ENODEV`] if it is
+/// gone.
+fn wait<R: Into<u32> + Copy>(read: impl Fn() -> R, done: impl Fn(&R) -> bool) -> Result {
+    read_poll_timeout(|| present(read()), done, POLL, TIMEOUT)?;
     Ok(())
 }
