@@ -220,6 +220,8 @@ impl<'a> Zip<'a> {
 
 impl Zip<'_> {
     fn start(&self) -> Result {
+        // `halt` has switched it off.
+        self.pdev.restore_master();
         let fast = module_parameters::perf_mode.value();
         hardware::init(&self.bar, self.revision, self.queues, fast)?;
 
@@ -247,22 +249,21 @@ impl Zip<'_> {
         for _ in 0..TRIES {
             match self.pdev.try_reset_function() {
                 Err(EAGAIN) => fsleep(Delta::from_millis(10)),
-                result => {
-                    // It may have been cut off by `halt`.
-                    self.pdev.restore_master();
-                    return result;
-                }
+                result => return result,
             }
         }
         Err(EAGAIN)
     }
 
-    /// Ends all accesses to memory, whatever it takes.
+    /// Ends all accesses to memory, whatever it takes. Interrupts are such accesses.
     fn halt(&self) {
-        if let Err(e) = hardware::halt(&self.bar) {
-            dev_err!(self.pdev, "it does not halt ({e:?}); cutting it off\n");
-            self.pdev.clear_master();
+        match hardware::halt(&self.bar) {
+            // It was pulled out, or looks like that.
+            Ok(()) | Err(ENODEV) => {}
+            Err(e) => dev_err!(self.pdev, "it does not halt ({e:?}); cutting it off\n"),
         }
+        // Also if it says that it has: others get the memory next.
+        self.pdev.clear_master();
     }
 
     /// Rings the doorbell of a queue.
@@ -563,8 +564,7 @@ impl pci::Sleep for PciDriver {
         this.accel.suspend()
     }
 
-    fn resume<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
-        pdev.restore_master();
+    fn resume<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
         this.accel.resume()
     }
 }

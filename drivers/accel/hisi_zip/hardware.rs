@@ -110,10 +110,11 @@ pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision) -> Result {
     wait(|| bar.read(regs::CACHE_WB_DONE), |cache| cache.done())
 }
 
-/// Ends all accesses of the device to memory, for good.
+/// Ends all accesses of the device to memory, for good, if it means what it says. Fails with
+/// [`ETIMEDOUT`] if it does not end them, [`ENODEV`] if it is gone.
 pub(crate) fn halt(bar: &Bar<'_>) -> Result {
     bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed().with_shutdown(true));
-    let ended = || Ok(bar.read(regs::MASTER_TRANS_RETURN));
+    let ended = || present(bar.read(regs::MASTER_TRANS_RETURN));
     read_poll_timeout(
         ended,
         |ended| ended.reads() && ended.writes(),
