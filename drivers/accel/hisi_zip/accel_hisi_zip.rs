@@ -439,6 +439,15 @@ impl accel::Driver for ZipDriver {
     }
 
     fn queue_progress(zip: &Zip<'_>, queue: &Queue) -> Result<Progress> {
+        // Others wait for these jobs. So what the device says about them does not count; and after an
+        // event that got lost there are jobs that only the driver does not know to have ended.
+        if let Some(jobs) = &queue.jobs {
+            return Ok(Progress {
+                jobs: jobs.completed(),
+                pending: jobs.is_busy(),
+                ..Progress::default()
+            });
+        }
         // First, since it fails if the device is gone and the counters mean nothing.
         let pending = match queue.is_pending(&zip.bar, &zip.mailbox) {
             // Another queue does not stop, and keeps the mailbox until the device is reset. There
@@ -446,8 +455,6 @@ impl accel::Driver for ZipDriver {
             Err(EBUSY) if zip.mailbox.is_stopping(&zip.bar) => false,
             pending => pending?,
         };
-        // An event that got lost leaves jobs that only the driver does not know to have ended.
-        let pending = pending || queue.jobs.as_ref().is_some_and(|jobs| jobs.is_busy());
         Ok(Progress {
             jobs: queue.count(zip.completed(queue)),
             pending,

@@ -68,6 +68,8 @@ struct State {
     head: u32,
     /// Phase of the completion that comes next; flips with each pass.
     phase: bool,
+    /// Jobs that were completed.
+    completed: u64,
     /// The device has stopped, and the queue's number may be another's.
     closed: bool,
 }
@@ -75,6 +77,15 @@ struct State {
 impl State {
     fn is_free(&self, index: u32) -> bool {
         self.in_flight[index as usize].is_none()
+    }
+
+    /// Takes the job that the device says is done, if it has it.
+    fn take(&mut self, index: u16, rings: &Rings) -> Option<(InFlight, Sqe)> {
+        let place = self.in_flight.get_mut(usize::from(index))?;
+        let done = rings.entry(index).ok()?;
+        let job = place.take()?;
+        self.completed += 1;
+        Some((job, done))
     }
 }
 
@@ -100,6 +111,7 @@ impl Jobs {
                     tail: 0,
                     head: 0,
                     phase: true,
+                    completed: 0,
                     closed: false,
                 }),
             }),
@@ -134,6 +146,11 @@ impl Jobs {
     /// Whether the device has jobs.
     pub(crate) fn is_busy(&self) -> bool {
         self.state.lock().in_flight.iter().any(Option::is_some)
+    }
+
+    /// Jobs that the device has completed.
+    pub(crate) fn completed(&self) -> u64 {
+        self.state.lock().completed
     }
 
     /// Ends the jobs whose completions have come, and has the device tell of those that come later.
@@ -181,15 +198,10 @@ impl Jobs {
             state.phase = !state.phase;
         }
 
-        let mut completion = Completion::Nonsense;
-        if let (Some(place), Ok(done)) = (
-            state.in_flight.get_mut(usize::from(index)),
-            self.rings.entry(index),
-        ) {
-            if let Some(job) = place.take() {
-                completion = Completion::Done(job, done);
-            }
-        }
+        let completion = match state.take(index, &self.rings) {
+            Some((job, done)) => Completion::Done(job, done),
+            None => Completion::Nonsense,
+        };
         // Before another job gets the entry: so completions are never more than there is room for.
         bell(Bell::Taken(state.head));
         Some(completion)

@@ -30,6 +30,9 @@ const LAYOUT_0: u32 = 0;
 const LAYOUT_3: u32 = 3 << 28;
 const LAYOUT_MASK: u32 = 0xf << 28;
 
+/// [`Sqe::status`] of an entry that the device has not touched: no status of its own.
+const UNTOUCHED: u32 = 0xff;
+
 /// Kind of buffers, in [`Sqe::algorithm`]: scatter lists.
 const LISTS: u32 = 1 << 8;
 
@@ -135,6 +138,8 @@ impl Sqe {
             kind: self.kind,
             algorithm: U32::new(self.algorithm.get() | buffers),
             dest_avail_out: self.dest_avail_out,
+            // A completion alone does not make a job done.
+            status: U32::new(UNTOUCHED),
             source: U64::new(source),
             dest: U64::new(dest),
             ctx: U64::new(context.unwrap_or(0)),
@@ -157,8 +162,13 @@ impl Sqe {
         }
     }
 
-    /// How the job ended. Fails with [`EIO`] if the device could not do it.
+    /// How the job ended. Fails with [`EIO`] if the device could not do it, or says what can't be.
     pub(crate) fn result(&self) -> Result {
+        let possible = self.consumed.get() <= self.input_data_length.get()
+            && self.produced.get() <= self.dest_avail_out.get();
+        if !possible {
+            return Err(EIO);
+        }
         match self.status.get() & 0xff {
             uapi::hisi_zip_status_HISI_ZIP_OK
             | uapi::hisi_zip_status_HISI_ZIP_NEGATIVE
