@@ -452,7 +452,7 @@ impl accel::Driver for ZipDriver {
         let pending = match queue.is_pending(&zip.bar, &zip.mailbox) {
             // Another queue does not stop, and keeps the mailbox until the device is reset. There
             // is nothing to say against this one.
-            Err(EBUSY) if zip.mailbox.is_stopping(&zip.bar) => false,
+            Err(EBUSY) if zip.mailbox.is_stopping() => false,
             pending => pending?,
         };
         Ok(Progress {

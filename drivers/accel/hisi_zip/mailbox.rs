@@ -19,7 +19,13 @@ use kernel::{
     new_mutex,
     pci,
     prelude::*,
-    sync::Mutex,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    },
     time::Delta, //
 };
 
@@ -56,26 +62,16 @@ pub(crate) struct Mailbox {
     /// way it belongs to the device.
     #[pin]
     buffer: Mutex<CoherentPages>,
-}
-
-/// Fails with [`EBUSY`] while a message that was given up is still under way, [`ENODEV`] if the
-/// device is no longer there.
-fn check_idle(bar: &Bar<'_>) -> Result {
-    let mailbox = bar.try_read(regs::MAILBOX_LOW)?;
-    // What a device reads as that was pulled out.
-    if mailbox.into_raw() == u64::MAX {
-        return Err(ENODEV);
-    }
-    if mailbox.busy() {
-        return Err(EBUSY);
-    }
-    Ok(())
+    /// The message that was given up is to stop a queue. What the device says about that is not asked
+    /// for: all queues would have to believe it.
+    stopping: Atomic<bool>,
 }
 
 impl Mailbox {
     pub(crate) fn new(dev: &Device<Bound>) -> impl PinInit<Self, Error> + '_ {
         try_pin_init!(Self {
             buffer <- new_mutex!(CoherentPages::new(dev, size_of::<Context>())?),
+            stopping: Atomic::new(false),
         })
     }
 
@@ -88,37 +84,65 @@ impl Mailbox {
         context: &Context,
     ) -> Result {
         let buffer = self.buffer.lock();
-        check_idle(bar)?;
+        self.check_idle(bar)?;
         for (i, word) in context.iter().enumerate() {
             buffer.write(i * size_of::<u32>(), word.to_le())?;
         }
         send(bar, command, queue, buffer.dma_address(), false)
     }
 
-    /// Has the queue manager write a context back.
+    /// Has the queue manager write a context back. Fails with [`EIO`] if it says that it has, and has
+    /// not.
     pub(crate) fn read(&self, bar: &Bar<'_>, command: Command, queue: u16) -> Result<Context> {
+        // No context: parts of one are always 0.
+        const UNWRITTEN: Context = [u32::MAX; 8];
+
         let buffer = self.buffer.lock();
-        check_idle(bar)?;
+        self.check_idle(bar)?;
+        for (i, word) in UNWRITTEN.iter().enumerate() {
+            buffer.write(i * size_of::<u32>(), *word)?;
+        }
         send(bar, command, queue, buffer.dma_address(), true)?;
 
         let mut context = Context::default();
         for (i, word) in context.iter_mut().enumerate() {
             *word = u32::from_le(buffer.read(i * size_of::<u32>())?);
         }
+        if context == UNWRITTEN {
+            return Err(EIO);
+        }
         Ok(context)
     }
 
-    /// Whether the message under way is to stop a queue.
-    pub(crate) fn is_stopping(&self, bar: &Bar<'_>) -> bool {
-        bar.try_read(regs::MAILBOX_LOW)
-            .is_ok_and(|m| m.busy() && m.command() == Command::StopQueue as u8)
+    /// Whether the message that is still under way is to stop a queue.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     /// Sends a message that carries an address, or nothing.
     pub(crate) fn send(&self, bar: &Bar<'_>, command: Command, queue: u16, address: u64) -> Result {
         let _guard = self.buffer.lock();
-        check_idle(bar)?;
-        send(bar, command, queue, address, false)
+        self.check_idle(bar)?;
+        let sent = send(bar, command, queue, address, false);
+        let given_up = sent.is_err_and(|e| e == ETIMEDOUT);
+        let is_stop = matches!(command, Command::StopQueue);
+        self.stopping.store(given_up && is_stop, Relaxed);
+        sent
+    }
+
+    /// Fails with [`EBUSY`] while a message that was given up is still under way, [`ENODEV`] if the
+    /// device is no longer there.
+    fn check_idle(&self, bar: &Bar<'_>) -> Result {
+        let mailbox = bar.try_read(regs::MAILBOX_LOW)?;
+        // What a device reads as that was pulled out.
+        if mailbox.into_raw() == u64::MAX {
+            return Err(ENODEV);
+        }
+        if mailbox.busy() {
+            return Err(EBUSY);
+        }
+        self.stopping.store(false, Relaxed);
+        Ok(())
     }
 }
 
