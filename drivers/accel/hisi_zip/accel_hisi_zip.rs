@@ -5,6 +5,7 @@
 //! Documentation: `Documentation/accel/hisi-zip.rst`. User interface:
 //! [`include/uapi/accel/hisi_zip.h`](srctree/include/uapi/accel/hisi_zip.h)
 
+mod distrust;
 mod events;
 mod hardware;
 mod job;
@@ -17,6 +18,7 @@ mod regs;
 mod sqe;
 
 use crate::{
+    distrust::LogLimit,
     events::EventQueue,
     job::Job,
     jobs::{
@@ -59,6 +61,7 @@ use kernel::{
         pages::CoherentPages,
         DmaMask, //
     },
+    fmt,
     io::Io,
     irq::{
         IrqRequest,
@@ -170,6 +173,7 @@ struct Zip<'a> {
     vectors: pci::IrqVectorRegistration<'a>,
     /// Queues in `ACCEL_MODE_KERNEL`.
     registry: Arc<Registry>,
+    log_limit: LogLimit,
     /// Revision 0x21.
     pasid_switch: Option<Arc<PasidSwitch>>,
     /// Revision 0x30.
@@ -211,6 +215,7 @@ impl<'a> Zip<'a> {
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
             registry: Registry::new(*queues)?,
+            log_limit: LogLimit::new(),
             pasid_switch,
             doorbells,
             bar,
@@ -266,6 +271,25 @@ impl Zip<'_> {
         self.pdev.clear_master();
     }
 
+    /// The device says or does what can't be.
+    fn misbehaves(&self, device: &Arc<accel::Device>, what: fmt::Arguments<'_>) {
+        self.log_limit.misbehaves(self.pdev.as_ref(), device, what);
+    }
+
+    /// Whether an event is about a queue that can be. It need not be there any more: it may have
+    /// been stopped since.
+    fn is_possible(&self, device: &Arc<accel::Device>, event: events::Event) -> bool {
+        let possible = event.queue() < self.queues;
+        if !possible {
+            let queue = event.queue();
+            self.misbehaves(
+                device,
+                fmt!("an event of queue {queue}, which it does not have"),
+            );
+        }
+        possible
+    }
+
     /// Rings the doorbell of a queue.
     fn ring(&self, queue: u16, bell: Bell) {
         let (command, index, arm) = match bell {
@@ -288,13 +312,26 @@ impl Zip<'_> {
 
     /// There are completions.
     fn event(&self, device: &Arc<accel::Device>, event: events::Event) {
-        match self.registry.get(event.queue()) {
-            Some(jobs) => jobs.reap(|bell| self.ring(event.queue() as u16, bell)),
-            None => device.complete(event.queue()),
+        if !self.is_possible(device, event) {
+            return;
+        }
+        let Some(jobs) = self.registry.get(event.queue()) else {
+            return device.complete(event.queue());
+        };
+        let nonsense = jobs.reap(|bell| self.ring(event.queue() as u16, bell));
+        if nonsense != 0 {
+            let queue = event.queue();
+            self.misbehaves(
+                device,
+                fmt!("{nonsense} completions of queue {queue} of jobs that are not done"),
+            );
         }
     }
 
     fn abnormal_event(&self, device: &Arc<accel::Device>, event: events::Event) {
+        if !self.is_possible(device, event) {
+            return;
+        }
         if self.registry.get(event.queue()).is_none() {
             // The application sees that its queue stands still; it knows no more than the device
             // does.
@@ -305,26 +342,48 @@ impl Zip<'_> {
             }
         }
         device.report_error(u64::from(event.trouble()));
-        dev_warn!(
-            self.pdev,
-            "abnormal event {} of queue {}\n",
-            event.trouble(),
-            event.queue()
-        );
+        if self.log_limit.allows() {
+            dev_warn!(
+                self.pdev,
+                "abnormal event {} of queue {}\n",
+                event.trouble(),
+                event.queue()
+            );
+        }
     }
 
     /// Tells of errors; returns whether there were any.
     fn errors(&self, device: &Arc<accel::Device>) -> bool {
         let (manager, engine) = hardware::take_errors(&self.bar);
-        if (manager, engine) == (0, 0) {
-            return false;
+        match (manager, engine) {
+            (0, 0) => return false,
+            (u32::MAX, u32::MAX) => {
+                self.misbehaves(device, fmt!("its error registers read all ones"));
+            }
+            _ => {
+                device.report_error(u64::from(engine) << 32 | u64::from(manager));
+                if self.log_limit.allows() {
+                    dev_err!(
+                        self.pdev,
+                        "errors: queue manager {manager:#x}, engine {engine:#x}\n"
+                    );
+                }
+            }
         }
-        device.report_error(u64::from(engine) << 32 | u64::from(manager));
-        dev_err!(
-            self.pdev,
-            "errors: queue manager {manager:#x}, engine {engine:#x}\n"
-        );
         true
+    }
+
+    /// A queue could not be made because the device did not do its part.
+    fn queue_not_made(&self, device: &Arc<accel::Device>, queue: u16, e: Error) {
+        if e == EBUSY && self.mailbox.is_stopping() {
+            // That another queue does not stop has been told.
+            return;
+        }
+        self.misbehaves(device, fmt!("queue {queue} does not start: {e:?}"));
+        if e == ETIMEDOUT || e == EBUSY {
+            // Nothing can be asked of it any more.
+            device.request_reset();
+        }
     }
 }
 
@@ -418,7 +477,9 @@ impl accel::Driver for ZipDriver {
     fn queue_create(zip: &Zip<'_>, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
         let queue = Queue::new(zip, request)?;
         let regions = queue.regions(zip.pdev, zip.revision)?;
-        queue.start(&zip.bar, &zip.mailbox, zip.revision)?;
+        queue
+            .start(&zip.bar, &zip.mailbox, zip.revision)
+            .inspect_err(|e| zip.queue_not_made(request.device, queue.id, *e))?;
         queue.count_from(zip.completed(&queue));
 
         Ok(NewQueue {

@@ -154,12 +154,14 @@ impl Jobs {
     }
 
     /// Ends the jobs whose completions have come, and has the device tell of those that come later.
-    pub(crate) fn reap(&self, bell: impl Fn(Bell)) {
-        self.end_completed(&bell);
+    /// Returns how many completions were of no job, or of one that was not done.
+    pub(crate) fn reap(&self, bell: impl Fn(Bell)) -> u32 {
+        let nonsense = self.end_completed(&bell);
         let state = self.state.lock();
         if !state.closed {
             bell(Bell::Armed(state.head));
         }
+        nonsense
     }
 
     /// Ends the jobs that the device has completed, and gives up the others. It has stopped.
@@ -175,15 +177,20 @@ impl Jobs {
         }
     }
 
-    fn end_completed(&self, bell: impl Fn(Bell)) {
+    fn end_completed(&self, bell: impl Fn(Bell)) -> u32 {
+        let mut nonsense = 0;
         // A device that lies must not keep us here for ever.
         for _ in 0..self.rings.depth {
             match self.take(&bell) {
-                Some(Completion::Done(job, done)) => job.end(&done),
-                Some(Completion::Nonsense) => {}
+                Some(Completion::Done(job, done)) => {
+                    nonsense += u32::from(done.is_untouched());
+                    job.end(&done);
+                }
+                Some(Completion::Nonsense) => nonsense += 1,
                 None => break,
             }
         }
+        nonsense
     }
 
     /// Takes the next completion, if it is there.

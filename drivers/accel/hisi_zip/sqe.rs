@@ -162,6 +162,11 @@ impl Sqe {
         }
     }
 
+    /// Whether the device has left the entry as it was.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.status.get() == UNTOUCHED
+    }
+
     /// How the job ended. Fails with [`EIO`] if the device could not do it, or says what can't be.
     pub(crate) fn result(&self) -> Result {
         let possible = self.consumed.get() <= self.input_data_length.get()
