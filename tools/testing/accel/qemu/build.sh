@@ -13,6 +13,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 device=$here/../device
+objects=$here/../../../../build/cargo/device
 cache=${ACCEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/accel}
 log_dir=$cache/qemu/log
 
@@ -256,9 +257,11 @@ configure_base() {
 	touch "$base_dir/configured"
 }
 
+# Not in the cache: to cargo the models of two clones are one, and of the one that was built last it
+# takes what is newer than the sources of the other.
 build_model() {
 	cargo build --release --locked --lib --manifest-path "$device/Cargo.toml" \
-		--target-dir "$cache/qemu/target"
+		--target-dir "$objects"
 }
 
 # Files that any patch changes, as the tarball has them, and as the patches leave them. A file that
@@ -288,7 +291,7 @@ install_sources() {
 	local model=$base_dir/src/accel-model
 	put "$here/hisi-zip.c" "$base_dir/src/hw/misc/hisi-zip.c"
 	put "$device/include/hisi_zip_model.h" "$base_dir/src/hw/misc/hisi_zip_model.h"
-	put "$cache/qemu/target/release/libhisi_zip_model.a" "$model/libhisi_zip_model.a"
+	put "$objects/release/libhisi_zip_model.a" "$model/libhisi_zip_model.a"
 }
 
 compile() {
