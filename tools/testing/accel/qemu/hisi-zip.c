@@ -262,6 +262,13 @@ static void hisi_zip_unplug(void *opaque, uint32_t away_ms)
     hisi_zip_tell_slot(s, false);
 }
 
+static void hisi_zip_set_revision(void *opaque, uint8_t revision)
+{
+    HisiZip *s = opaque;
+
+    pci_config_set_revision(s->pdev.config, revision);
+}
+
 /* The reset gives the model back what hisi_zip_unplug() took. */
 static void hisi_zip_return(void *opaque)
 {
@@ -464,6 +471,7 @@ static void hisi_zip_init_bus(HisiZip *s)
         .interrupt = hisi_zip_interrupt,
         .report_error = hisi_zip_report_error,
         .unplug = hisi_zip_unplug,
+        .set_revision = hisi_zip_set_revision,
         .compute = hisi_zip_compute,
     };
     s->pri_notifier.notify = hisi_zip_page_answer;

@@ -52,6 +52,8 @@ typedef struct HisiZipBus {
      * the slot was switched off; never if that is 0. Until then no reset.
      */
     void (*unplug)(void *opaque, uint32_t away_ms);
+    /* Have the configuration space tell another revision. */
+    void (*set_revision)(void *opaque, uint8_t revision);
     /* Run it somewhere, then give it to hisi_zip_model_computed(). */
     void (*compute)(void *opaque, HisiZipTask *task);
 } HisiZipBus;

@@ -73,6 +73,9 @@ pub trait Bus {
     /// switched off; never if that is 0.
     fn unplug(&mut self, away_ms: u32);
 
+    /// Has the configuration space tell another revision.
+    fn set_revision(&mut self, revision: u8);
+
     /// Lets [`Task::run`] be called, on any thread, and the task be given back to
     /// [`crate::Device::computed`].
     fn compute(&mut self, task: Box<Task>);

@@ -15,6 +15,9 @@ impl Device {
             regs::CQE_COUNT => (regs::CQE_COUNT_SELECT, |counts| &mut counts.cqes),
             _ => return None,
         };
+        if let Some(lie) = self.lies.counter() {
+            return Some(lie);
+        }
         let (function, number) = regs::split_selection(self.regs.get(select));
         let queue = self.queues.get_mut(number).filter(|_| function == 0);
         let Some(queue) = queue else {

@@ -9,6 +9,8 @@ use crate::bus::Bus;
 use crate::engine::Task;
 use crate::event::EventQueue;
 use crate::faults::Faults;
+use crate::lies;
+use crate::lies::Lies;
 use crate::mailbox::Mailbox;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
@@ -88,6 +90,7 @@ pub struct Device {
     pub(crate) computing: usize,
     pub(crate) bus_master: bool,
     pub(crate) faults: Faults,
+    pub(crate) lies: Lies,
     abnormal: bool,
 }
 
@@ -111,6 +114,7 @@ impl Device {
             computing: 0,
             bus_master: false,
             faults: Faults::default(),
+            lies: Lies::default(),
             abnormal: false,
         }
     }
@@ -120,7 +124,7 @@ impl Device {
         &self.stats
     }
 
-    /// Resets everything but the counters.
+    /// Resets everything but the counters, and the lies.
     pub fn reset(&mut self, kind: ResetKind) {
         if kind == ResetKind::Function {
             self.refuse_work("a function-level reset came");
@@ -131,6 +135,7 @@ impl Device {
         // Jobs are numbered on, so that a computation of before the reset matches none; so are page
         // requests, for the sake of late answers.
         let (next_job, computing) = (self.next_job, self.computing);
+        let lies = std::mem::take(&mut self.lies);
         let mut requests = std::mem::take(&mut self.requests);
         requests.clear();
         *self = Self {
@@ -138,6 +143,7 @@ impl Device {
             next_job,
             computing,
             requests,
+            lies,
             ..Self::new(self.config)
         };
     }
@@ -211,16 +217,17 @@ impl Device {
         if self.faults.is_removed() {
             return false;
         }
+        let lies = self.tell_lie(bus);
         self.raise_abnormal(bus);
         if self.faults.device_hangs() {
-            return false;
+            return lies;
         }
         self.run_mailbox(bus);
         self.take_turns(bus);
         self.feed_engines(bus);
         self.finish_stops();
         self.flush_events(bus);
-        self.may_access() && !self.line.is_empty()
+        lies || self.may_access() && !self.line.is_empty()
     }
 
     fn raise_abnormal(&mut self, bus: &mut dyn Bus) {
@@ -263,6 +270,10 @@ impl Device {
 
     fn read_register(&mut self, offset: u64) -> u32 {
         const ALL_RETURNED: u32 = 3;
+        let lie = self.lies.register(offset);
+        if let Some(value) = lie.filter(|_| !lies::is_honest(offset)) {
+            return value;
+        }
         match offset {
             regs::MAILBOX..regs::MAILBOX_END => {
                 self.mailbox.read((offset - regs::MAILBOX) as usize / 4)
@@ -275,6 +286,7 @@ impl Device {
                 .read_abnormal(offset)
                 .or_else(|| self.read_counter(offset))
                 .or_else(|| self.read_test_port(offset))
+                .or_else(|| self.read_lies_port(offset))
                 .unwrap_or_else(|| self.regs.get(offset)),
         }
     }
@@ -310,7 +322,7 @@ impl Device {
     }
 
     fn write_register(&mut self, offset: u64, value: u32) {
-        if self.write_test_port(offset, value) {
+        if self.write_test_port(offset, value) || self.write_lies_port(offset, value) {
             return;
         }
         if let Some(group) = Abnormal::at(offset) {
@@ -379,7 +391,7 @@ impl Device {
 
     /// Whether the driver forbade all DMA, and none is under way any more.
     fn has_returned(&self) -> bool {
-        self.is_shut() && self.requests.is_empty()
+        self.is_shut() && (self.requests.is_empty() || self.lies.goes_on())
     }
 
     /// Whether no access to memory is due, whatever work there is.
@@ -389,7 +401,7 @@ impl Device {
 
     /// Whether memory may be accessed at all.
     pub(crate) fn may_access(&self) -> bool {
-        self.bus_master && !self.is_shut()
+        self.bus_master && (!self.is_shut() || self.lies.goes_on())
     }
 
     /// Queues that still need memory lose it, and their work with it.

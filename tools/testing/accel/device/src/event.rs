@@ -14,6 +14,8 @@ use crate::ring::Ring;
 
 /// Bytes of an entry.
 const ENTRY_SIZE: usize = 4;
+/// The phase of an entry.
+const PHASE: u32 = 1 << 16;
 
 /// A queue that tells the driver of events, and its interrupt.
 ///
@@ -101,9 +103,25 @@ impl EventQueue {
         }
     }
 
+    /// Writes an entry whether or not there is room, and interrupts whether or not it may.
+    pub fn force(&mut self, bus: &mut dyn Bus, entry: u32, right_phase: bool) {
+        let Some(ring) = &mut self.ring else {
+            return;
+        };
+        let phase = if ring.phase() == right_phase {
+            PHASE
+        } else {
+            0
+        };
+        // If the IOMMU refuses it, so much the better.
+        let _ = ring.push(bus, &(entry | phase).to_le_bytes());
+        self.written += 1;
+        self.armed = false;
+        bus.interrupt(self.vector);
+    }
+
     /// Writes what can be written and interrupts if need be. Returns whether it interrupted.
     pub fn flush(&mut self, bus: &mut dyn Bus) -> Result<bool, Refused> {
-        const PHASE: u32 = 1 << 16;
         let Some(ring) = &mut self.ring else {
             return Ok(false);
         };

@@ -3,7 +3,8 @@
 //! The test port: the device misbehaves when told to.
 //!
 //! Registers that no real engine has, at the end of BAR2. They are there only if
-//! [`Config::faults`](crate::Config) says so. Every reset ends all that they started.
+//! [`Config::faults`](crate::Config) says so. Every reset ends all that they started. Behind
+//! them are those of [`crate::lies`].
 
 use crate::bus::Bus;
 use crate::bus::PciError;

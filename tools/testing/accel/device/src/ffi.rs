@@ -38,6 +38,7 @@ pub struct CBus {
     interrupt: unsafe extern "C" fn(*mut c_void, c_uint),
     report_error: unsafe extern "C" fn(*mut c_void, c_int),
     unplug: unsafe extern "C" fn(*mut c_void, u32),
+    set_revision: unsafe extern "C" fn(*mut c_void, u8),
     compute: unsafe extern "C" fn(*mut c_void, *mut Task),
 }
 
@@ -106,6 +107,11 @@ impl Bus for HostBus<'_> {
     fn unplug(&mut self, away_ms: u32) {
         // SAFETY: as above.
         unsafe { (self.0.unplug)(self.0.opaque, away_ms) }
+    }
+
+    fn set_revision(&mut self, revision: u8) {
+        // SAFETY: as above.
+        unsafe { (self.0.set_revision)(self.0.opaque, revision) }
     }
 
     fn compute(&mut self, task: Box<Task>) {

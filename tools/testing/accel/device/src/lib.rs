@@ -27,6 +27,7 @@ pub mod faults;
 #[expect(unsafe_code)]
 pub mod ffi;
 pub mod job;
+pub mod lies;
 pub mod mailbox;
 pub mod pri;
 pub mod queue;

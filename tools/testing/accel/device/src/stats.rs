@@ -51,6 +51,8 @@ pub struct Stats {
     pub pci_errors: u64,
     /// How often the device was pulled out on command.
     pub removals: u64,
+    /// Lies that were told once, on command.
+    pub lies: u64,
     /// What the guest must never do and did.
     pub violations: Vec<String>,
 }
@@ -85,6 +87,7 @@ impl Stats {
             ("events_dropped", self.events_dropped),
             ("pci_errors", self.pci_errors),
             ("removals", self.removals),
+            ("lies", self.lies),
         ];
         let mut text = String::new();
         for (key, value) in counters {
@@ -119,7 +122,7 @@ mod tests {
         stats.violation("queue 1: caught".into());
         let text = stats.render();
         assert!(text.starts_with("jobs 3\njob_errors 0\n"));
-        assert!(text.ends_with("removals 0\nviolation queue 1: caught\n"));
+        assert!(text.ends_with("lies 0\nviolation queue 1: caught\n"));
     }
 
     #[test]

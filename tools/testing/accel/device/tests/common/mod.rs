@@ -78,6 +78,7 @@ pub struct Memory {
     pub requests_busy: bool,
     pub pci_errors: Vec<PciError>,
     pub unplugged: Vec<u32>,
+    pub revisions: Vec<u8>,
 }
 
 impl Memory {
@@ -207,6 +208,10 @@ impl Bus for Memory {
 
     fn unplug(&mut self, away_ms: u32) {
         self.unplugged.push(away_ms);
+    }
+
+    fn set_revision(&mut self, revision: u8) {
+        self.revisions.push(revision);
     }
 
     fn compute(&mut self, task: Box<Task>) {
