@@ -323,6 +323,33 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 #define ZIP_PCI_ERROR 0x3ff018
 #define ZIP_PULL_OUT 0x3ff01c
 
+/* Lies, which a reset does not end. See device/src/lies.rs. */
+#define ZIP_TRUTH 0x3ff040
+#define ZIP_LIE_REGISTER 0x3ff044
+#define ZIP_LIE_VALUE 0x3ff048
+#define ZIP_COUNTERS_RUN 0x3ff04c
+#define ZIP_LIE_MAILBOX 0x3ff050
+#define ZIP_TELL_EVENT 0x3ff054
+#define ZIP_TELL_ABNORMAL 0x3ff058
+#define ZIP_TELL_COMPLETION 0x3ff05c
+#define ZIP_REPEAT 0x3ff060
+#define ZIP_INTERRUPT 0x3ff064
+#define ZIP_DMA_PASID 0x3ff068
+#define ZIP_DMA_LOW 0x3ff06c
+#define ZIP_DMA_HIGH 0x3ff070
+#define ZIP_DMA 0x3ff074
+#define ZIP_LIE_PRODUCED 0x3ff078
+#define ZIP_GOES_ON 0x3ff07c
+#define ZIP_LIE_REVISION 0x3ff080
+
+#define ZIP_ALL_REGISTERS 0xffffffff
+#define ZIP_NO_PASID 0xffffffff
+#define ZIP_WRONG_PHASE (1u << 31)
+
+enum zip_mailbox { ZIP_MAILBOX_SILENT = 1, ZIP_MAILBOX_FAILS, ZIP_MAILBOX_PRETENDS };
+enum zip_dma { ZIP_DMA_READ = 1, ZIP_DMA_WRITE, ZIP_DMA_ASK };
+enum zip_dma_result { ZIP_DMA_DONE = 1, ZIP_DMA_REFUSED };
+
 enum zip_pci_error { ZIP_PCI_CORRECTABLE, ZIP_PCI_NONFATAL, ZIP_PCI_FATAL };
 
 /* The address, or a negative errno in its place. */
