@@ -34,24 +34,33 @@ pub fn size(from: UserPtr) -> Result<u32> {
 /// Fails with [`EINVAL`] if it is shorter than `min`, [`E2BIG`] if it is longer than a page or not
 /// zero behind the length of `to`, [`EFAULT`] if it can't be read.
 pub fn read_bytes(from: UserPtr, min: usize, to: &mut [u8]) -> Result {
-    let size = size(from)? as usize;
-    if size < min.max(size_of::<u32>()) {
+    // The size is read together with all that must be there, which mostly is all there is.
+    let min = min.max(size_of::<u32>());
+    let (first, rest) = to.split_at_mut(min);
+    if let Err(e) = UserSlice::new(from, min).reader().read_slice(first) {
+        // It may be shorter than that.
+        let shorter = (size(from)? as usize) < min;
+        return Err(if shorter { EINVAL } else { e });
+    }
+    let size = u32::from_ne_bytes(*first.first_chunk().ok_or(EINVAL)?) as usize;
+    if size < min {
         return Err(EINVAL);
     }
     if size > PAGE_SIZE {
         return Err(E2BIG);
     }
 
-    let known = size.min(to.len());
-    UserSlice::new(from, known)
-        .reader()
-        .read_slice(&mut to[..known])?;
-    to[known..].fill(0);
-    check_zeroed(from.wrapping_byte_add(known), size - known)?;
-
-    // The size may have changed since it was read first; what was checked counts.
-    to[..size_of::<u32>()].copy_from_slice(&(size as u32).to_ne_bytes());
-    Ok(())
+    let more = (size - min).min(rest.len());
+    let behind = from.wrapping_byte_add(min);
+    if more != 0 {
+        UserSlice::new(behind, more)
+            .reader()
+            .read_slice(&mut rest[..more])?;
+    }
+    if more != rest.len() {
+        rest[more..].fill(0);
+    }
+    check_zeroed(behind.wrapping_byte_add(more), size - min - more)
 }
 
 fn check_zeroed(from: UserPtr, len: usize) -> Result {
