@@ -605,21 +605,23 @@ impl Queue {
             return Err(EINVAL);
         }
 
-        let regions = self.with_live(|live| live.regions.describe())?;
-        let room = regions.len().min(info.region_count as usize);
-        let mut to = UserSlice::new(
-            UserPtr::from_addr(info.regions as usize),
-            room * size_of::<uapi::accel_region>(),
-        )
-        .writer();
-        for region in &regions[..room] {
-            to.write(region)?;
+        let (count, regions) = self.with_live(|live| {
+            let wanted = info.region_count as usize;
+            let regions = (wanted != 0).then(|| live.regions.describe(wanted));
+            Ok((live.regions.len(), regions.transpose()?))
+        })?;
+        if let Some(regions) = &regions {
+            let to = UserPtr::from_addr(info.regions as usize);
+            let mut to = UserSlice::new(to, size_of_val(&regions[..])).writer();
+            for region in regions {
+                to.write(region)?;
+            }
         }
 
         info.id = self.id;
         info.depth = self.depth;
-        info.state = self.events.lock().status;
-        info.region_count = regions.len() as u32;
+        info.state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
+        info.region_count = count as u32;
         ustruct::write(arg, info.size, &info).map(|()| 0)
     }
 

@@ -125,10 +125,15 @@ impl Regions {
         Ok(Self(all))
     }
 
-    /// The regions as user space is told about them.
-    pub(super) fn describe(&self) -> Result<KVec<uapi::accel_region>> {
-        let mut all = KVec::with_capacity(self.0.len(), GFP_KERNEL)?;
-        for Placed { region, offset } in &self.0 {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The first `count` regions as user space is told about them.
+    pub(super) fn describe(&self, count: usize) -> Result<KVec<uapi::accel_region>> {
+        let count = count.min(self.0.len());
+        let mut all = KVec::with_capacity(count, GFP_KERNEL)?;
+        for Placed { region, offset } in &self.0[..count] {
             let region = uapi::accel_region {
                 kind: region.kind(),
                 flags: region.flags(),
@@ -205,7 +210,7 @@ mod tests {
     #[test]
     fn every_queue_has_a_status_page_first() -> Result {
         let regions = Regions::new(KVec::new())?;
-        let all = regions.describe()?;
+        let all = regions.describe(2)?;
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].kind, uapi::accel_region_kind_ACCEL_REGION_STATUS);
         assert_eq!(all[0].flags, uapi::ACCEL_REGION_READ);
