@@ -35,6 +35,9 @@ use core::{
     ptr::NonNull, //
 };
 
+/// Bytes of memory that are given out at once, if they are there and inside the mapping.
+const AROUND: usize = 64 * PAGE_SIZE;
+
 /// What a mapping consists of.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -201,7 +204,7 @@ impl Fault<'_> {
         Ok(Handled(0))
     }
 
-    /// Gives out the page at `offset` bytes into `memory`.
+    /// Gives out the page at `offset` bytes into `memory`, and the pages around it.
     ///
     /// # Safety
     ///
@@ -211,7 +214,32 @@ impl Fault<'_> {
         let pfn = memory.frame(offset).ok_or(Sigbus)?;
         // SAFETY: The VMA is locked against changes while the handler runs.
         let prot = memory.pgprot(unsafe { (*self.vma()).vm_page_prot });
-        self.insert_frame(pfn, prot)
+        let answer = self.insert_frame(pfn, prot)?;
+        for (address, offset) in self.around(offset) {
+            let Some(pfn) = memory.frame(offset) else {
+                break;
+            };
+            // A page that is not inserted now is when it is touched.
+            let _ = self.insert_frame_at(address, pfn, prot);
+        }
+        Ok(answer)
+    }
+
+    /// Addresses of the pages around the one that was touched, as far as they are in the mapping,
+    /// and their offsets in what the touched one has `offset` in.
+    fn around(&self, offset: usize) -> impl Iterator<Item = (usize, usize)> {
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        let (start, end) = unsafe {
+            let range = (*self.vma()).__bindgen_anon_1.__bindgen_anon_1;
+            (range.vm_start, range.vm_end)
+        };
+        let touched = self.address();
+        let base = offset & !(PAGE_SIZE - 1);
+        let first = base & !(AROUND - 1);
+        (first..first + AROUND)
+            .step_by(PAGE_SIZE)
+            .map(move |offset| (touched.wrapping_add(offset).wrapping_sub(base), offset))
+            .filter(move |(address, _)| *address != touched && (start..end).contains(address))
     }
 
     /// Gives out the page at `offset` bytes into `registers`, uncached.
@@ -257,16 +285,23 @@ impl Fault<'_> {
         self.insert_frame(unsafe { bindings::page_to_pfn(page.as_ptr()) }, prot)
     }
 
+    /// Address of the page that was touched.
+    fn address(&self) -> usize {
+        // SAFETY: `vmf` is valid while the handler runs.
+        unsafe { (*self.vmf.as_ptr()).__bindgen_anon_1.address }
+    }
+
     fn insert_frame(&self, pfn: usize, prot: bindings::pgprot_t) -> FaultResult {
+        self.insert_frame_at(self.address(), pfn, prot)
+    }
+
+    fn insert_frame_at(&self, address: usize, pfn: usize, prot: bindings::pgprot_t) -> FaultResult {
         if !self.is_frames() {
             return Err(Sigbus);
         }
 
-        // SAFETY: The VMA is locked, is a `VM_PFNMAP` one, and `address` lies inside it.
-        let code = unsafe {
-            let address = (*self.vmf.as_ptr()).__bindgen_anon_1.address;
-            bindings::vmf_insert_pfn_prot(self.vma(), address, pfn, prot)
-        };
+        // SAFETY: The VMA is locked and is a `VM_PFNMAP` one; an address outside of it is refused.
+        let code = unsafe { bindings::vmf_insert_pfn_prot(self.vma(), address, pfn, prot) };
         Ok(Handled(code))
     }
 }
