@@ -13,7 +13,10 @@ use kernel::{
     },
     dma::pages::CoherentPages,
     io::{
-        poll::read_poll_timeout,
+        poll::{
+            read_poll_timeout,
+            read_poll_timeout_atomic, //
+        },
         Io, //
     },
     new_mutex,
@@ -28,6 +31,9 @@ use kernel::{
     },
     time::Delta, //
 };
+
+/// How long the mailbox is waited for without sleep.
+const SOON_MICROS: usize = 10;
 
 /// BAR 2.
 pub(crate) type Bar<'a> = pci::Bar<'a, BAR2_SIZE>;
@@ -165,15 +171,19 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
     )?;
     bar.try_write_reg(regs::MAILBOX_HIGH::zeroed().with_address_high((address >> 32) as u32))?;
 
-    let done = read_poll_timeout(
-        || match bar.try_read(regs::MAILBOX_LOW)? {
-            gone if gone.into_raw() == u64::MAX => Err(ENODEV),
-            mailbox => Ok(mailbox),
-        },
-        |mailbox| !mailbox.busy(),
-        Delta::from_micros(10),
-        timeout,
-    )?;
+    let state = || match bar.try_read(regs::MAILBOX_LOW)? {
+        gone if gone.into_raw() == u64::MAX => Err(ENODEV),
+        mailbox => Ok(mailbox),
+    };
+    let is_done = |mailbox: &regs::MAILBOX_LOW| !mailbox.busy();
+    // Mostly it is done sooner than this process could sleep and wake up.
+    let soon = read_poll_timeout_atomic(state, is_done, Delta::from_micros(1), SOON_MICROS);
+    let done = match soon {
+        Err(e) if e == ETIMEDOUT => {
+            read_poll_timeout(state, is_done, Delta::from_micros(50), timeout)?
+        }
+        soon => soon?,
+    };
     if done.status() != 0 {
         return Err(EIO);
     }
