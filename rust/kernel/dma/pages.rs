@@ -20,8 +20,14 @@ use crate::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        new_mutex,
+        Arc,
+        Mutex, //
+    }, //
 };
+use core::mem::ManuallyDrop;
 
 /// Zeroed memory, coherent between the CPU and a device, whose pages can be mapped into a process.
 ///
@@ -40,18 +46,29 @@ use crate::{
 /// }
 /// ```
 pub struct CoherentPages {
-    memory: Coherent<[u64]>,
+    /// Not dropped before `self` is.
+    memory: ManuallyDrop<Coherent<[u64]>>,
     dev: ARef<Device>,
+    /// Where the memory goes at the end.
+    reserve: Option<Arc<Reserve>>,
 }
 
 impl CoherentPages {
     /// Allocates at least `size` bytes, rounded up to whole pages. May sleep.
     pub fn new(dev: &Device<Bound>, size: usize) -> Result<Self> {
         let size = page_align(size).ok_or(EOVERFLOW)?;
-        Ok(Self {
-            memory: Coherent::<u64>::zeroed_slice(dev, size / size_of::<u64>(), GFP_KERNEL)?,
+        Ok(Self::with_memory(
+            Coherent::<u64>::zeroed_slice(dev, size / size_of::<u64>(), GFP_KERNEL)?,
+            dev,
+        ))
+    }
+
+    fn with_memory(memory: Coherent<[u64]>, dev: &Device) -> Self {
+        Self {
+            memory: ManuallyDrop::new(memory),
             dev: dev.into(),
-        })
+            reserve: None,
+        }
     }
 
     /// Size in bytes.
@@ -109,6 +126,96 @@ impl CoherentPages {
     pub(crate) fn pgprot(&self, prot: bindings::pgprot_t) -> bindings::pgprot_t {
         // SAFETY: The device is valid; the memory was allocated without attributes.
         unsafe { bindings::dma_pgprot(self.dev.as_raw(), prot, 0) }
+    }
+}
+
+impl Drop for CoherentPages {
+    fn drop(&mut self) {
+        // SAFETY: `memory` is not used any more.
+        let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
+        if let Some(reserve) = &self.reserve {
+            reserve.keep(memory);
+        }
+    }
+}
+
+/// Memory of a device that is not used, for whoever needs some of the same size next.
+///
+/// To allocate coherent memory takes page tables of the device and of the kernel beside the pages
+/// themselves; what is here already only has to be cleared.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::device::{Bound, Device};
+/// use kernel::dma::pages::Reserve;
+/// use kernel::prelude::*;
+///
+/// fn rings(dev: &Device<Bound>) -> Result {
+///     let reserve = Reserve::new(dev, 4)?;
+///     drop(reserve.pages(dev, 64 * 128)?);
+///     let second = reserve.pages(dev, 64 * 128)?;
+///     assert_eq!(second.read::<u32>(0)?, 0);
+///     Ok(())
+/// }
+/// ```
+#[pin_data]
+pub struct Reserve {
+    dev: ARef<Device>,
+    /// The oldest first.
+    #[pin]
+    kept: Mutex<KVec<Coherent<[u64]>>>,
+}
+
+impl Reserve {
+    /// Makes a reserve that keeps at most `count` allocations.
+    pub fn new(dev: &Device<Bound>, count: usize) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            try_pin_init!(Self {
+                dev: dev.into(),
+                kept <- new_mutex!(KVec::with_capacity(count, GFP_KERNEL)?),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// As [`CoherentPages::new`]; the memory comes back when the result is dropped. May sleep.
+    ///
+    /// Fails with [`EINVAL`] if `dev` is not the device that this is the reserve of.
+    pub fn pages(self: &Arc<Self>, dev: &Device<Bound>, size: usize) -> Result<CoherentPages> {
+        if self.dev.as_raw() != dev.as_raw() {
+            return Err(EINVAL);
+        }
+        let size = page_align(size).ok_or(EOVERFLOW)?;
+        let mut pages = match self.take(size) {
+            Some(memory) => {
+                // SAFETY: What was given back is used by nobody, the device included.
+                unsafe { memory.as_mut_ptr().cast::<u8>().write_bytes(0, size) };
+                CoherentPages::with_memory(memory, dev)
+            }
+            None => CoherentPages::new(dev, size)?,
+        };
+        pages.reserve = Some(self.clone());
+        Ok(pages)
+    }
+
+    fn take(&self, size: usize) -> Option<Coherent<[u64]>> {
+        let mut kept = self.kept.lock();
+        let found = kept.iter().position(|memory| memory.size() == size)?;
+        kept.remove(found).ok()
+    }
+
+    fn keep(&self, memory: Coherent<[u64]>) {
+        let mut kept = self.kept.lock();
+        let oldest = if kept.len() == kept.capacity() {
+            kept.remove(0).ok()
+        } else {
+            None
+        };
+        let refused = kept.push_within_capacity(memory);
+        // What there is no room for is freed without the lock.
+        drop(kept);
+        drop((oldest, refused));
     }
 }
 
