@@ -58,7 +58,10 @@ use kernel::{
         DeviceContext, //
     },
     dma::{
-        pages::CoherentPages,
+        pages::{
+            CoherentPages,
+            Reserve, //
+        },
         DmaMask, //
     },
     fmt,
@@ -153,6 +156,9 @@ const PCI_ERROR: u64 = u64::MAX;
 /// Bytes of a context in the device's tables.
 const CONTEXT_SIZE: usize = size_of::<mailbox::Context>();
 
+/// Rings that are kept for the next queues. One takes 144 KiB if it has the default depth.
+const RINGS_KEPT: usize = 4;
+
 /// A device.
 #[pin_data]
 struct Zip<'a> {
@@ -170,6 +176,8 @@ struct Zip<'a> {
     counters: Mutex<()>,
     sqc_table: CoherentPages,
     cqc_table: CoherentPages,
+    /// Rings of queues that are gone.
+    rings: Arc<Reserve>,
     vectors: pci::IrqVectorRegistration<'a>,
     /// Queues in `ACCEL_MODE_KERNEL`.
     registry: Arc<Registry>,
@@ -213,6 +221,7 @@ impl<'a> Zip<'a> {
             counters <- new_mutex!(()),
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
+            rings: Reserve::new(pdev.as_ref(), RINGS_KEPT)?,
             vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
             registry: Registry::new(*queues)?,
             log_limit: LogLimit::new(),

@@ -23,10 +23,7 @@ use kernel::{
         QueueRequest,
         Region, //
     },
-    device::{
-        Bound,
-        Device, //
-    },
+    device::Bound,
     dma::pages::CoherentPages,
     io::poll::read_poll_timeout,
     mm::fault::Registers,
@@ -96,12 +93,12 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
-    fn new(dev: &Device<Bound>, depth: u32) -> Result<Self> {
+    fn new(zip: &Zip<'_>, depth: u32) -> Result<Self> {
         let cq_offset =
             (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
         let size = cq_offset + depth as usize * CQE_SIZE;
         Ok(Self {
-            memory: Arc::new(CoherentPages::new(dev, size)?, GFP_KERNEL)?,
+            memory: Arc::new(zip.rings.pages(zip.pdev.as_ref(), size)?, GFP_KERNEL)?,
             cq_offset,
             depth,
         })
@@ -168,7 +165,7 @@ impl Queue {
         }
 
         let id = u16::try_from(request.id)?;
-        let rings = Arc::new(Rings::new(zip.pdev.as_ref(), depth)?, GFP_KERNEL)?;
+        let rings = Arc::new(Rings::new(zip, depth)?, GFP_KERNEL)?;
         let (pasid, jobs) = match request.mode {
             AddressMode::Kernel => (None, Some(Registered::new(&zip.registry, id, &rings)?)),
             // Contexts have 16 bits for it.
