@@ -6,6 +6,10 @@
  * configuration space, BARs, interrupts, threads and memory. Everything but
  * hisi_zip_run_task() runs under the BQL; a translation is used at once and
  * never kept, so that none can be stale.
+ *
+ * With clocked=on the device has nothing of the host's time: what it does comes
+ * at fixed moments of the guest's clock, so that under -icount a guest runs the
+ * same each time.
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
@@ -15,6 +19,7 @@
 #include "qemu/timer.h"
 #include "qapi/error.h"
 #include "block/thread-pool.h"
+#include "exec/icount.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
@@ -45,6 +50,11 @@ enum {
     TICK_MS = 500,
     /* A guest that switched a slot off looks away from it for a second. */
     SHORTEST_ABSENCE_MS = 2000,
+    /* With clocked=on: from an access to what comes of it; what a job takes. */
+    STEP_NS = 500,
+    JOB_NS = 20000,
+    /* Of the test port: instructions that the guest has executed. */
+    INSTRUCTIONS = 0x3ff028,
 };
 
 /* The model asks for register accesses by BAR number. */
@@ -61,6 +71,7 @@ struct HisiZip {
     uint8_t revision;
     uint16_t queues;
     bool faults;
+    bool clocked;
     char *stats;
 
     HisiZipModel *model;
@@ -68,6 +79,7 @@ struct HisiZip {
     HisiZipBar registers;
     HisiZipBar doorbells;
     QEMUBH *bh;
+    QEMUTimer *step_timer;
     QEMUTimer *timer;
     Notifier exit_notifier;
     IOMMUPRINotifier pri_notifier;
@@ -84,7 +96,19 @@ struct HisiZip {
 typedef struct HisiZipJob {
     HisiZip *zip;
     HisiZipTask *task;
+    QEMUTimer *timer;
 } HisiZipJob;
+
+/* Has the model go on soon. */
+static void hisi_zip_schedule(HisiZip *s)
+{
+    if (!s->clocked) {
+        qemu_bh_schedule(s->bh);
+    } else if (!timer_pending(s->step_timer)) {
+        timer_mod(s->step_timer,
+                  qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + STEP_NS);
+    }
+}
 
 static bool hisi_zip_read(void *opaque, uint64_t addr, void *buf, size_t len)
 {
@@ -162,7 +186,7 @@ static void hisi_zip_page_answer(IOMMUPRINotifier *n, IOMMUPRIResponse *answer)
 
     hisi_zip_model_page_answer(s->model, answer->prgi,
                                answer->response_code == IOMMU_PRI_RESP_SUCCESS);
-    qemu_bh_schedule(s->bh);
+    hisi_zip_schedule(s);
 }
 
 static bool hisi_zip_expect_answers(HisiZip *s, uint32_t pasid)
@@ -294,20 +318,31 @@ static void hisi_zip_task_done(void *opaque, int ret)
 
     hisi_zip_model_computed(s->model, job->task);
     if (s->model) {
-        qemu_bh_schedule(s->bh);
+        hisi_zip_schedule(s);
     }
     object_unref(OBJECT(s));
+    timer_free(job->timer);
     g_free(job);
+}
+
+static void hisi_zip_task_due(void *opaque)
+{
+    hisi_zip_task_done(opaque, hisi_zip_run_task(opaque));
 }
 
 static void hisi_zip_compute(void *opaque, HisiZipTask *task)
 {
     HisiZip *s = opaque;
-    HisiZipJob *job = g_new(HisiZipJob, 1);
+    HisiZipJob *job = g_new0(HisiZipJob, 1);
 
     job->zip = s;
     job->task = task;
     object_ref(OBJECT(s));
+    if (s->clocked) {
+        job->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hisi_zip_task_due, job);
+        timer_mod(job->timer, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + JOB_NS);
+        return;
+    }
     thread_pool_submit_aio(hisi_zip_run_task, job, hisi_zip_task_done, job);
 }
 
@@ -316,7 +351,7 @@ static void hisi_zip_bh(void *opaque)
     HisiZip *s = opaque;
 
     if (hisi_zip_model_step(s->model, &s->bus)) {
-        qemu_bh_schedule(s->bh);
+        hisi_zip_schedule(s);
     }
 }
 
@@ -326,7 +361,7 @@ static void hisi_zip_tick(void *opaque)
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL);
 
     hisi_zip_model_tick(s->model, now);
-    qemu_bh_schedule(s->bh);
+    hisi_zip_schedule(s);
     timer_mod(s->timer, now + TICK_MS);
 }
 
@@ -341,6 +376,9 @@ static uint64_t hisi_zip_bar_read(void *opaque, hwaddr addr, unsigned size)
 {
     HisiZipBar *bar = opaque;
 
+    if (bar->zip->faults && bar->number == 2 && addr == INSTRUCTIONS) {
+        return icount_enabled() ? icount_get_raw() : 0;
+    }
     return hisi_zip_model_read(bar->zip->model, bar->number, addr, size);
 }
 
@@ -350,7 +388,7 @@ static void hisi_zip_bar_write(void *opaque, hwaddr addr, uint64_t value,
     HisiZipBar *bar = opaque;
 
     hisi_zip_model_write(bar->zip->model, bar->number, addr, size, value);
-    qemu_bh_schedule(bar->zip->bh);
+    hisi_zip_schedule(bar->zip);
 }
 
 static const MemoryRegionOps hisi_zip_bar_ops = {
@@ -384,7 +422,7 @@ static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
     if (master != s->bus_master) {
         s->bus_master = master;
         hisi_zip_model_set_bus_master(s->model, master);
-        qemu_bh_schedule(s->bh);
+        hisi_zip_schedule(s);
     }
 }
 
@@ -501,6 +539,7 @@ static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
     hisi_zip_init_bus(s);
     s->bh = qemu_bh_new_guarded(hisi_zip_bh, s,
                                 &DEVICE(pdev)->mem_reentrancy_guard);
+    s->step_timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hisi_zip_bh, s);
     s->timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, hisi_zip_tick, s);
     s->return_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, hisi_zip_return, s);
     timer_mod(s->timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + TICK_MS);
@@ -520,6 +559,7 @@ static void hisi_zip_exit(PCIDevice *pdev)
 
     g_hash_table_foreach(s->pri_pasids, hisi_zip_expect_no_answers, pdev);
     qemu_remove_exit_notifier(&s->exit_notifier);
+    timer_free(s->step_timer);
     timer_free(s->timer);
     timer_free(s->return_timer);
     qemu_bh_delete(s->bh);
@@ -534,6 +574,7 @@ static const Property hisi_zip_properties[] = {
     DEFINE_PROP_UINT8("revision", HisiZip, revision, REVISION_ISOLATED),
     DEFINE_PROP_UINT16("queues", HisiZip, queues, 64),
     DEFINE_PROP_BOOL("faults", HisiZip, faults, false),
+    DEFINE_PROP_BOOL("clocked", HisiZip, clocked, false),
     DEFINE_PROP_STRING("stats", HisiZip, stats),
 };
 
