@@ -326,7 +326,7 @@ unsafe impl Sync for Mappings {}
 ///
 /// # Invariants
 ///
-/// `base` is what `list::vmap` returned.
+/// `base` is what `list::raw::vmap` returned.
 pub(super) struct OwnVmap {
     base: NonNull<c_void>,
     writable: bool,
@@ -343,7 +343,7 @@ impl OwnVmap {
         private.object.check_map()?;
         // INVARIANT: Mapped just now.
         Ok(Some(Self {
-            base: list::vmap(private.memory()?)?,
+            base: list::raw::vmap(private.memory()?)?,
             writable: private.writable,
         }))
     }
@@ -425,7 +425,7 @@ struct Table(bindings::sg_table);
 
 impl Table {
     fn new(memory: &dyn PageList, max_segment: u32) -> Result<Self> {
-        let mut pages = list::raw_pages(memory)?;
+        let mut pages = list::raw::pages(memory)?;
         let count = pages.len().try_into()?;
         let mut table = pin_init::zeroed();
         // SAFETY: `pages` are as many valid pages, not none: an empty list is not exported.
@@ -669,7 +669,7 @@ extern "C" fn vmap(buf: *mut bindings::dma_buf, map: *mut bindings::iosys_map) -
     from_result(|| {
         // SAFETY: The buffer is valid during the call, and keeps the memory while it is mapped.
         let memory = unsafe { Private::from_raw(buf) }.memory()?;
-        let base = list::vmap(memory)?;
+        let base = list::raw::vmap(memory)?;
         // SAFETY: `map` is ours to write.
         unsafe {
             (*map).__bindgen_anon_1.vaddr = base.as_ptr();

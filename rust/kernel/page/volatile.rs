@@ -2,11 +2,10 @@
 
 //! Memory that somebody else may access at any time.
 
-use crate::{
-    bindings,
-    prelude::*, //
-};
+use crate::prelude::*;
 use core::marker::PhantomData;
+
+mod slice;
 
 /// Memory that a device or user space reads and writes while the kernel does, so that each access
 /// is a volatile one.
@@ -60,35 +59,6 @@ impl Volatile<'_> {
         let ptr = self.at::<T>(offset)?;
         // SAFETY: As for `read`; a `T` has no padding that would stay unset.
         unsafe { ptr.write_volatile(value) };
-        Ok(())
-    }
-
-    fn range(&self, offset: usize, len: usize) -> Result<*mut c_void> {
-        let end = offset.checked_add(len).ok_or(EINVAL)?;
-        if end > self.size {
-            return Err(EINVAL);
-        }
-        Ok(self.base.wrapping_add(offset).cast())
-    }
-
-    /// Copies the memory at `offset` to `to`, in pieces of any size and order.
-    ///
-    /// Fails with [`EINVAL`] if it does not lie in the memory.
-    pub(crate) fn read_slice(&self, offset: usize, to: &mut [u8]) -> Result {
-        let from = self.range(offset, to.len())?;
-        // SAFETY: `range` has checked the bounds, and by the type invariant the memory is there.
-        // Rust can't see the copy, so others may write the memory meanwhile.
-        unsafe { bindings::memcpy(to.as_mut_ptr().cast(), from, to.len()) };
-        Ok(())
-    }
-
-    /// Copies `from` to the memory at `offset`, in pieces of any size and order.
-    ///
-    /// Fails with [`EINVAL`] if it does not lie in the memory.
-    pub(crate) fn write_slice(&self, offset: usize, from: &[u8]) -> Result {
-        let to = self.range(offset, from.len())?;
-        // SAFETY: As for `read_slice`.
-        unsafe { bindings::memcpy(to, from.as_ptr().cast(), from.len()) };
         Ok(())
     }
 }

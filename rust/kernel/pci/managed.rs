@@ -25,7 +25,7 @@ impl Device<device::Core<'_>> {
 
 impl Device<device::Bound> {
     /// Whether `bar` is memory, and not I/O ports.
-    pub(crate) fn is_memory(&self, bar: u32) -> bool {
+    pub fn is_memory(&self, bar: u32) -> bool {
         // SAFETY: `self` is valid, and resources do not change while it is bound.
         let resources = unsafe { &(*self.as_raw()).resource };
         resources
@@ -51,7 +51,7 @@ impl Device<device::Bound> {
 #[cfg(all(CONFIG_PCI_ATS, CONFIG_PCI_PRI))]
 impl Device<device::Bound> {
     /// Whether the function can't ask for pages: no ATS or no PRI capability.
-    pub(crate) fn lacks_page_requests(&self) -> bool {
+    pub fn lacks_page_requests(&self) -> bool {
         // SAFETY: Both are set when the device is found and do not change.
         unsafe { (*self.as_raw()).ats_cap == 0 || (*self.as_raw()).pri_cap == 0 }
     }
