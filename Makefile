@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test hammer lint clean
+.PHONY: help doctor tree kernel kernels run shell test hammer lint series clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -17,6 +17,7 @@ help:
 	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
 	@echo '                          everything at once, for so many seconds'
 	@echo '  make lint               formats, clippy, checkpatch, documentation'
+	@echo '  make series [BUILD=1]   patches for the kernel list, build/series/; BUILD=1 builds each'
 	@echo
 	@echo 'Each of these does first what it needs of:'
 	@echo '  make doctor             what the builds need: what is there, what is missing'
@@ -58,6 +59,9 @@ hammer:
 
 lint:
 	@$(BENCH)/lint $(if $(T),--only '$(T)')
+
+series:
+	@$(BENCH)/series $(if $(BUILD),--build)
 
 clean:
 	rm -rf build

@@ -5,16 +5,18 @@ import glob
 import re
 from pathlib import Path
 
-from . import needs, overlay, paths, report, source, tools, unit, userland
+from . import needs, overlay, paths, report, series, source, tools, unit, userland
 from .kernel import Kernel, environment
 from .report import Stop
 
-# Of checkpatch's messages these don't fit: files that come and go mean nothing where there is no
-# patch; user space has its own types, and memory that a device writes is volatile there;
-# `-o deflate deflate.c` is no repeated word; variants of a test can't be declared inside of a
-# function, and what skips it must leave its setup.
+# Of checkpatch's messages these don't fit: who maintains what is new, nobody has said yet; user
+# space has its own types, and memory that a device writes is volatile there; `-o deflate deflate.c`
+# is no repeated word; variants of a test can't be declared inside of a function, and what skips it
+# must leave its setup.
 CHECKPATCH_IGNORED = ("FILE_PATH_CHANGES,PREFER_KERNEL_TYPES,VOLATILE,REPEATED_WORD,"
                       "MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_WITH_FLOW_CONTROL")
+# Nor this of those about patches: whoever sends them signs them off.
+SERIES_IGNORED = CHECKPATCH_IGNORED + ",MISSING_SIGN_OFF"
 KERNEL_DRIVERS = ("drivers/accel/core/", "drivers/accel/hisi_zip/", "drivers/accel/sim/",
                   "samples/rust/")
 KERNEL_CODE = ("rust/", "drivers/", "samples/")
@@ -117,9 +119,20 @@ def _require_no_warnings(log, name):
 def checkpatch():
     """checkpatch.pl on every file of the overlay that it knows."""
     files = _ours(".rs", ".c", ".h", ".rst", "Kconfig", "Makefile", ".sh")
-    command = ["perl", "scripts/checkpatch.pl", "--quiet", "--show-types", "--no-summary",
-               "--ignore", CHECKPATCH_IGNORED, "-f", *files]
-    _run("checkpatch", command, cwd=paths.TREE)
+    _run("checkpatch", [*_checkpatch(CHECKPATCH_IGNORED), "-f", *files], cwd=paths.TREE)
+
+
+def _checkpatch(ignored):
+    return ["perl", "scripts/checkpatch.pl", "--quiet", "--show-types", "--no-summary", "--ignore",
+            ignored]
+
+
+def patch_series():
+    """What `make series` writes applies, gives the composed tree, and passes checkpatch."""
+    patches = series.write_and_apply()
+    script = 'printf "%s\\0" "${@:2}" | xargs -0 -P "$(nproc)" -n 4 $1'
+    command = ["bash", "-c", script, "checkpatch", " ".join(_checkpatch(SERIES_IGNORED)), *patches]
+    _run("series", command, cwd=paths.TREE)
 
 
 def kernel_doc():
@@ -199,6 +212,7 @@ PARTS = {
     "clippy": kernel_clippy,
     "rustdoc": rustdoc,
     "checkpatch": checkpatch,
+    "series": patch_series,
     "kernel-doc": kernel_doc,
     "clang-format": clang_format,
     "shellcheck": shellcheck,

@@ -19,7 +19,8 @@ STATE = paths.BUILD / "linux.json"
 
 def compose(pristine, version):
     """Brings build/linux up to date with the source, the overlay and the hooks."""
-    desired = _desired(pristine)
+    files = {name: overlay.read(name) for name in overlay.files(pristine)}
+    desired = desire(pristine, files, hooks.load(), patches.load())
     state = _load_state()
     identity = {"source": str(pristine), "version": version}
     if not paths.TREE.exists():
@@ -38,19 +39,20 @@ def compose(pristine, version):
     return changed, gone
 
 
-def _desired(pristine):
-    """{path: (content, executable)} of everything that differs from pristine Linux."""
-    want = {name: overlay.read(name) for name in overlay.files(pristine)}
+def desire(pristine, files, hooking, patching=()):
+    """{path: (content, executable)} of everything that differs from pristine Linux.
+
+    `files` are that already, those of the overlay.
+    """
     hooked = {}
-    for patch in patches.load():
+    for patch in patching:
         names = patches.targets(patch)
         hooked.update(patches.apply(patch, {n: _current(pristine, hooked, n) for n in names}))
-    for hook in hooks.load():
+    for hook in hooking:
         text = _current(pristine, hooked, hook.file).decode()
         hooked[hook.file] = hooks.apply(hook, text).encode()
-    for name, content in hooked.items():
-        want[name] = (content, os.access(pristine / name, os.X_OK))
-    return want
+    return {**files, **{name: (content, os.access(pristine / name, os.X_OK))
+                        for name, content in hooked.items()}}
 
 
 def _current(pristine, hooked, name):

@@ -18,6 +18,7 @@ class Hook:
     """One block of the hooks file."""
     number: int
     file: str = ""
+    patch: str = ""
     within: str = ""
     place: str = ""
     anchor: str = ""
@@ -53,11 +54,13 @@ def _add(hook, number, key, value):
         hook.lines.append(value)
     elif key == "within":
         hook.within = value
+    elif key == "patch":
+        hook.patch = value.strip()
     elif key in PLACES and not hook.place:
         hook.place, hook.anchor = key, value
     else:
         raise Stop(f"{where}: `{key}` is not a part of a hook, or comes twice; there are file, "
-                   f"within, insert and one of {', '.join(PLACES)}.")
+                   f"patch, within, insert and one of {', '.join(PLACES)}.")
 
 
 def _require_complete(hook):

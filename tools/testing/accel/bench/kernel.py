@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, `check` with the run-time checkers, and those only compiled."""
+"""The kernels under test: `plain`, `check` with the run-time checkers, and those only compiled.
+
+`series` is configured as `plain` is, and of another tree: see stepwise.py.
+"""
 
 import hashlib
 import os
@@ -37,7 +40,7 @@ COMPILED = {
     "no-pci": Flavour(("portable", "x86", "smp")),
     "drm-accel": Flavour(("portable", "x86", "smp", "pci", "x86-iommu", "drm-accel")),
 }
-FLAVOURS = {**BOOTED, **COMPILED}
+FLAVOURS = {**BOOTED, **COMPILED, "series": BOOTED["plain"]}
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
     "KBUILD_BUILD_USER": "accel",
@@ -52,18 +55,19 @@ class Kernel:
     and its cache serves every clone.
     """
 
-    def __init__(self, flavour):
+    def __init__(self, flavour, tree=None):
         self.flavour = flavour
         # The lints have objects of their own and another's configuration.
         self.arch = FLAVOURS[flavour].arch if flavour in FLAVOURS else "x86_64"
-        self.objects = paths.TREE / flavour
+        self.tree = tree or paths.TREE
+        self.objects = self.tree / flavour
         self.modules = paths.BUILD / "modules" / flavour
         self.image = self.objects / IMAGES[self.arch]
 
     def make(self, *arguments, jobs=None):
         """A make command line for this kernel."""
         chain = tools.toolchain()
-        return ["make", "-C", str(paths.TREE), f"O={self.flavour}", f"ARCH={self.arch}",
+        return ["make", "-C", str(self.tree), f"O={self.flavour}", f"ARCH={self.arch}",
                 f"LLVM={chain.llvm}", f"CC={chain.cc}", f"-j{jobs or os.cpu_count()}", *arguments]
 
     def log(self, what):
@@ -77,24 +81,30 @@ class Kernel:
         if _read(stamp) == digest and (self.objects / ".config").exists():
             return
         steps.extra()
-        self.objects.mkdir(parents=True, exist_ok=True)
-        fragment = self.objects / ".accel-fragments"
-        fragment.write_text(wanted)
-        steps.run(f"configuring the {self.flavour} kernel",
-                  self.make(f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"),
-                  self.log("config"), env=environment())
-        self._require_all(wanted)
+        steps.start(f"configuring the {self.flavour} kernel", self.log("config"))
+        self.fill_config()
+        self.require_all()
         stamp.write_text(digest)
 
-    def _require_all(self, wanted):
+    def fill_config(self):
+        """Makes .config of what the fragments ask for, as far as the tree has it."""
+        self.objects.mkdir(parents=True, exist_ok=True)
+        fragment = self.objects / ".accel-fragments"
+        fragment.write_text(_fragments(self.flavour))
+        command = self.make(f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig")
+        report.run_logged(f"configuring the {self.flavour} kernel", command, self.log("config"),
+                          env=environment())
+
+    def require_all(self):
         """Kconfig drops a symbol whose dependencies fail without a word; this doesn't."""
         have = _symbols((self.objects / ".config").read_text())
-        missing = [f"{name}={value}" for name, value in _symbols(wanted).items()
+        wanted = _symbols(_fragments(self.flavour))
+        missing = [f"{name}={value}" for name, value in wanted.items()
                    if have.get(name, "n") != value]
         if missing:
             raise Stop(f"the {self.flavour} kernel's configuration lacks {', '.join(missing)}. "
                        f"A dependency fails: look for `config {missing[0][7:].split('=')[0]}` in "
-                       f"{paths.short(paths.TREE)}, and add what it depends on to "
+                       f"{paths.short(self.tree)}, and add what it depends on to "
                        f"{paths.short(CONFIG)}. (If CONFIG_RUST is among them, run `make doctor`.)")
 
     def build(self, steps):

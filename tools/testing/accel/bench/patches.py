@@ -9,17 +9,19 @@ from pathlib import Path
 from . import paths
 from .report import Stop
 
+SERIES = (paths.INTEGRATION / "patches",)
 # The series proper first; what follows is for the kernel under test only.
 DIRECTORIES = (
-    paths.INTEGRATION / "patches",
+    *SERIES,
     paths.INTEGRATION / "test-kernel",
     paths.HERE / "mainline",
 )
 
 
-def load():
-    """All patch files in the order in which they apply."""
-    return [patch for directory in DIRECTORIES for patch in sorted(directory.glob("*.patch"))]
+def load(directories=None):
+    """All patch files in the order in which they apply, or those of some directories."""
+    directories = DIRECTORIES if directories is None else directories
+    return [patch for directory in directories for patch in sorted(directory.glob("*.patch"))]
 
 
 def targets(patch):
