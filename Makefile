@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test hammer lint series clean
+.PHONY: help doctor tree kernel kernels run shell test hammer fuzz lint series clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -16,6 +16,8 @@ help:
 	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern'
 	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
 	@echo '                          everything at once, for so many seconds'
+	@echo '  make fuzz TIME=600 [SEED=1]'
+	@echo '                          random programs, guided by what they reach, and what that was'
 	@echo '  make lint               formats, clippy, checkpatch, documentation'
 	@echo '  make series [BUILD=1]   patches for the kernel list, build/series/; BUILD=1 builds each'
 	@echo
@@ -56,6 +58,9 @@ test:
 hammer:
 	@$(BENCH)/vm test $(if $(CHECK),--check) --only hammer \
 		--append 'HAMMER_SECONDS=$(or $(TIME),600) HAMMER_SEED=$(or $(SEED),1)'
+
+fuzz:
+	@$(BENCH)/vm fuzz --time $(or $(TIME),600) --seed $(or $(SEED),1)
 
 lint:
 	@$(BENCH)/lint $(if $(T),--only '$(T)')

@@ -78,13 +78,13 @@ def guest(steps, built, with_tests=False):
     """The initramfs, and what in it are tests: {kind: programs}."""
     steps.start(f"building what runs in the {built.flavour} guest", paths.LOGS / "tools.log")
     needs.require("guest")
-    commands = userland.commands()
+    commands = {**userland.commands(), **userland.fuzzer()}
     tests = {}
     if with_tests:
         tests = {"kselftests": userland.selftests(built), "scripts": userland.scripts(),
                  "judges": userland.judges(built)}
         commands.update(userland.samples(built))
-    return initramfs.build(built, commands, _by_name(tests)), tests
+    return initramfs.build(built, commands, _by_name(tests), userland.regressions()), tests
 
 
 def _by_name(tests):

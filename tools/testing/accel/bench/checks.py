@@ -47,7 +47,7 @@ def kernel_format():
 
 
 def _cargo(name, *arguments):
-    """A cargo command in each of the workspaces."""
+    """A cargo command in each workspace."""
     for workspace, directory in unit.WORKSPACES.items():
         _run(f"{name}-{workspace}", ["cargo", *arguments], cwd=directory,
              env=userland.cargo_environment(workspace))

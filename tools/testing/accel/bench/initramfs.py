@@ -10,10 +10,11 @@ from .cpio import Archive
 GUEST = paths.HERE / "guest"
 
 
-def build(kernel, programs, tests):
+def build(kernel, programs, tests, files):
     """The part that is the same for all boots of one kernel; written to a file.
 
-    programs: {name: path} for /accel/bin; tests: {name: path} for /accel/tests.
+    programs: {name: path} for /accel/bin; tests: {name: path} for /accel/tests; files: {path in
+    the guest: path}.
     """
     archive = Archive()
     _add_base(archive)
@@ -22,20 +23,27 @@ def build(kernel, programs, tests):
         _add_program(archive, f"accel/bin/{name}", path)
     for name, path in tests.items():
         _add_program(archive, f"accel/tests/{name}", path)
+    _add_files(archive, files)
     target = paths.BUILD / "guest" / f"initramfs-{kernel.flavour}.cpio"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(archive.bytes())
     return target
 
 
-def with_job(base, settings, plan, target):
-    """The base with a boot's own settings behind it."""
+def with_job(base, settings, plan, target, files=()):
+    """The base with a boot's own settings, and files, behind it."""
     archive = Archive()
     lines = "".join(f"{key}='{_quoted(value)}'\n" for key, value in settings.items())
     archive.file("job/settings", lines.encode())
     archive.file("job/plan", plan.encode())
+    _add_files(archive, dict(files))
     target.write_bytes(base.read_bytes() + archive.bytes())
     return target
+
+
+def _add_files(archive, files):
+    for name, path in files.items():
+        archive.copy(name, path)
 
 
 def _quoted(value):

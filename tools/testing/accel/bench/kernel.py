@@ -22,14 +22,17 @@ IMAGES = {
 
 @dataclass(frozen=True)
 class Flavour:
-    """Fragments of a configuration, and the `ARCH=` of a kernel's make."""
+    """Fragments of a configuration, and `ARCH=` and `KRUSTFLAGS=` of a kernel's make."""
     fragments: tuple
     arch: str = "x86_64"
+    rust_flags: str = ""
 
 
 BOOTED = {
     "plain": Flavour(("base", "mainline-uacce", "accel")),
-    "check": Flavour(("base", "mainline-uacce", "accel", "checking")),
+    # `make fuzz` says which lines of Rust it has reached.
+    "check": Flavour(("base", "mainline-uacce", "accel", "checking"),
+                     rust_flags="-Cdebuginfo=line-tables-only"),
 }
 # Where a warning stops the compiler.
 COMPILED = {
@@ -58,17 +61,18 @@ class Kernel:
     def __init__(self, flavour, tree=None):
         self.flavour = flavour
         # The lints have objects of their own and another's configuration.
-        self.arch = FLAVOURS[flavour].arch if flavour in FLAVOURS else "x86_64"
+        self.kind = FLAVOURS.get(flavour, BOOTED["plain"])
         self.tree = tree or paths.TREE
         self.objects = self.tree / flavour
         self.modules = paths.BUILD / "modules" / flavour
-        self.image = self.objects / IMAGES[self.arch]
+        self.image = self.objects / IMAGES[self.kind.arch]
 
     def make(self, *arguments, jobs=None):
         """A make command line for this kernel."""
         chain = tools.toolchain()
-        return ["make", "-C", str(self.tree), f"O={self.flavour}", f"ARCH={self.arch}",
-                f"LLVM={chain.llvm}", f"CC={chain.cc}", f"-j{jobs or os.cpu_count()}", *arguments]
+        return ["make", "-C", str(self.tree), f"O={self.flavour}", f"ARCH={self.kind.arch}",
+                f"LLVM={chain.llvm}", f"CC={chain.cc}", f"KRUSTFLAGS={self.kind.rust_flags}",
+                f"-j{jobs or os.cpu_count()}", *arguments]
 
     def log(self, what):
         return paths.LOGS / f"kernel-{self.flavour}-{what}.log"

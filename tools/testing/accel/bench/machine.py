@@ -32,6 +32,7 @@ class Machine:
     append: str = ""
     verbosity: str = "ignore_loglevel"
     disk: Path = None
+    scratch: Path = None  # a disk that can be written
     devices: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -63,6 +64,9 @@ class Machine:
         if self.disk:
             line += ["-drive", f"file={self.disk},format=raw,if=none,id=disk,readonly=on",
                      "-device", "virtio-blk-pci,drive=disk"]
+        if self.scratch:
+            line += ["-drive", f"file={self.scratch},format=raw,if=none,id=scratch,cache=unsafe",
+                     "-device", "virtio-blk-pci,drive=scratch"]
         # A virtio port would be deaf after a suspend: the driver lets the host's answer go unheard.
         results = ["-chardev", f"file,id=results,path={self.results}", "-serial",
                    "chardev:results"]

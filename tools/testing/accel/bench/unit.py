@@ -11,6 +11,7 @@ WORKSPACES = {
     "device": paths.HERE / "device",
     "model": paths.HERE / "model",
     "tools": userland.WORKSPACE,
+    "fuzzer": userland.FUZZER,
 }
 LIBTEST = re.compile(r"^test (.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", re.M)
 

@@ -11,6 +11,7 @@ from .report import Stop
 
 TARGET = "x86_64-unknown-linux-gnu"
 WORKSPACE = paths.REPO / "tools/accel"
+FUZZER = paths.HERE / "fuzz"
 COMMANDS = ("accel-gzip", "accelctl")
 SELFTESTS = paths.REPO / "tools/testing/selftests/accel"
 GUEST_TESTS = paths.HERE / "guest/tests"
@@ -30,15 +31,30 @@ def cargo_environment(name):
     return {**tools.base_environment(), "CARGO_TARGET_DIR": str(paths.BUILD / "cargo" / name)}
 
 
-def commands():
-    """{name: path} of the project's own commands, linked statically."""
-    log = paths.LOGS / "tools.log"
+def _cargo_build(name, workspace):
+    """Builds a workspace's programs, linked statically; returns their directory."""
     command = ["cargo", "build", "--release", "--locked", "--target", TARGET]
-    settings = {**cargo_environment("tools"), "RUSTFLAGS": "-C target-feature=+crt-static"}
-    report.run_logged("building accel-gzip and accelctl", command, log, cwd=WORKSPACE,
+    settings = {**cargo_environment(name), "RUSTFLAGS": "-C target-feature=+crt-static"}
+    report.run_logged(f"building the {name}", command, paths.LOGS / f"{name}.log", cwd=workspace,
                       env=settings)
-    directory = paths.BUILD / "cargo/tools" / TARGET / "release"
+    return paths.BUILD / "cargo" / name / TARGET / "release"
+
+
+def commands():
+    """{name: path} of the project's own commands."""
+    directory = _cargo_build("tools", WORKSPACE)
     return {name: directory / name for name in COMMANDS}
+
+
+def fuzzer():
+    """{name: path} of the fuzzer."""
+    return {"accel-fuzz": _cargo_build("fuzzer", FUZZER) / "accel-fuzz"}
+
+
+def regressions():
+    """{path in the guest: path} of programs that the fuzzer has once found."""
+    return {f"accel/fuzz/{path.name}": path
+            for path in sorted((FUZZER / "regressions").glob("*.txt"))}
 
 
 def selftests(kernel):

@@ -33,6 +33,8 @@ const LOOK_EVERY: u64 = 16;
 const LAST: usize = 24;
 /// Of so many programs one is from nothing.
 const NEW_OF: u32 = 8;
+/// Seconds from which on a program that is so long about its end is shown.
+const SLOW: u64 = 10;
 /// Runs that are spent on making one program shorter.
 const SHORTER: usize = 60;
 
@@ -167,9 +169,7 @@ impl<'g> State<'g> {
             self.corpus.note(&new);
             self.corpus.add(program, reached);
         }
-        if self.told.elapsed() > STAT_EVERY {
-            self.tell();
-        }
+        self.tell_now_and_then();
         if self.executions.is_multiple_of(LOOK_EVERY)
             && let Some(complaint) = self.log.complaint()
         {
@@ -191,7 +191,16 @@ impl<'g> State<'g> {
             self.last.pop_front();
         }
         self.executions += 1;
-        match self.runner.run(program) {
+        let began = Instant::now();
+        let result = self.runner.run(program);
+        let seconds = began.elapsed().as_secs();
+        if seconds >= SLOW {
+            println!(
+                "a program took {seconds} s to end:\n{}",
+                text::print(self.grammar, program)
+            );
+        }
+        match result {
             Ok(outcome) => Ok(outcome.reached),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 println!("found a program that can't be ended");
@@ -219,6 +228,7 @@ impl<'g> State<'g> {
             let mut candidate = best.clone();
             candidate.remove(at);
             let reached = self.run(&candidate)?;
+            self.tell_now_and_then();
             if new.iter().all(|one| reached.binary_search(one).is_ok()) {
                 (best, best_reached) = (candidate, reached);
             }
@@ -228,6 +238,12 @@ impl<'g> State<'g> {
 
     fn show(&self, word: &str, program: &Program) {
         print!("{word}\n{}end\n", text::print(self.grammar, program));
+    }
+
+    fn tell_now_and_then(&mut self) {
+        if self.told.elapsed() > STAT_EVERY {
+            self.tell();
+        }
     }
 
     fn tell(&mut self) {

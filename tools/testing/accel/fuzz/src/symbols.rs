@@ -3,9 +3,10 @@
 
 use std::{fs, io};
 
-/// Part of the names of what the core is made of: module `accel` of the crate `kernel`, in the
-/// mangling of Rust.
-const CORE: &str = "6kernel5accel";
+/// Part of the names of what the core is made of, and of general code that is made for types of the
+/// core: module `accel`, in the mangling of Rust.
+const CORE: &str = "5accel";
+const RUST: &str = "_R";
 const MODULE: &str = "[accel";
 /// Code of one image lies within this; modules lie further away from the kernel.
 const FAR: u64 = 1 << 28;
@@ -82,7 +83,10 @@ fn symbol(line: &str) -> Option<(u64, bool)> {
     let module = words
         .next()
         .is_some_and(|module| module.starts_with(MODULE));
-    Some((address, module || name.contains(CORE)))
+    Some((
+        address,
+        module || (name.starts_with(RUST) && name.contains(CORE)),
+    ))
 }
 
 #[cfg(test)]
