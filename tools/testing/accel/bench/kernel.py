@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, `check` with the run-time checkers, and those only compiled.
-
-`series` is configured as `plain` is, and of another tree: see stepwise.py.
-"""
+"""The kernels under test: `plain`, `check` with the run-time checkers, and those only compiled."""
 
 import hashlib
 import os
@@ -43,7 +40,7 @@ COMPILED = {
     "no-pci": Flavour(("portable", "x86", "smp")),
     "drm-accel": Flavour(("portable", "x86", "smp", "pci", "x86-iommu", "drm-accel")),
 }
-FLAVOURS = {**BOOTED, **COMPILED, "series": BOOTED["plain"]}
+FLAVOURS = {**BOOTED, **COMPILED}
 REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
     "KBUILD_BUILD_USER": "accel",
@@ -52,7 +49,7 @@ REPRODUCIBLE = {
 
 
 class Kernel:
-    """One configuration of the composed tree and its object directory.
+    """One configuration of the composed tree, or of another, and its object directory.
 
     The object directory lies inside the source: the compiler then sees relative paths only,
     and its cache serves every clone.
@@ -64,7 +61,7 @@ class Kernel:
         self.kind = FLAVOURS.get(flavour, BOOTED["plain"])
         self.tree = tree or paths.TREE
         self.objects = self.tree / flavour
-        self.modules = paths.BUILD / "modules" / flavour
+        self.modules = paths.BUILD / "modules" / (tree.name if tree else flavour)
         self.image = self.objects / IMAGES[self.kind.arch]
 
     def make(self, *arguments, jobs=None):

@@ -25,7 +25,7 @@ def build(steps):
     steps.start(f"copying Linux {version} to {paths.short(TREE)}")
     _restore(pristine)
     repository = series.base(pristine, TREE, hooks.load(), version)
-    kernel = Kernel("series", TREE)
+    kernel = Kernel("plain", TREE)
     steps.start("building after each patch", LOG)
     LOG.unlink(missing_ok=True)
     kernel.fill_config()
