@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test hammer fuzz lint series clean
+.PHONY: help doctor tree kernel kernels run shell test hammer fuzz bench lint series clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -18,6 +18,7 @@ help:
 	@echo '                          everything at once, for so many seconds'
 	@echo '  make fuzz TIME=600 [SEED=1]'
 	@echo '                          random programs, guided by what they reach, and what that was'
+	@echo '  make bench              this subsystem beside uacce, in instructions and memory'
 	@echo '  make lint               formats, clippy, checkpatch, documentation'
 	@echo '  make series [BUILD=1]   patches for the kernel list, build/series/; BUILD=1 builds each'
 	@echo
@@ -61,6 +62,9 @@ hammer:
 
 fuzz:
 	@$(BENCH)/vm fuzz --time $(or $(TIME),600) --seed $(or $(SEED),1)
+
+bench:
+	@$(BENCH)/vm bench
 
 lint:
 	@$(BENCH)/lint $(if $(T),--only '$(T)')

@@ -84,6 +84,7 @@ def guest(steps, built, with_tests=False):
         tests = {"kselftests": userland.selftests(built), "scripts": userland.scripts(),
                  "judges": userland.judges(built)}
         commands.update(userland.samples(built))
+        commands["benchmark"] = userland.benchmark(built)
     return initramfs.build(built, commands, _by_name(tests), userland.regressions()), tests
 
 

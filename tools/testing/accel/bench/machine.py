@@ -16,6 +16,13 @@ IOMMU = ("intel-iommu,intremap=on,scalable-mode=on,fsts=on,pasid-bits=20,device-
          "svm=on,aw-bits=48")
 # Else the firmware keeps the slots to itself, and no device can be pulled out unasked.
 HOTPLUG_BY_GUEST = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
+# Time is what the guest has executed, a nanosecond an instruction; where it would wait, time jumps.
+CLOCKED = ["-smp", "1", "-icount", "shift=0,sleep=off", "-seed", "1",
+           "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+# Each round of a string instruction is counted: let the kernel move words with these, not bytes.
+WORDS = ",erms=off,fsrm=off,fzrm=off,fsrs=off"
+# Calibrating the local timer by another takes 20 seconds then.
+CLOCKED_COMMAND_LINE = "nolapic_timer"
 COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on log_buf_len=4M "
                 "kunit.enable=0")
 
@@ -31,6 +38,7 @@ class Machine:
     queues: int = 64
     append: str = ""
     verbosity: str = "ignore_loglevel"
+    clocked: bool = False
     disk: Path = None
     scratch: Path = None  # a disk that can be written
     devices: list = field(default_factory=list)
@@ -52,9 +60,9 @@ class Machine:
 
     def command(self, serial):
         """QEMU's command line; `serial` says where the console goes."""
-        line = [self.qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max,la57=off", "-smp", "2",
+        line = [self.qemu, "-M", "q35", "-accel", "tcg", "-cpu", f"max,la57=off{WORDS if self.clocked else ''}",
                 "-m", str(self.memory), "-nodefaults", "-no-user-config", "-display", "none",
-                "-no-reboot"]
+                "-no-reboot", *(CLOCKED if self.clocked else ("-smp", "2"))]
         for directory in (str(Path(self.qemu).parent), *FIRMWARE):
             line += ["-L", directory]
         line += ["-global", HOTPLUG_BY_GUEST]
@@ -72,11 +80,12 @@ class Machine:
                    "chardev:results"]
         return line + serial + results + [
             "-kernel", str(self.kernel), "-initrd", str(self.initramfs),
-            "-append", f"{COMMAND_LINE} {self.verbosity} {self.append}".strip()]
+            "-append", f"{COMMAND_LINE} {self.verbosity} {self.append} "
+            f"{CLOCKED_COMMAND_LINE if self.clocked else ''}".strip()]
 
     def _accelerator(self):
         return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"
-                f"faults=on,stats={self.stats}")
+                f"faults=on,clocked={'on' if self.clocked else 'off'},stats={self.stats}")
 
     def start(self):
         """Starts it in the background, the console going to a file."""

@@ -16,6 +16,7 @@ COMMANDS = ("accel-gzip", "accelctl")
 SELFTESTS = paths.REPO / "tools/testing/selftests/accel"
 GUEST_TESTS = paths.HERE / "guest/tests"
 MAINLINE = paths.HERE / "mainline"
+BENCHMARK = paths.HERE / "benchmark"
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,19 @@ def selftests(kernel):
             for name in names]
 
 
-def _compile(kernel, source, target, *flags):
+def benchmark(kernel):
+    """The program that measures this subsystem and mainline's."""
+    sources = sorted(BENCHMARK.glob("*.c"))
+    return _compile(kernel, sources, paths.BUILD / "guest/benchmark")
+
+
+def _compile(kernel, sources, target, *flags):
     """A static C program against the kernel's headers, which selftests() has installed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [f"clang{tools.toolchain().llvm}", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
-               "-isystem", str(kernel.objects / "usr/include"), "-o", str(target), str(source),
-               *flags]
-    report.run_logged(f"compiling {source.name}", command,
+               "-isystem", str(kernel.objects / "usr/include"), "-o", str(target),
+               *map(str, sources), *flags]
+    report.run_logged(f"compiling {target.name}", command,
                       paths.LOGS / f"compile-{target.name}.log")
     return target
 
@@ -87,7 +94,7 @@ def _compile(kernel, source, target, *flags):
 def samples(kernel):
     """{name: path} of the samples for user space."""
     sources = sorted((paths.REPO / "samples/accel").glob("*.c"))
-    return {f"sample-{source.stem}": _compile(kernel, source,
+    return {f"sample-{source.stem}": _compile(kernel, [source],
                                               paths.BUILD / f"samples/sample-{source.stem}")
             for source in sources}
 
@@ -95,7 +102,8 @@ def samples(kernel):
 def judges(kernel):
     """The programs that drive the device through Linux's own driver."""
     return [Program(source.stem.replace("_", "-"),
-                    _compile(kernel, source, paths.BUILD / "mainline" / source.stem, "-lz"), source)
+                    _compile(kernel, [source], paths.BUILD / "mainline" / source.stem, "-lz"),
+                    source)
             for source in sorted(MAINLINE.glob("*.c"))]
 
 
