@@ -11,5 +11,5 @@ impl LocalMemory {
         Arc::new(Self, GFP_KERNEL)
     }
 
-    pub fn zap_mappings(&self) {}
+    pub fn close(&self) {}
 }
