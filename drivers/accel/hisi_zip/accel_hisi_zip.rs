@@ -509,8 +509,8 @@ impl accel::Driver for ZipDriver {
     }
 
     fn queue_progress(zip: &Zip<'_>, queue: &Queue) -> Result<Progress> {
-        // Others wait for these jobs. So what the device says about them does not count; and after an
-        // event that got lost there are jobs that only the driver does not know to have ended.
+        // Others wait for these jobs. So what the device says about them does not count; and after
+        // an event that got lost there are jobs that only the driver does not know to have ended.
         if let Some(jobs) = &queue.jobs {
             return Ok(Progress {
                 jobs: jobs.completed(),

@@ -123,8 +123,8 @@ impl EventQueue {
         mailbox.write(bar, self.kind.context_command(), 0, &context)
     }
 
-    /// Calls `f` for each event that has come, and lets the device raise the interrupt again. Returns
-    /// whether there was one.
+    /// Calls `f` for each event that has come, and lets the device raise the interrupt again.
+    /// Returns whether there was one.
     pub(crate) fn drain(&self, bar: &Bar<'_>, mut f: impl FnMut(Event)) -> bool {
         let mut had_any = false;
         let mut cursor = self.cursor.lock();

@@ -68,8 +68,8 @@ pub(crate) struct Mailbox {
     /// way it belongs to the device.
     #[pin]
     buffer: Mutex<CoherentPages>,
-    /// The message that was given up is to stop a queue. What the device says about that is not asked
-    /// for: all queues would have to believe it.
+    /// The message that was given up is to stop a queue. What the device says about that is not
+    /// asked for: all queues would have to believe it.
     stopping: Atomic<bool>,
 }
 
@@ -97,8 +97,8 @@ impl Mailbox {
         send(bar, command, queue, buffer.dma_address(), false)
     }
 
-    /// Has the queue manager write a context back. Fails with [`EIO`] if it says that it has, and has
-    /// not.
+    /// Has the queue manager write a context back. Fails with [`EIO`] if it says that it has, and
+    /// has not.
     pub(crate) fn read(&self, bar: &Bar<'_>, command: Command, queue: u16) -> Result<Context> {
         // No context: parts of one are always 0.
         const UNWRITTEN: Context = [u32::MAX; 8];

@@ -126,7 +126,8 @@ impl Counters {
 /// # Invariants
 ///
 /// - `data` is null, or lives and the parent is bound. Whoever found it in the SRCU section
-///   `registered` may use it until they leave that: once `leave` has made it null it waits for them.
+///   `registered` may use it until they leave that: once `leave` has made it null it waits for
+///   them.
 /// - A queue that the hardware has is in its slot, or whoever has taken it out is in that section,
 ///   too, and ends it or puts it back.
 #[pin_data]

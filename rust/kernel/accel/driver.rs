@@ -378,8 +378,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
 
     /// An interrupt came. Runs in a thread of its own, one for each interrupt.
     ///
-    /// Returns [`IrqReturn::None`] if the device had no cause for it: the kernel switches an interrupt
-    /// off that hardly ever has one.
+    /// Returns [`IrqReturn::None`] if the device had no cause for it: the kernel switches an
+    /// interrupt off that hardly ever has one.
     fn interrupt(_data: &Self::Data<'_>, _device: &Arc<Device>, _index: usize) -> IrqReturn {
         IrqReturn::None
     }

@@ -1133,7 +1133,8 @@ TEST_F(buffer, huge_pages_are_wrapped_whole_and_in_part)
 				TH_LOG("expected: what is before it is as it was");
 			}
 	}
-	EXPECT_RET(-EFAULT, buffer_wrap(self->ctx, own + HUGE, HUGE_PAGES * HUGE, 0), "over the end");
+	EXPECT_RET(-EFAULT, buffer_wrap(self->ctx, own + HUGE, HUGE_PAGES * HUGE, 0),
+		   "over the end");
 
 	memset(own + HUGE + PAGE, 0x44, PAGE);
 	fd = buffer_wrap(self->ctx, own + HUGE + PAGE, PAGE, 0);
