@@ -4,26 +4,14 @@
 
 mod common;
 
+use common::workload::*;
 use common::*;
 use hisi_zip_model::regs;
 use hisi_zip_model::Bar;
 use hisi_zip_model::ResetKind;
 
-const INPUT: u64 = 0x5000_0000;
-const OUTPUT: u64 = 0x6000_0000;
-const SIZE: usize = 2000;
-
 fn machine(page: Page) -> Machine {
-    let mut machine = Machine::new();
-    machine.memory.map(INPUT, SIZE, page);
-    machine.memory.map(OUTPUT, SIZE, page);
-    machine.memory.set_data(INPUT, &text(SIZE));
-    machine.start(1, COMPRESS);
-    machine
-}
-
-fn job() -> hisi_zip_model::sqe::Sqe {
-    sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE))
+    Machine::new().prepare(page)
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::workload::*;
 use common::*;
 use hisi_zip_model::faults;
 use hisi_zip_model::regs;
@@ -11,24 +12,13 @@ use hisi_zip_model::Bar;
 use hisi_zip_model::PciError;
 use hisi_zip_model::ResetKind;
 
-const INPUT: u64 = 0x5000_0000;
-const OUTPUT: u64 = 0x6000_0000;
-const SIZE: usize = 2000;
 const STOP: u64 = 8;
 
 /// A machine with a test port and the compressing queues 1 and 2.
 fn machine(page: Page) -> Machine {
-    let mut machine = Machine::with_faults();
-    machine.memory.map(INPUT, SIZE, page);
-    machine.memory.map(OUTPUT, SIZE, page);
-    machine.memory.set_data(INPUT, &text(SIZE));
-    machine.start(1, COMPRESS);
+    let mut machine = Machine::with_faults().prepare(page);
     machine.start(2, COMPRESS);
     machine
-}
-
-fn job() -> hisi_zip_model::sqe::Sqe {
-    sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE))
 }
 
 fn output_untouched(machine: &mut Machine) -> bool {
@@ -40,11 +30,7 @@ fn works(machine: &mut Machine) {
     for queue in [1, 2] {
         assert_eq!(machine.run(queue, &job()).status(), 0);
     }
-    assert!(
-        machine.violations().is_empty(),
-        "{:?}",
-        machine.violations()
-    );
+    machine.expect_no_violation();
 }
 
 /// What the driver does after a function-level reset.

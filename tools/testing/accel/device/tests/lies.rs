@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::workload::*;
 use common::*;
 use hisi_zip_model::faults;
 use hisi_zip_model::lies;
@@ -11,25 +12,13 @@ use hisi_zip_model::regs;
 use hisi_zip_model::Bar;
 use hisi_zip_model::ResetKind;
 
-const INPUT: u64 = 0x5000_0000;
-const OUTPUT: u64 = 0x6000_0000;
-const SIZE: usize = 2000;
 const STOP: u64 = 8;
 const SQC: u64 = 0;
 const READ: u64 = 1 << 14;
 
 /// A machine with a test port and the compressing queue 1.
 fn machine(page: Page) -> Machine {
-    let mut machine = Machine::with_faults();
-    machine.memory.map(INPUT, SIZE, page);
-    machine.memory.map(OUTPUT, SIZE, page);
-    machine.memory.set_data(INPUT, &text(SIZE));
-    machine.start(1, COMPRESS);
-    machine
-}
-
-fn job() -> hisi_zip_model::sqe::Sqe {
-    sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE))
+    Machine::with_faults().prepare(page)
 }
 
 /// The device tells the truth again, and has caught the guest at nothing.
@@ -39,11 +28,7 @@ fn is_honest(machine: &mut Machine) {
     machine.start_function();
     machine.start(1, COMPRESS);
     assert_eq!(machine.run(1, &job()).status(), 0);
-    assert!(
-        machine.violations().is_empty(),
-        "{:?}",
-        machine.violations()
-    );
+    machine.expect_no_violation();
 }
 
 #[test]

@@ -4,28 +4,17 @@
 
 mod common;
 
+use common::workload::*;
 use common::*;
 use hisi_zip_model::regs;
 use hisi_zip_model::Bar;
 use hisi_zip_model::ResetKind;
 
-const INPUT: u64 = 0x5000_0000;
-const OUTPUT: u64 = 0x6000_0000;
-const SIZE: usize = 2000;
 const STOP: u64 = 8;
-
-fn job() -> hisi_zip_model::sqe::Sqe {
-    sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE))
-}
 
 /// A machine whose driver has started queue 1.
 fn machine() -> Machine {
-    let mut machine = Machine::new();
-    machine.memory.map(INPUT, SIZE, Page::Cold);
-    machine.memory.map(OUTPUT, SIZE, Page::Cold);
-    machine.memory.set_data(INPUT, &text(SIZE));
-    machine.start(1, COMPRESS);
-    machine
+    Machine::new().prepare(Page::Cold)
 }
 
 type Stage = fn(&mut Machine);

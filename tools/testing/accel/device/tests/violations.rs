@@ -4,13 +4,10 @@
 
 mod common;
 
+use common::workload::*;
 use common::*;
 use hisi_zip_model::regs;
 use hisi_zip_model::ResetKind;
-
-const INPUT: u64 = 0x5000_0000;
-const OUTPUT: u64 = 0x6000_0000;
-const SIZE: usize = 2000;
 
 /// A machine whose queue 1 waits for a page.
 fn waiting() -> Machine {
@@ -18,7 +15,7 @@ fn waiting() -> Machine {
     machine.memory.map(INPUT, SIZE, Page::Cold);
     machine.memory.map(OUTPUT, SIZE, Page::Cold);
     machine.start(1, COMPRESS);
-    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)));
+    machine.submit(1, &job());
     machine.step();
     machine
 }
@@ -115,7 +112,7 @@ fn a_completion_queue_never_configured() {
     let mut sqc = Machine::sqc(1, COMPRESS);
     sqc[6] = 9;
     machine.context(0, 1, sqc);
-    machine.submit(1, &sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)));
+    machine.submit(1, &job());
     machine.settle();
     assert_eq!(
         machine.violations(),
