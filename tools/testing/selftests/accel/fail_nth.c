@@ -34,6 +34,14 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(fail_nth) * se
 	self->descriptors = descriptors();
 }
 
+static void teardown(FIXTURE_DATA(fail_nth) * self)
+{
+	close(self->nth);
+	close(self->watch);
+	if (accel_number() < 0)
+		device_bind(self->address);
+}
+
 FIXTURE_SETUP(fail_nth)
 {
 	SETUP_DEVICE(variant->kind);
@@ -42,10 +50,7 @@ FIXTURE_SETUP(fail_nth)
 
 FIXTURE_TEARDOWN(fail_nth)
 {
-	close(self->nth);
-	close(self->watch);
-	if (accel_number() < 0)
-		device_bind(self->address);
+	teardown(self);
 }
 
 /* --- Paths: 0, or what failed --- */
@@ -274,10 +279,7 @@ FIXTURE_SETUP(fail_nth_zip)
 
 FIXTURE_TEARDOWN(fail_nth_zip)
 {
-	close(self->all.nth);
-	close(self->all.watch);
-	if (accel_number() < 0)
-		device_bind(self->all.address);
+	teardown(&self->all);
 }
 
 static int compress_buffers(int ctx, const struct buffer *in, const struct buffer *out)
@@ -359,8 +361,7 @@ FIXTURE_SETUP(fail_nth_sim)
 
 FIXTURE_TEARDOWN(fail_nth_sim)
 {
-	close(self->all.nth);
-	close(self->all.watch);
+	teardown(&self->all);
 }
 
 /*
