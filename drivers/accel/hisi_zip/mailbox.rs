@@ -139,16 +139,20 @@ impl Mailbox {
     /// Fails with [`EBUSY`] while a message that was given up is still under way, [`ENODEV`] if the
     /// device is no longer there.
     fn check_idle(&self, bar: &Bar<'_>) -> Result {
-        let mailbox = bar.try_read(regs::MAILBOX_LOW)?;
-        // What a device reads as that was pulled out.
-        if mailbox.into_raw() == u64::MAX {
-            return Err(ENODEV);
-        }
-        if mailbox.busy() {
+        if state(bar)?.busy() {
             return Err(EBUSY);
         }
         self.stopping.store(false, Relaxed);
         Ok(())
+    }
+}
+
+/// What the mailbox is at. Fails with [`ENODEV`] if the device is no longer there.
+fn state(bar: &Bar<'_>) -> Result<regs::MAILBOX_LOW> {
+    match bar.try_read(regs::MAILBOX_LOW)? {
+        // What a device reads as that was pulled out.
+        gone if gone.into_raw() == u64::MAX => Err(ENODEV),
+        mailbox => Ok(mailbox),
     }
 }
 
@@ -171,10 +175,7 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
     )?;
     bar.try_write_reg(regs::MAILBOX_HIGH::zeroed().with_address_high((address >> 32) as u32))?;
 
-    let state = || match bar.try_read(regs::MAILBOX_LOW)? {
-        gone if gone.into_raw() == u64::MAX => Err(ENODEV),
-        mailbox => Ok(mailbox),
-    };
+    let state = || state(bar);
     let is_done = |mailbox: &regs::MAILBOX_LOW| !mailbox.busy();
     // Mostly it is done sooner than this process could sleep and wake up.
     let soon = read_poll_timeout_atomic(state, is_done, Delta::from_micros(1), SOON_MICROS);
