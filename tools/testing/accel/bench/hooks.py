@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""integration/hooks: lines to insert into files that Linux already has.
+"""integration/hooks: lines for files that Linux already has.
 
 The format is described at the head of that file.
 """
@@ -10,7 +10,7 @@ from . import paths
 from .report import Stop
 
 FILE = paths.INTEGRATION / "hooks"
-PLACES = ("after", "before", "sorted-in", "at-end-of")
+PLACES = ("after", "before", "instead-of", "sorted-in", "at-end-of")
 
 
 @dataclass
@@ -79,7 +79,7 @@ def apply(hook, text):
             lines.insert(_sorted_position(hook, lines, line), line)
     else:
         at = _anchor(hook, lines) + (hook.place == "after")
-        lines[at:at] = hook.lines
+        lines[at:at + (hook.place == "instead-of")] = hook.lines
     return "\n".join(lines) + "\n"
 
 

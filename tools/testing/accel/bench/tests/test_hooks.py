@@ -18,6 +18,10 @@ class Places(unittest.TestCase):
     def test_before(self):
         self.assertIn("menu\nnew\nend", apply(hook("before", "end", "new"), TEXT))
 
+    def test_instead_of(self):
+        changed = apply(hook("instead-of", "end", "new", "newer"), TEXT)
+        self.assertIn("menu\nnew\nnewer\nmenu", changed)
+
     def test_within_chooses_the_one_behind_it(self):
         changed = apply(hook("after", "menu", "new", within="end"), TEXT)
         self.assertTrue(changed.endswith("end\nmenu\nnew\nother\n"))
