@@ -365,6 +365,51 @@ FIXTURE_TEARDOWN(fail_nth_sim)
 }
 
 /*
+ * Who makes a file in debugfs is not told that there was no memory for it. A device that lacks the
+ * one that removes it goes with the module.
+ */
+static int sim_take_away(const char *address)
+{
+	int ret = device_unbind(address);
+
+	if (ret != -ENOENT)
+		return ret;
+	if (system("modprobe -r " SIM_DRIVER " && modprobe " SIM_DRIVER))
+		return -EIO;
+	return device_unbind(address);
+}
+
+/* The file that adds a device answers by what there is then. */
+TEST_F(fail_nth_sim, uacce_cve_2026_23096_add)
+{
+	bool failed = true;
+	int n, ret;
+
+	close(self->all.watch);
+	self->all.watch = -1;
+	ASSERT_RET(0, device_unbind(self->all.address), "remove the device");
+	for (n = 1; failed && n < LIMIT; n++) {
+		arm(self->all.nth, n);
+		ret = device_bind(self->all.address);
+		failed = disarm(self->all.nth);
+		ASSERT_TRUE(!ret || failed) {
+			TH_LOG("expected: it works with memory enough, got %s", ret_name(ret));
+		}
+		ASSERT_EQ(!ret, accel_number() >= 0) {
+			TH_LOG("expected: %s after %s at point %d", ret ? "no device" : "a device",
+			       ret_name(ret), n);
+		}
+		if (!ret && failed)
+			ASSERT_RET(0, sim_take_away(self->all.address), "remove the device");
+	}
+	EXPECT_LT(n, LIMIT) {
+		TH_LOG("expected: fewer than %d points that can fail", LIMIT);
+	}
+	TH_LOG("%d points failed, one after the other", n - 2);
+	EXPECT_RET(0, live(accel_number()), "the device works with memory enough");
+}
+
+/*
  * Whatever it answers: the next one works. Of a PCI device the IOMMU's part of a reset warns when
  * it has no memory, and leaves the device without its page tables.
  */
