@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test hammer fuzz bench lint series clean
+.PHONY: help doctor tree kernel kernels run shell test hammer races fuzz bench lint series clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -16,6 +16,7 @@ help:
 	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern'
 	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
 	@echo '                          everything at once, for so many seconds'
+	@echo '  make races [T=pattern]  the tests of the virtual machine under KCSAN, which finds data races'
 	@echo '  make fuzz TIME=600 [SEED=1]'
 	@echo '                          random programs, guided by what they reach, and what that was'
 	@echo '  make bench              this subsystem beside uacce, in instructions and memory'
@@ -59,6 +60,9 @@ test:
 hammer:
 	@$(BENCH)/vm test $(if $(CHECK),--check) --only hammer \
 		--append 'HAMMER_SECONDS=$(or $(TIME),600) HAMMER_SEED=$(or $(SEED),1)'
+
+races:
+	@$(BENCH)/vm test --races $(if $(T),--only '$(T)')
 
 fuzz:
 	@$(BENCH)/vm fuzz --time $(or $(TIME),600) --seed $(or $(SEED),1)

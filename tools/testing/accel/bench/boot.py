@@ -3,7 +3,7 @@
 
 import time
 
-from . import initramfs, kernel_log, paths, report
+from . import initramfs, kernel_log, paths, races, report
 from .machine import Machine, watch
 from .tap import Verdict
 
@@ -89,7 +89,10 @@ class TestBoot:
 
     def _judge(self, machine, ended):
         self._judge_tests(machine)
-        logs = kernel_log.split(kernel_log.read(machine.console))
+        log, elsewhere = races.without_foreign(kernel_log.read(machine.console))
+        for title in dict.fromkeys(elsewhere):
+            report.say(f"      not the subsystem's: {title}")
+        logs = kernel_log.split(log)
         for name, verdict in self.verdicts.items():
             found = kernel_log.complaints(logs.get(name, []), verdict.expected_log)
             if found:

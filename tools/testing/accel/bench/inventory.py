@@ -29,7 +29,7 @@ class Test:
     """A program for the guest that speaks TAP."""
     name: str
     limit: int = DEFAULT_LIMIT
-    kernels: tuple = ("plain", "check")
+    kernels: tuple = ("plain", "check", "races")
     needs: dict = field(default_factory=dict)
 
     def boot(self, flavour):

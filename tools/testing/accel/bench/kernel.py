@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, `check` with the run-time checkers, and those only compiled."""
+"""The kernels under test: `plain`, `check` and `races` with run-time checkers, those only compiled."""
 
 import hashlib
 import os
@@ -30,6 +30,7 @@ BOOTED = {
     # `make fuzz` says which lines of Rust it has reached.
     "check": Flavour(("base", "mainline-uacce", "accel", "checking"),
                      rust_flags="-Cdebuginfo=line-tables-only"),
+    "races": Flavour(("base", "mainline-uacce", "accel", "races")),
 }
 # Where a warning stops the compiler.
 COMPILED = {
