@@ -82,4 +82,16 @@ rust_helper_iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
 {
 	return iommu_iova_to_phys(domain, iova);
 }
+
+__rust_helper void rust_helper_iommu_get_resv_regions(struct device *dev,
+						      struct list_head *list)
+{
+	iommu_get_resv_regions(dev, list);
+}
+
+__rust_helper void rust_helper_iommu_put_resv_regions(struct device *dev,
+						      struct list_head *list)
+{
+	iommu_put_resv_regions(dev, list);
+}
 #endif
