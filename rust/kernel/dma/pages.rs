@@ -123,9 +123,16 @@ impl CoherentPages {
     }
 
     /// The protection that a mapping of the memory must have, from the one it would have had.
+    #[cfg(CONFIG_HAS_DMA)]
     pub(crate) fn pgprot(&self, prot: bindings::pgprot_t) -> bindings::pgprot_t {
         // SAFETY: The device is valid; the memory was allocated without attributes.
         unsafe { bindings::dma_pgprot(self.dev.as_raw(), prot, 0) }
+    }
+
+    /// Without this option no such memory can be allocated.
+    #[cfg(not(CONFIG_HAS_DMA))]
+    pub(crate) fn pgprot(&self, prot: bindings::pgprot_t) -> bindings::pgprot_t {
+        prot
     }
 }
 
