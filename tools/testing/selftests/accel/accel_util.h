@@ -40,6 +40,13 @@
 	"no /dev/accelN of %s (%s): load it with 'modprobe %s'; accel_hisi_zip needs " \
 	"the PCI device 19e5:a250 and an IOMMU with PASID and PRI"
 
+/* Of a test that needs what this kernel may not have been given. */
+#define SKIP_WITHOUT(path, option) \
+	do { \
+		if (access(path, F_OK)) \
+			SKIP(return, "no %s, which needs %s", path, option); \
+	} while (0)
+
 /* Children that a signal killed have CHILD_KILLED - signal for a result. */
 #define CHILD_KILLED -1000
 

@@ -1102,6 +1102,7 @@ TEST_F(buffer, huge_pages_are_wrapped_whole_and_in_part)
 	unsigned int i;
 	int fd = -1;
 
+	SKIP_WITHOUT("/proc/sys/vm/nr_hugepages", "CONFIG_HUGETLBFS");
 	ASSERT_RET(0, write_file("/proc/sys/vm/nr_hugepages", "3"), "make huge pages");
 	ASSERT_EQ(HUGE_PAGES, huge_pages_free());
 	own = mmap(NULL, HUGE_PAGES * HUGE, PROT_READ | PROT_WRITE,
