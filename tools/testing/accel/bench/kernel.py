@@ -26,9 +26,9 @@ class Flavour:
 
 
 BOOTED = {
-    "plain": Flavour(("base", "mainline-uacce", "accel")),
+    "plain": Flavour(("base", "machine", "mainline-uacce", "accel")),
     # `make fuzz` says which lines of Rust it has reached.
-    "check": Flavour(("base", "mainline-uacce", "accel", "checking"),
+    "check": Flavour(("base", "machine", "mainline-uacce", "accel", "checking"),
                      rust_flags="-Cdebuginfo=line-tables-only"),
     "races": Flavour(("base", "mainline-uacce", "accel", "races")),
 }
