@@ -6,7 +6,7 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test hammer races fuzz bench lint series clean
+.PHONY: help doctor tree kernel kernels run shell test quick hammer races fuzz bench lint series clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -14,6 +14,7 @@ help:
 	@echo '  make run [FILE=path]    boot a virtual machine and let its accelerator compress FILE'
 	@echo '  make shell              the same machine, with you inside'
 	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern'
+	@echo '  make quick [T=pattern]  those that need no hardware, without QEMU: the kernel is a process'
 	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
 	@echo '                          everything at once, for so many seconds'
 	@echo '  make races [T=pattern]  the tests of the virtual machine under KCSAN, which finds data races'
@@ -56,6 +57,9 @@ shell:
 
 test:
 	@$(BENCH)/test $(if $(T),--only '$(T)')
+
+quick:
+	@$(BENCH)/vm quick $(if $(T),--only '$(T)')
 
 hammer:
 	@$(BENCH)/vm test $(if $(CHECK),--check) --only hammer \

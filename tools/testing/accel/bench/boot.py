@@ -1,24 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
 """One boot that runs tests: from the plan to the verdicts on tests, kernel log and device."""
 
+import re
 import time
 
 from . import initramfs, kernel_log, paths, races, report
 from .machine import Machine, watch
+from .process import Process
 from .tap import Verdict
 
 START_LIMIT = 300  # seconds without a word while the machine starts or ends
+# How a kselftest says that it finds no device of a driver, or not what comes with an option.
+MISSING = re.compile(r"no /dev/accelN of (\w+)|needs (CONFIG_\w+)")
 
 
 class TestBoot:
-    """Runs the tests that share a boot, and gives the verdicts to the score."""
+    """Runs the tests that share a boot, and gives the verdicts to the score.
 
-    def __init__(self, name, boot, tests, score, append=""):
+    lacks() says of which options it is no failure that the kernel doesn't have them.
+    """
+
+    def __init__(self, name, boot, tests, score, append="", lacks=lambda option: False):
         self.name = name
         self.boot = boot
         self.append = append
         self.tests = {test.name: test for test in tests}
         self.score = score
+        self.lacks = lacks
         self.verdicts = {}
         self.problems = []
         self.leaks = None
@@ -27,10 +35,8 @@ class TestBoot:
         self._finished = False
 
     def run(self, qemu, kernel, base):
-        """Boots, runs everything, judges."""
-        machine = Machine(self.name, qemu, kernel.image, memory=self.boot.memory,
-                          revision=self.boot.revision, queues=self.boot.queues,
-                          append=f"{self.boot.append} {self.append}".strip())
+        """Boots, runs everything, judges. A kernel that is a process needs no QEMU."""
+        machine = self._machine(qemu, kernel)
         plan = "".join(f"{test.name} {test.limit} /accel/tests/{test.name}\n"
                        for test in self.tests.values())
         settings = {"JOB": "test", "MODULES": self.boot.modules.replace(",", " ")}
@@ -40,6 +46,13 @@ class TestBoot:
         ended = watch(machine.start(), machine.results, self.take, self._limit)
         machine.initramfs.unlink()
         self._judge(machine, ended)
+
+    def _machine(self, qemu, kernel):
+        append = f"{self.boot.append} {self.append}".strip()
+        if kernel.is_process:
+            return Process(self.name, kernel.image, self.boot.memory, append)
+        return Machine(self.name, qemu, kernel.image, memory=self.boot.memory,
+                       revision=self.boot.revision, queues=self.boot.queues, append=append)
 
     def take(self, line):
         """One line from the guest."""
@@ -118,9 +131,22 @@ class TestBoot:
             if name == self.current:
                 verdict.finish(137)
             for case in verdict.cases:
-                self.score.case(name, where, case)
+                wanted = self._wanted(case) if case.skipped else None
+                if wanted:
+                    self.score.leave_out(wanted)
+                else:
+                    self.score.case(name, where, case)
             if not all(case.passed or case.skipped for case in verdict.cases):
                 self._show(machine, name, verdict)
+
+    def _wanted(self, case):
+        """For want of what the case was skipped, if it is known that this kernel lacks that."""
+        missing = MISSING.search(case.why)
+        if not missing:
+            return None
+        driver, option = missing.groups()
+        known = self.lacks(option) if option else driver in self.boot.absent
+        return known and (option or f"a device of {driver}")
 
     def _show(self, machine, name, verdict):
         """The output of a failed test: its end here, all of it in a file."""

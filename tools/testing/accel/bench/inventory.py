@@ -2,7 +2,7 @@
 """Which tests there are for the virtual machine, and in which boot each one runs."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import userland
 from .report import Stop
@@ -22,6 +22,7 @@ class Boot:
     queues: int = 64
     memory: int = 1024
     append: str = ""
+    absent: tuple = ()  # modules that were asked for, and that the kernel doesn't have
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Test:
     """A program for the guest that speaks TAP."""
     name: str
     limit: int = DEFAULT_LIMIT
-    kernels: tuple = ("plain", "check", "races")
+    kernels: tuple = ("plain", "check", "races", "quick")
     needs: dict = field(default_factory=dict)
 
     def boot(self, flavour):
@@ -54,6 +55,27 @@ def judges(programs):
     """The programs that use Linux's own driver; they get a boot with that driver alone."""
     needs = {"modules": "hisi_zip", "append": "hisi_zip.uacce_mode=1"}
     return [_directed(Test(program.name, needs=dict(needs)), program) for program in programs]
+
+
+def without_hardware(tests, has_module):
+    """What a kernel without hardware can run: (tests, {reason: names of those left out}).
+
+    A test that asks for several modules runs with those that the kernel has, and knows that
+    the others are absent.
+    """
+    chosen, left = [], {}
+    for test in tests:
+        modules = test.needs.get("modules", Boot.modules).split(",")
+        present = [module for module in modules if has_module(module)]
+        if "quick" not in test.kernels:
+            left.setdefault(f"for kernel={','.join(test.kernels)}", []).append(test.name)
+        elif not present:
+            left.setdefault(f"for want of {','.join(modules)}", []).append(test.name)
+        else:
+            absent = tuple(module for module in modules if module not in present)
+            needs = {**test.needs, "modules": ",".join(present), "absent": absent}
+            chosen.append(replace(test, needs=needs))
+    return chosen, left
 
 
 def boots(tests, flavours=("plain", "check")):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, `check` and `races` with run-time checkers, those only compiled."""
+"""The kernels under test: `plain`, `check` and `races` with run-time checkers, `quick`, which is a
+process, and those only compiled.
+"""
 
 import hashlib
 import os
@@ -14,6 +16,7 @@ IMAGES = {
     "x86_64": "arch/x86/boot/bzImage",
     "arm64": "arch/arm64/boot/Image",
     "riscv": "arch/riscv/boot/Image",
+    "um": "linux",
 }
 
 
@@ -30,7 +33,10 @@ BOOTED = {
     # `make fuzz` says which lines of Rust it has reached.
     "check": Flavour(("base", "machine", "mainline-uacce", "accel", "checking"),
                      rust_flags="-Cdebuginfo=line-tables-only"),
-    "races": Flavour(("base", "mainline-uacce", "accel", "races")),
+    "races": Flavour(("base", "machine", "mainline-uacce", "accel", "races")),
+    # A module of position-independent Rust has relocations that User Mode Linux doesn't know.
+    "quick": Flavour(("base", "user-mode", "accel"), "um",
+                     "-Zdirect-access-external-data=yes"),
 }
 # Where a warning stops the compiler.
 COMPILED = {
@@ -71,6 +77,22 @@ class Kernel:
         return ["make", "-C", str(self.tree), f"O={self.flavour}", f"ARCH={self.kind.arch}",
                 f"LLVM={chain.llvm}", f"CC={chain.cc}", f"KRUSTFLAGS={self.kind.rust_flags}",
                 f"-j{jobs or os.cpu_count()}", *arguments]
+
+    @property
+    def is_process(self):
+        """Whether it runs by itself, and not in a virtual machine."""
+        return self.kind.arch == "um"
+
+    def headers(self):
+        """A make command line for the headers that programs need; a process has its host's."""
+        return self.make("headers", *(["ARCH=x86_64"] if self.is_process else []))
+
+    def lacks(self, option):
+        """Whether the configuration leaves the option out."""
+        return _symbols((self.objects / ".config").read_text()).get(option, "n") == "n"
+
+    def has_module(self, name):
+        return any(self.modules.rglob(f"{name}.ko"))
 
     def log(self, what):
         return paths.LOGS / f"kernel-{self.flavour}-{what}.log"

@@ -27,8 +27,32 @@ COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on log_
                 "kunit.enable=0")
 
 
+class Files:
+    """What a boot finds and leaves behind, under its name."""
+    complaints = "qemu.log"
+
+    def __post_init__(self):
+        self.directory = paths.BUILD / "boot" / self.name
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.initramfs = self.directory / "initramfs.cpio"
+        self.console = self.directory / "console.log"
+        self.results = self.directory / "results.log"
+        self.stats = self.directory / "device-stats"
+        self.errors = self.directory / self.complaints
+
+    def clear(self):
+        """Removes what an earlier boot of this name has written."""
+        for file in (self.console, self.results, self.stats, self.errors):
+            file.unlink(missing_ok=True)
+        self.results.touch()
+
+    def last_words(self):
+        """Why it may have ended early: the emulator's complaints and the end of the console."""
+        return kernel_log.read(self.errors)[-5:] + kernel_log.read(self.console)[-8:]
+
+
 @dataclass
-class Machine:
+class Machine(Files):
     """One boot: what goes in, and the files that come out."""
     name: str
     qemu: str
@@ -42,21 +66,6 @@ class Machine:
     disk: Path = None
     scratch: Path = None  # a disk that can be written
     devices: list = field(default_factory=list)
-
-    def __post_init__(self):
-        self.directory = paths.BUILD / "boot" / self.name
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.initramfs = self.directory / "initramfs.cpio"
-        self.console = self.directory / "console.log"
-        self.results = self.directory / "results.log"
-        self.stats = self.directory / "device-stats"
-        self.errors = self.directory / "qemu.log"
-
-    def clear(self):
-        """Removes what an earlier boot of this name has written."""
-        for file in (self.console, self.results, self.stats, self.errors):
-            file.unlink(missing_ok=True)
-        self.results.touch()
 
     def command(self, serial):
         """QEMU's command line; `serial` says where the console goes."""
@@ -111,10 +120,6 @@ class Machine:
             child.wait()
             if before:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-    def last_words(self):
-        """Why it may have ended early: QEMU's complaints and the end of the console."""
-        return kernel_log.read(self.errors)[-5:] + kernel_log.read(self.console)[-8:]
 
     def device_stats(self):
         """({key: number}, [violation texts]) as the emulated device wrote them."""

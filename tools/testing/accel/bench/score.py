@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Counts what passed and what failed, and shows it."""
 
+from collections import Counter
+
 from . import report
 
 SHOWN = 12  # failed cases of one test that are listed at the end
@@ -13,6 +15,7 @@ class Score:
         self.passed = 0
         self.failures = []
         self._skipped = {}
+        self._left_out = Counter()
         self._seen = set()
 
     def ok(self, count=1):
@@ -36,11 +39,17 @@ class Score:
         else:
             self.fail(where, case.name)
 
+    def leave_out(self, wanted):
+        """One case for which it is known that the kernel under test lacks something."""
+        self._left_out[wanted] += 1
+
     def finish(self):
         """Prints failures and the last line; returns the exit code."""
         for (test, name), (where, why) in self._skipped.items():
             if (test, name) not in self._seen:
                 self.fail(where, f"{name}: was skipped everywhere ({why or 'no reason given'})")
+        for wanted, count in self._left_out.items():
+            report.say(f"not run, for want of {wanted}: {count} cases")
         self._list_failures()
         report.say(f"{self.passed} passed, {len(self.failures)} failed")
         return 1 if self.failures or not self.passed else 0

@@ -43,21 +43,38 @@ class Suite:
             if not qemu or not guest:
                 self.score.fail(flavour, "no test of the virtual machine could run")
                 continue
-            self._boots(qemu, kernel, *guest)
+            self._boots(qemu, kernel, self._tests(guest[1]), guest[0])
             if with_kunit and self._wanted("kunit"):
                 self.steps.start(f"KUnit in the {flavour} kernel")
                 kunit.run(qemu, kernel, guest[0], self.score)
 
-    def _boots(self, qemu, kernel, base, programs):
+    def quick_tests(self):
+        """What runs without hardware, in a kernel that is a process."""
+        kernel = self.attempt("quick kernel", chain.kernel, self.steps, "quick")
+        guest = kernel and self.attempt("quick guest", chain.guest, self.steps, kernel, True)
+        if not guest:
+            self.score.fail("quick", "no test could run")
+            return
+        tests, left = inventory.without_hardware(self._tests(guest[1]), kernel.has_module)
+        for reason, names in left.items():
+            report.say(f"      not here, {reason}: {', '.join(names)}")
+        self._boots(None, kernel, tests, guest[0])
+
+    def _tests(self, programs):
+        """Those that are wanted, of all kinds."""
+        self._require_kinds(programs)
         tests = inventory.kselftests(programs["kselftests"])
         tests += inventory.scripts(programs["scripts"])
         tests += inventory.judges(programs["judges"])
-        self._require_kinds(programs)
-        tests = [test for test in tests if self._wanted(test.name)]
-        self.steps.start(f"tests in the virtual machine, {kernel.flavour} kernel")
+        return [test for test in tests if self._wanted(test.name)]
+
+    def _boots(self, qemu, kernel, tests, base):
+        where = "User Mode Linux" if kernel.is_process else "the virtual machine"
+        self.steps.start(f"tests in {where}, {kernel.flavour} kernel")
         for number, (boot, group) in enumerate(inventory.boots(tests, (kernel.flavour,)), 1):
             name = f"{kernel.flavour}-{number}"
-            TestBoot(name, boot, group, self.score, self.append).run(qemu, kernel, base)
+            lacks = {"lacks": kernel.lacks} if kernel.is_process else {}
+            TestBoot(name, boot, group, self.score, self.append, **lacks).run(qemu, kernel, base)
 
     def _require_kinds(self, programs):
         for kind, found in programs.items():
@@ -79,6 +96,16 @@ def guest_tests_only(flavours, only, append):
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
         suite.guest_tests(with_kunit=False)
+    return suite.score.finish()
+
+
+def quick(only):
+    """`make quick`: returns the exit code."""
+    suite = Suite(only, parts=5)
+    with chain.alone():
+        chain.provide_tools(suite.steps)
+        suite.attempt("tree", chain.tree, suite.steps)
+        suite.quick_tests()
     return suite.score.finish()
 
 

@@ -62,7 +62,7 @@ def selftests(kernel):
     """The kselftests, built against the kernel's own headers."""
     log = paths.LOGS / "selftests.log"
     install = paths.BUILD / "selftests"
-    report.run_logged("installing the kernel's headers", kernel.make("headers"), log,
+    report.run_logged("installing the kernel's headers", kernel.headers(), log,
                       env=environment())
     command = ["make", "-C", str(paths.TREE / "tools/testing/selftests"),
                f"LLVM={tools.toolchain().llvm}", f"O={kernel.objects}", "TARGETS=accel",

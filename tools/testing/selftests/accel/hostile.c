@@ -4,7 +4,8 @@
  * that those who wait are told, and that machine, other devices and, once it is honest and reset,
  * the device itself go on. Each lie leaves a line "# lie: WHAT: WHAT HAPPENED".
  *
- * accel-bench: modules=accel_hisi_zip,accel_sim append=accel_hisi_zip.job_limit_ms=1000
+ * accel-bench: kernel=plain,check,races modules=accel_hisi_zip,accel_sim
+ * accel-bench: append=accel_hisi_zip.job_limit_ms=1000
  */
 #include <sys/klog.h>
 

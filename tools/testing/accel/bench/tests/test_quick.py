@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from bench import inventory, report
+from bench.boot import TestBoot
+from bench.inventory import Boot, Test
+from bench.process import Process
+from bench.score import Score
+
+BOTH = {"modules": "accel_hisi_zip,accel_sim"}
+MISSING = "no /dev/accelN of accel_hisi_zip (-ENOENT): load it"
+
+
+def chosen(*tests):
+    return inventory.without_hardware(tests, lambda module: module == "accel_sim")
+
+
+class WithoutHardware(unittest.TestCase):
+    def test_runs_with_the_modules_that_are_there(self):
+        (test,), left = chosen(Test("queue", needs=BOTH))
+        self.assertEqual(test.needs["modules"], "accel_sim")
+        self.assertEqual(test.boot("quick").absent, ("accel_hisi_zip",))
+        self.assertFalse(left)
+
+    def test_of_hardware_is_left_out(self):
+        self.assertEqual(chosen(Test("job")), ([], {"for want of accel_hisi_zip": ["job"]}))
+
+    def test_that_names_other_kernels_is_left_out(self):
+        test = Test("pressure", kernels=("plain",), needs={"modules": "accel_sim"})
+        self.assertEqual(chosen(test), ([], {"for kernel=plain": ["pressure"]}))
+
+    def test_shares_a_boot_with_the_same_tests_as_elsewhere(self):
+        tests, _ = chosen(Test("queue", needs=BOTH), Test("unbind", needs=BOTH),
+                          Test("space", needs={"modules": "accel_sim"}))
+        groups = [[test.name for test in group] for _, group in inventory.boots(tests, ("quick",))]
+        self.assertEqual(groups, [["queue", "unbind"], ["space"]])
+
+
+class Skips(unittest.TestCase):
+    def setUp(self):
+        patch = mock.patch.object(report, "say")
+        self.addCleanup(patch.stop)
+        self.said = patch.start()
+
+    def finished(self, why, absent=("accel_hisi_zip",)):
+        """The exit code after one case that passed, and one that was skipped for that reason."""
+        score = Score()
+        boot = TestBoot("quick-1", Boot("quick", absent=absent), [Test("queue")], score,
+                        lacks=lambda option: option == "CONFIG_HUGETLBFS")
+        for line in ("@begin queue", "1..2", "ok 1 a", f"ok 2 b # SKIP {why}", "@end queue 0"):
+            boot.take(line)
+        boot._judge_tests(None)
+        return score.finish()
+
+    def test_for_want_of_an_absent_driver_is_told_and_no_failure(self):
+        self.assertEqual(self.finished(MISSING), 0)
+        self.said.assert_any_call("not run, for want of a device of accel_hisi_zip: 1 cases")
+
+    def test_for_want_of_a_driver_that_is_there_fails(self):
+        self.assertEqual(self.finished(MISSING.replace("hisi_zip", "sim")), 1)
+        self.assertEqual(self.finished(MISSING, absent=()), 1)
+
+    def test_for_want_of_an_option_is_a_failure_where_the_kernel_has_it(self):
+        self.assertEqual(self.finished("no huge pages, which needs CONFIG_HUGETLBFS"), 0)
+        self.assertEqual(self.finished("no swap, which needs CONFIG_SWAP"), 1)
+
+    def test_for_another_reason_fails(self):
+        self.assertEqual(self.finished("there is no cgroup"), 1)
+
+
+class Command(unittest.TestCase):
+    def test_names_memory_results_and_what_is_appended(self):
+        with mock.patch("pathlib.Path.mkdir"):
+            process = Process("quick-1", Path("linux"), memory=512, append="a=1 b=2")
+        command = process.command(7)
+        for word in ("mem=512M", "ssl1=null,fd:7", "a=1", "b=2"):
+            self.assertIn(word, command)
