@@ -3,11 +3,6 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 
-__rust_helper void rust_helper_get_page(struct page *page)
-{
-	get_page(page);
-}
-
 __rust_helper pgprot_t rust_helper_pgprot_noncached(pgprot_t prot)
 {
 	return pgprot_noncached(prot);

@@ -119,12 +119,13 @@ impl NewMapping<'_> {
         }
 
         let vma = self.vma.as_ptr();
-        // SAFETY: The VMA is not shared during its set-up. `VM_PFNMAP` goes with no flag set above
-        // that it excludes, and `Operations::mmap` has no way to set `VM_MIXEDMAP`.
+        // SAFETY: The VMA is not shared during its set-up. Of the two flags, which exclude each
+        // other, `Operations::mmap` has no way to set one before.
         unsafe {
-            if kind == Kind::Frames {
-                (*vma).__bindgen_anon_2.vm_flags |= flags::PFNMAP;
-            }
+            (*vma).__bindgen_anon_2.vm_flags |= match kind {
+                Kind::Pages => flags::MIXEDMAP,
+                Kind::Frames => flags::PFNMAP,
+            };
             (*vma).vm_ops = ops;
         }
     }
@@ -196,12 +197,14 @@ impl Fault<'_> {
             return Err(Sigbus);
         }
 
-        // SAFETY: `page` is valid, and `vmf` takes over the reference that is made here.
-        unsafe {
-            bindings::get_page(page.as_ptr());
-            (*self.vmf.as_ptr()).page = page.as_ptr();
-        }
-        Ok(Handled(0))
+        // Were the page left in `vmf`, it would be unlocked after it is mapped, by when a revocation
+        // may have taken the mapping's reference, and whoever revokes the last one.
+        //
+        // SAFETY: `vmf` is valid while the handler runs, its VMA is a `VM_MIXEDMAP` one, and the page
+        // is there at least until this returns.
+        let code =
+            unsafe { bindings::vmf_insert_page_mkwrite(self.vmf.as_ptr(), page.as_ptr(), false) };
+        Ok(Handled(code))
     }
 
     /// Gives out the page at `offset` bytes into `memory`, and the pages around it.
