@@ -648,8 +648,6 @@ FIXTURE_SETUP(hammer)
 	ASSERT_DEVICE(self->count ? 0 : -ENOENT);
 	/* Workers that find no page of a dead queue, and jobs that are refused. */
 	expect_dmesg("accel_hisi_zip .*: (a queue does not stop|abnormal event)");
-	/* Linux's own: a reset of the function detaches a PASID that a dying process gives up. */
-	expect_dmesg("WARNING: drivers/iommu/intel/pasid.c:.* at intel_pasid_tear_down_entry");
 }
 
 FIXTURE_TEARDOWN(hammer)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Processes that die, and descriptors and mappings that go in any order. */
 /* accel-bench: modules=accel_hisi_zip,accel_sim */
+#include <pthread.h>
+
 #include "device_util.h"
 
 #define PAGE 4096
@@ -496,6 +498,59 @@ TEST_F(lifetime, parallel_lives_get_their_events)
 		pid[i] = child_start(many_events, NULL);
 	for (i = 0; i < 4; i++)
 		EXPECT_RET(0, child_result(pid[i]), "each of a hundred queues gets its event");
+	expect_nothing_left(_metadata, self);
+}
+
+#define MAPPERS 3
+
+struct mapper {
+	const struct accel_queue *q;
+	int stop;
+	int rounds;
+};
+
+/* Has a page of the ring mapped at once, and lets it go, until the queue is dead. */
+static void *map_again_and_again(void *arg)
+{
+	struct mapper *m = arg;
+	void *page;
+
+	while (!LOAD(m->stop)) {
+		page = mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, m->q->fd,
+			    m->q->ring_region.offset);
+		if (page == MAP_FAILED)
+			break;
+		munmap(page, PAGE);
+		STORE(m->rounds, m->rounds + 1);
+	}
+	return NULL;
+}
+
+/* Who gives out a page and who takes it away must not meet: the kernel would say "Bad page". */
+TEST_F(lifetime, memory_goes_while_it_is_being_mapped)
+{
+	pthread_t threads[MAPPERS];
+	struct accel_queue q;
+	int i, n, ctx;
+
+	for (i = 0; i < 20; i++) {
+		struct mapper m = { .q = &q };
+
+		ctx = queue_open_alone(&q, 8);
+		ASSERT_WORKS(ctx, "open a context and a queue");
+		for (n = 0; n < MAPPERS; n++)
+			ASSERT_EQ(0, pthread_create(&threads[n], NULL, map_again_and_again, &m));
+		EXPECT_TRUE(WAIT_FOR(LOAD(m.rounds) > 10, WAIT_SECONDS)) {
+			TH_LOG("expected: a living queue's ring can be mapped");
+		}
+		EXPECT_RET(0, accel_reset(self->watch), "reset");
+		STORE(m.stop, 1);
+		for (n = 0; n < MAPPERS; n++)
+			pthread_join(threads[n], NULL);
+		EXPECT_TOUCH(SIGBUS, touch_read(q.ring), "the ring of a dead queue");
+		queue_close(&q);
+		close(ctx);
+	}
 	expect_nothing_left(_metadata, self);
 }
 

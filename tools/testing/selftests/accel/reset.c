@@ -428,11 +428,6 @@ FIXTURE(asked) {
 
 FIXTURE_SETUP(asked)
 {
-	/*
-	 * Linux's own: a process that dies makes the entry of its PASID invalid in
-	 * two steps, and a reset of the function that looks between them is surprised.
-	 */
-	expect_dmesg("WARNING: drivers/iommu/intel/pasid.c:.* at intel_pasid_tear_down_entry");
 	self->watch = accel_open();
 	self->monitor = accel_open_monitor();
 	ASSERT_DEVICE(self->watch);
