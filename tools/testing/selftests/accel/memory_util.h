@@ -334,14 +334,14 @@ static inline int fence_status(int fence)
 	return info.status;
 }
 
-/* Waits up to @seconds; 0, -ETIME, or the error with which it was signalled. */
+/* Waits up to @seconds; 0, -ETIME, what poll() said, or the error with which it was signalled. */
 static inline int fence_wait(int fence, int seconds)
 {
 	struct pollfd pfd = { .fd = fence, .events = POLLIN };
-	int status;
+	int status = poll(&pfd, 1, seconds * 1000);
 
-	if (poll(&pfd, 1, seconds * 1000) != 1)
-		return -ETIME;
+	if (status != 1)
+		return status < 0 ? -errno : -ETIME;
 	status = fence_status(fence);
 	return status == 1 ? 0 : status;
 }
