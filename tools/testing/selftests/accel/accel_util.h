@@ -759,6 +759,15 @@ static inline bool is_put_aside(const void *p)
 	return page_entry(p) & 1ull << 62;
 }
 
+/* Puts @size bytes at @p aside; a page that somebody just looks at is not, the first time. */
+static inline bool put_aside(void *memory, size_t size)
+{
+	char *p = memory;
+
+	return WAIT_FOR(!madvise(p, size, MADV_PAGEOUT) && is_put_aside(p) &&
+			is_put_aside(p + size - 1), 10);
+}
+
 /* --- Queues that are mapped --- */
 
 struct accel_queue {
