@@ -4,7 +4,8 @@
  * samples/rust/rust_driver_accel_buses.rs. A platform device that has no driver plays the chip,
  * which has a unit of its own and one on the auxiliary bus.
  *
- * accel-bench: modules=rust_driver_accel_buses kernel=plain,check,races limit=300
+ * accel-bench: modules=rust_driver_accel,rust_driver_accel_buses
+ * accel-bench: kernel=plain,check,races limit=300
  */
 #include "accel_util.h"
 

@@ -3,7 +3,7 @@
  * The sample driver, samples/rust/rust_driver_accel.rs: contexts with totals of
  * their own, queues with a page of numbers, jobs by an ioctl of the driver's.
  *
- * accel-bench: modules=rust_driver_accel limit=300
+ * accel-bench: modules=rust_driver_accel,rust_driver_accel_buses limit=300
  */
 #include "accel_util.h"
 
