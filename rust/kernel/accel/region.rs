@@ -163,10 +163,12 @@ impl Regions {
         if region.read_only {
             mapping.forbid_write()?;
         }
-        Ok(match region.backing {
-            Backing::Status | Backing::Memory(_) | Backing::Records(_) => Kind::Pages,
-            Backing::Doorbell(_) | Backing::Ring(_) => Kind::Frames,
-        })
+        match &region.backing {
+            Backing::Status | Backing::Memory(_) | Backing::Records(_) => return Ok(Kind::Pages),
+            Backing::Doorbell(_) => mapping.set_uncached(),
+            Backing::Ring(memory) => mapping.set_coherent(memory),
+        }
+        Ok(Kind::Frames)
     }
 
     /// Answers a fault, but for the status page and records.

@@ -707,6 +707,9 @@ extern "C" fn mmap(buf: *mut bindings::dma_buf, vma: *mut bindings::vm_area_stru
         if !private.writable {
             mapping.forbid_write()?;
         }
+        if private.memory()?.write_combined() {
+            mapping.set_write_combined();
+        }
         mapping.set_up_inherited(Kind::Frames, &VM_OPS);
         Ok(0)
     })

@@ -97,6 +97,32 @@ impl NewMapping<'_> {
         self.vma.try_clear_mayexec().map_err(|_| EPERM)
     }
 
+    /// The processor caches nothing of the mapping: it is of [`Registers`].
+    ///
+    /// This has to be said here, and not when a page is touched: `mprotect()` makes protections
+    /// from what the VMA has.
+    pub fn set_uncached(&self) {
+        // SAFETY: This only computes a value.
+        self.change_prot(|prot| unsafe { bindings::pgprot_noncached(prot) });
+    }
+
+    /// Writes to the mapping are combined on their way to memory: it is of a [`PageList`] that is
+    /// [`write_combined`](PageList::write_combined).
+    pub fn set_write_combined(&self) {
+        self.change_prot(write_combined);
+    }
+
+    /// The mapping is cached as `memory` must be, for its device to see the same.
+    pub fn set_coherent(&self, memory: &CoherentPages) {
+        self.change_prot(|prot| memory.pgprot(prot));
+    }
+
+    fn change_prot(&self, change: impl FnOnce(bindings::pgprot_t) -> bindings::pgprot_t) {
+        let vma = self.vma.as_ptr();
+        // SAFETY: The VMA is valid and not shared during its set-up.
+        unsafe { (*vma).vm_page_prot = change((*vma).vm_page_prot) };
+    }
+
     /// Completes the set-up of the VMA.
     ///
     /// The mapping is not inherited by `fork()` and can't grow, so that all its users are known to
@@ -120,7 +146,7 @@ impl NewMapping<'_> {
 
         let vma = self.vma.as_ptr();
         // SAFETY: The VMA is not shared during its set-up. Of the two flags, which exclude each
-        // other, `Operations::mmap` has no way to set one before.
+        // other, none is set: whoever checks a `NewMapping` has no way to.
         unsafe {
             (*vma).__bindgen_anon_2.vm_flags |= match kind {
                 Kind::Pages => flags::MIXEDMAP,
@@ -129,6 +155,11 @@ impl NewMapping<'_> {
             (*vma).vm_ops = ops;
         }
     }
+}
+
+fn write_combined(prot: bindings::pgprot_t) -> bindings::pgprot_t {
+    // SAFETY: This only computes a value.
+    unsafe { bindings::pgprot_writecombine(prot) }
 }
 
 /// The page can't be given out: the access ends in `SIGBUS`.
@@ -185,6 +216,21 @@ impl Fault<'_> {
         (pages as u64) << PAGE_SHIFT
     }
 
+    /// The protection of the mapping, if `change` is what was done to it at its set-up.
+    fn prot(
+        &self,
+        change: impl FnOnce(bindings::pgprot_t) -> bindings::pgprot_t,
+    ) -> core::result::Result<bindings::pgprot_t, Sigbus> {
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        let prot = unsafe { (*self.vma()).vm_page_prot };
+        // This is how `pgprot_modify()` tells, too.
+        if change(prot).pgprot == prot.pgprot {
+            Ok(prot)
+        } else {
+            Err(Sigbus)
+        }
+    }
+
     fn is_frames(&self) -> bool {
         // SAFETY: The VMA is locked against changes while the handler runs.
         let flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
@@ -207,7 +253,8 @@ impl Fault<'_> {
         Ok(Handled(code))
     }
 
-    /// Gives out the page at `offset` bytes into `memory`, and the pages around it.
+    /// Gives out the page at `offset` bytes into `memory`, and the pages around it, if the mapping
+    /// is [`set_coherent`](NewMapping::set_coherent).
     ///
     /// # Safety
     ///
@@ -215,8 +262,7 @@ impl Fault<'_> {
     /// dropped.
     pub unsafe fn insert_coherent(&self, memory: &CoherentPages, offset: usize) -> FaultResult {
         let pfn = memory.frame(offset).ok_or(Sigbus)?;
-        // SAFETY: The VMA is locked against changes while the handler runs.
-        let prot = memory.pgprot(unsafe { (*self.vma()).vm_page_prot });
+        let prot = self.prot(|prot| memory.pgprot(prot))?;
         let answer = self.insert_frame(pfn, prot)?;
         for (address, offset) in self.around(offset) {
             let Some(pfn) = memory.frame(offset) else {
@@ -245,7 +291,8 @@ impl Fault<'_> {
             .filter(move |(address, _)| *address != touched && (start..end).contains(address))
     }
 
-    /// Gives out the page at `offset` bytes into `registers`, uncached.
+    /// Gives out the page at `offset` bytes into `registers`, if the mapping is
+    /// [`set_uncached`](NewMapping::set_uncached).
     ///
     /// # Safety
     ///
@@ -256,12 +303,13 @@ impl Fault<'_> {
             return Err(Sigbus);
         }
 
-        // SAFETY: The VMA is locked against changes while the handler runs.
-        let prot = unsafe { bindings::pgprot_noncached((*self.vma()).vm_page_prot) };
+        // SAFETY: This only computes a value.
+        let prot = self.prot(|prot| unsafe { bindings::pgprot_noncached(prot) })?;
         self.insert_frame(((registers.start + offset) >> PAGE_SHIFT) as usize, prot)
     }
 
-    /// Gives out the page at `index` of `pages`, counted from 0.
+    /// Gives out the page at `index` of `pages`, counted from 0, if the mapping is
+    /// [`set_write_combined`](NewMapping::set_write_combined) where the list is.
     ///
     /// A list that may not be written gets no page into a mapping that could be.
     ///
@@ -272,17 +320,15 @@ impl Fault<'_> {
     pub unsafe fn insert_listed(&self, pages: &dyn PageList, index: usize) -> FaultResult {
         let page = pages.page(index).ok_or(Sigbus)?;
         // SAFETY: The VMA is locked against changes while the handler runs.
-        let (mut prot, vm_flags) = unsafe {
-            let vma = self.vma();
-            ((*vma).vm_page_prot, (*vma).__bindgen_anon_2.vm_flags)
-        };
+        let vm_flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
         if !pages.writable() && vm_flags & (flags::WRITE | flags::MAYWRITE) != 0 {
             return Err(Sigbus);
         }
-        if pages.write_combined() {
-            // SAFETY: This only computes a value.
-            prot = unsafe { bindings::pgprot_writecombine(prot) };
-        }
+        let prot = if pages.write_combined() {
+            self.prot(write_combined)?
+        } else {
+            self.prot(|prot| prot)?
+        };
 
         // SAFETY: The page is valid.
         self.insert_frame(unsafe { bindings::page_to_pfn(page.as_ptr()) }, prot)

@@ -209,6 +209,25 @@ TEST_F(mapping, protection_can_be_lowered_and_raised)
 	EXPECT_WORKS(q, "the queue works with the ring writable again");
 }
 
+/* A page that is touched afterwards for the first time is no different. */
+TEST_F(mapping, protection_can_be_changed_before_the_first_touch)
+{
+	struct accel_queue *q = &self->q;
+	size_t size = q->ring_region.size;
+
+	queue_unmap(q);
+	ASSERT_RET(0, queue_map(q), "map all regions again");
+	ASSERT_EQ(0, mprotect(q->ring, size, PROT_NONE));
+	EXPECT_TOUCH(SIGSEGV, touch_read(q->ring), "a ring without access");
+	ASSERT_EQ(0, mprotect(q->ring, size, PROT_READ | PROT_WRITE));
+	if (q->doorbell) {
+		size = q->doorbell_region.size;
+		ASSERT_EQ(0, mprotect(q->doorbell, size, PROT_READ));
+		ASSERT_EQ(0, mprotect(q->doorbell, size, PROT_READ | PROT_WRITE));
+	}
+	EXPECT_WORKS(q, "the queue works");
+}
+
 TEST_F(mapping, madvise_takes_nothing_away)
 {
 	struct accel_queue *q = &self->q;
