@@ -5,35 +5,9 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
-#ifdef CONFIG_X86
-#include <asm/set_memory.h>
-#endif
-
 __rust_helper unsigned long rust_helper_page_to_pfn(const struct page *page)
 {
 	return page_to_pfn(page);
-}
-
-/*
- * Architectures but x86 have no way, or no need, to keep the kernel's own
- * mapping of a page from being cached.
- */
-__rust_helper int rust_helper_pages_set_write_combined(struct page **pages,
-						       int count)
-{
-#ifdef CONFIG_X86
-	return set_pages_array_wc(pages, count);
-#else
-	return 0;
-#endif
-}
-
-__rust_helper void rust_helper_pages_set_write_back(struct page **pages,
-						    int count)
-{
-#ifdef CONFIG_X86
-	set_pages_array_wb(pages, count);
-#endif
 }
 
 __rust_helper s64 rust_helper_mm_add_pinned(struct mm_struct *mm, s64 pages)

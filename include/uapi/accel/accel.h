@@ -472,7 +472,10 @@ enum accel_memory {
 
 /* The memory is one piece, physically. */
 #define ACCEL_BUFFER_CONTIGUOUS (1 << 0)
-/* The CPU's writes are combined, its reads not cached. System memory only. */
+/*
+ * The CPU's writes are combined, its reads not cached, on x86; a hint that others
+ * do not take. System memory only.
+ */
 #define ACCEL_BUFFER_WRITE_COMBINE (1 << 1)
 
 /**

@@ -21,7 +21,6 @@ use crate::{
         __GFP_ZERO, //
     },
     bindings,
-    error::to_result,
     prelude::*,
     sync::Arc, //
 };
@@ -47,8 +46,7 @@ pub(crate) mod raw;
 ///   page for the same index, one for each index below the count, and none for the others;
 /// - these pages are not freed and not used for anything else, and whoever is given them may read
 ///   them at any time, and write them if the list is writable;
-/// - the kernel's own mapping of the pages has the memory type that `write_combined` says, where
-///   the architecture cares.
+/// - the kernel's own mapping of the pages has the memory type that `write_combined` says.
 pub unsafe trait PageList: Send + Sync {
     /// Number of pages.
     fn count(&self) -> usize;
@@ -146,7 +144,8 @@ impl Layout {
         }
     }
 
-    /// Writes are combined on their way to memory, and nothing is cached.
+    /// Writes are combined on their way to memory, and nothing is cached, on x86. Others have no way
+    /// to change the kernel's own mapping, which must not differ: there the pages are cached.
     ///
     /// This suits memory that a device reads and the CPU hardly ever.
     pub const fn write_combined(self) -> Self {
@@ -264,17 +263,24 @@ impl SystemPages {
         Ok(())
     }
 
+    #[cfg(CONFIG_X86)]
     fn as_mut_ptr(&mut self) -> *mut *mut bindings::page {
         // CAST: `NonNull` has the layout of a pointer.
         self.pages.as_mut_ptr().cast()
     }
 
+    #[cfg(CONFIG_X86)]
     fn set_write_combined(&mut self) -> Result {
         let count = self.pages.len().try_into()?;
         // If this fails, some of the pages may be, and `drop` must undo it.
         self.write_combined = true;
         // SAFETY: These are as many pages, ours alone, and nothing has been mapped elsewhere yet.
-        to_result(unsafe { bindings::pages_set_write_combined(self.as_mut_ptr(), count) })
+        crate::error::to_result(unsafe { bindings::set_pages_array_wc(self.as_mut_ptr(), count) })
+    }
+
+    #[cfg(not(CONFIG_X86))]
+    fn set_write_combined(&mut self) -> Result {
+        Ok(())
     }
 }
 
@@ -290,11 +296,12 @@ fn merciful() -> bindings::gfp_t {
 
 impl Drop for SystemPages {
     fn drop(&mut self) {
+        #[cfg(CONFIG_X86)]
         if self.write_combined {
             // A larger count was refused by `set_write_combined`.
             let count = self.pages.len().try_into().unwrap_or(c_int::MAX);
             // SAFETY: By the type invariant; nobody uses the pages any more.
-            unsafe { bindings::pages_set_write_back(self.as_mut_ptr(), count) };
+            unsafe { bindings::set_pages_array_wb(self.as_mut_ptr(), count) };
         }
         for &page in &self.pages {
             drop(Page { page });
@@ -509,7 +516,7 @@ mod tests {
     fn write_combined_pages_can_be_given_back() -> Result {
         for layout in [Layout::new(), Layout::new().contiguous(1)] {
             let pages = SystemPages::new(5 * PAGE_SIZE, layout.write_combined())?;
-            assert!(pages.write_combined());
+            assert_eq!(pages.write_combined(), cfg!(CONFIG_X86));
             assert!(is_zeroed(&pages)?);
         }
         Ok(())

@@ -58,7 +58,8 @@ pub struct BufferOptions {
     pub memory: MemoryKind,
     /// Whether it is to be one piece, physically.
     pub contiguous: bool,
-    /// Whether the CPU's writes are combined and its reads not cached; system memory only.
+    /// Whether the CPU's writes are combined and its reads not cached, on x86; a hint that others
+    /// do not take. System memory only.
     pub write_combine: bool,
     /// Of the piece's address, a power of two; 0 for a page. More than a page needs device memory
     /// or `contiguous`.
