@@ -18,7 +18,10 @@
 //! C header: [`include/linux/dma-buf.h`](srctree/include/linux/dma-buf.h)
 
 use super::{
-    resv::Resv,
+    resv::{
+        Resv,
+        Usage, //
+    },
     DmaBuf, //
 };
 use crate::{
@@ -651,8 +654,16 @@ extern "C" fn begin_cpu_access(
 ) -> c_int {
     // SAFETY: The buffer is valid during the call.
     let buf = unsafe { DmaBuf::from_raw(buf) };
-    for_each_mapped(buf, |mapped| mapped.sync_for_cpu(direction));
-    0
+    // What devices write after this would not be seen, and dma-buf waits for them only afterwards.
+    let usage = match direction {
+        bindings::dma_data_direction::DMA_FROM_DEVICE => Usage::Write,
+        _ => Usage::Read,
+    };
+    let result = buf.resv().wait(usage);
+    if result.is_ok() {
+        for_each_mapped(buf, |mapped| mapped.sync_for_cpu(direction));
+    }
+    from_result(|| result.map(|()| 0))
 }
 
 extern "C" fn end_cpu_access(

@@ -154,6 +154,17 @@ impl Resv {
         reserved?;
         Ok(fences)
     }
+
+    /// Waits until all fences for `usage` are signalled. Sleeps.
+    ///
+    /// Fails with [`ERESTARTSYS`] if a signal arrives first.
+    pub fn wait(&self, usage: Usage) -> Result {
+        // SAFETY: By the type invariant.
+        let left = unsafe {
+            bindings::dma_resv_wait_timeout(self.as_raw(), usage as u32, true, usize::MAX >> 1)
+        };
+        to_result(left.min(0) as c_int)
+    }
 }
 
 #[pinned_drop]
