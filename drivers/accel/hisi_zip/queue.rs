@@ -124,14 +124,14 @@ impl Rings {
     /// the phase `phase` then.
     pub(crate) fn completion(&self, index: u32, phase: bool) -> Option<u16> {
         let at = self.cq_offset + index as usize * CQE_SIZE;
-        let w7: U16 = self.memory.read(at + offset_of!(Cqe, w7)).ok()?;
-        if (w7.get() & 1 != 0) != phase {
+        let w7: u16 = self.memory.read(at + offset_of!(Cqe, w7)).ok()?;
+        if (u16::from_le(w7) & 1 != 0) != phase {
             return None;
         }
         // The device writes the phase last: the rest, and the submission entry, are there.
         dma_mb(Read);
-        let sq_head: U16 = self.memory.read(at + offset_of!(Cqe, sq_head)).ok()?;
-        Some(sq_head.get())
+        let sq_head: u16 = self.memory.read(at + offset_of!(Cqe, sq_head)).ok()?;
+        Some(u16::from_le(sq_head))
     }
 }
 

@@ -5,6 +5,10 @@
 use crate::{
     page::Page,
     prelude::*,
+    sync::barrier::{
+        smp_mb,
+        Write, //
+    },
     uapi, //
 };
 use core::mem::offset_of;
@@ -15,10 +19,7 @@ pub(super) struct StatusPage(Page);
 impl StatusPage {
     pub(super) fn new(generation: u32) -> Result<Self> {
         let page = Self(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?);
-        page.write(
-            offset_of!(uapi::accel_queue_status, generation),
-            &generation.to_ne_bytes(),
-        );
+        page.write(offset_of!(uapi::accel_queue_status, generation), generation);
         page.set_state(uapi::accel_queue_state_ACCEL_QUEUE_LIVE);
         Ok(page)
     }
@@ -28,23 +29,19 @@ impl StatusPage {
     }
 
     pub(super) fn set_state(&self, state: uapi::accel_queue_state) {
-        self.write(
-            offset_of!(uapi::accel_queue_status, state),
-            &state.to_ne_bytes(),
-        );
+        self.write(offset_of!(uapi::accel_queue_status, state), state);
     }
 
     pub(super) fn set_completions(&self, count: u64) {
-        self.write(
-            offset_of!(uapi::accel_queue_status, completions),
-            &count.to_ne_bytes(),
-        );
+        self.write(offset_of!(uapi::accel_queue_status, completions), count);
     }
 
-    fn write(&self, offset: usize, bytes: &[u8]) {
-        // SAFETY: `bytes` is valid. User space reads the page at the same time, and sees an old or
-        // a new value of each field; in the kernel, `Queue::events` is held for every write.
-        let written = unsafe { self.0.write_raw(bytes.as_ptr(), offset, bytes.len()) };
+    /// User space reads the page at any time, and sees an old or a new value of each field; in the
+    /// kernel, `Queue::events` is held for every write.
+    fn write<T: zerocopy::IntoBytes + Copy>(&self, offset: usize, value: T) {
+        // Who reads the value finds what was written before.
+        smp_mb(Write);
+        let written = self.0.write_once(offset, value);
         debug_assert!(written.is_ok());
     }
 }

@@ -5,6 +5,7 @@
 use crate::prelude::*;
 use core::marker::PhantomData;
 
+mod once;
 mod slice;
 
 /// Memory that a device or user space reads and writes while the kernel does, so that each access
@@ -42,7 +43,7 @@ impl Volatile<'_> {
         Ok(ptr)
     }
 
-    /// Reads a value once.
+    /// Reads a value once; one that is larger than a word, or less aligned, in pieces.
     ///
     /// Fails with [`EINVAL`] if it does not lie in the memory, aligned.
     pub(crate) fn read<T: zerocopy::FromBytes + Copy>(&self, offset: usize) -> Result<T> {
@@ -52,7 +53,7 @@ impl Volatile<'_> {
         Ok(unsafe { ptr.read_volatile() })
     }
 
-    /// Writes a value once.
+    /// Writes a value once; one that is larger than a word, or less aligned, in pieces.
     ///
     /// Fails with [`EINVAL`] if it does not lie in the memory, aligned.
     pub(crate) fn write<T: zerocopy::IntoBytes + Copy>(&self, offset: usize, value: T) -> Result {
