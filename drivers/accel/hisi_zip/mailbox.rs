@@ -149,10 +149,12 @@ impl Mailbox {
 
 /// What the mailbox is at. Fails with [`ENODEV`] if the device is no longer there.
 fn state(bar: &Bar<'_>) -> Result<regs::MAILBOX_LOW> {
-    match bar.try_read(regs::MAILBOX_LOW)? {
+    let message: u128 = bar.try_read(regs::MAILBOX)?;
+    // CAST: This is the first half.
+    match message as u64 {
         // What a device reads as that was pulled out.
-        gone if gone.into_raw() == u64::MAX => Err(ENODEV),
-        mailbox => Ok(mailbox),
+        u64::MAX => Err(ENODEV),
+        first => Ok(first.into()),
     }
 }
 
@@ -165,15 +167,17 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
         _ => Delta::from_secs(1),
     };
 
-    bar.try_write_reg(
-        regs::MAILBOX_LOW::zeroed()
-            .with_command(command as u8)
-            .with_read(read)
-            .with_busy(true)
-            .with_queue(queue)
-            .with_address_low(address as u32),
+    let first = regs::MAILBOX_LOW::zeroed()
+        .with_command(command as u8)
+        .with_read(read)
+        .with_busy(true)
+        .with_queue(queue)
+        .with_address_low(address as u32);
+    let second = address >> 32;
+    bar.try_write(
+        regs::MAILBOX,
+        u128::from(second) << u64::BITS | u128::from(first.into_raw()),
     )?;
-    bar.try_write_reg(regs::MAILBOX_HIGH::zeroed().with_address_high((address >> 32) as u32))?;
 
     let state = || state(bar);
     let is_done = |mailbox: &regs::MAILBOX_LOW| !mailbox.busy();

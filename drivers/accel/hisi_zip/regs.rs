@@ -9,6 +9,9 @@ use kernel::io::register;
 /// Size of BAR 2.
 pub(crate) const BAR2_SIZE: usize = 0x40_0000;
 
+/// A mailbox message, of 128 bits; writing it sends the message.
+pub(crate) const MAILBOX: usize = 0x300;
+
 // The 64-bit registers are accessed with a check at run time: a BAR is only known to be aligned to
 // four bytes.
 register! {
@@ -22,8 +25,11 @@ register! {
         0:0 masked => bool;
     }
 
-    /// Size of the pages that contexts lie in: 0 for 4 KiB. Revision 0x30.
-    pub(crate) PAGE_SIZE(u32) @ 0x34 {}
+    /// Size of the pages of processes, for prefetching translations: 0 for 4 KiB, 1 for 16, 2 for
+    /// 64. Revision 0x30.
+    pub(crate) PAGE_SIZE(u32) @ 0x34 {
+        31:0 size => u32;
+    }
 
     /// Starts to write cached contexts back.
     pub(crate) CACHE_WB_START(u32) @ 0x204 {
@@ -35,7 +41,8 @@ register! {
         0:0 done => bool;
     }
 
-    /// First half of a mailbox message.
+    /// First half of a mailbox message; its address in the second is 32 bits more. A message is read
+    /// and written as a whole, see [`MAILBOX`].
     pub(crate) MAILBOX_LOW(u64) @ 0x300 {
         63:32 address_low;
         31:16 queue => u16;
@@ -43,11 +50,6 @@ register! {
         13:13 busy => bool;
         12:9 status;
         7:0 command => u8;
-    }
-
-    /// Second half of a mailbox message; writing it sends the message.
-    pub(crate) MAILBOX_HIGH(u64) @ 0x308 {
-        31:0 address_high;
     }
 
     /// Doorbell of the event queues.
