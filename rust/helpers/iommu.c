@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
+
+__rust_helper bool rust_helper_dev_is_dma_coherent(struct device *dev)
+{
+	return dev_is_dma_coherent(dev);
+}
 
 #ifndef CONFIG_IOMMU_SVA
 __rust_helper struct iommu_sva *

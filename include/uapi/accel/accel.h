@@ -141,9 +141,11 @@ enum accel_address_mode {
  * @ACCEL_REASON_DRIVER: the driver does not support it
  * @ACCEL_REASON_NO_IOMMU: no IOMMU translates for the device
  * @ACCEL_REASON_NO_PASID: the device, its bus or its IOMMU has no PASIDs
- * @ACCEL_REASON_NO_PRI: device page requests are missing (PCI ATS or PRI)
+ * @ACCEL_REASON_NO_PRI: device page requests are missing (PCI ATS or PRI), and
+ *	the IOMMU does not stall instead
  * @ACCEL_REASON_NO_SVA: the kernel or the IOMMU can't share page tables
  * @ACCEL_REASON_NO_DOMAIN: the IOMMU can't give a PASID page tables of its own
+ * @ACCEL_REASON_NOT_COHERENT: the device does not see what processors cache
  */
 enum accel_mode_reason {
 	ACCEL_REASON_AVAILABLE = 0,
@@ -153,6 +155,7 @@ enum accel_mode_reason {
 	ACCEL_REASON_NO_PRI = 4,
 	ACCEL_REASON_NO_SVA = 5,
 	ACCEL_REASON_NO_DOMAIN = 6,
+	ACCEL_REASON_NOT_COHERENT = 7,
 };
 
 /**

@@ -147,12 +147,15 @@ fn sentence(reason: uapi::accel_mode_reason) -> Option<&'static str> {
             Some("the device, its bus or its IOMMU has no PASIDs")
         }
         uapi::accel_mode_reason_ACCEL_REASON_NO_PRI => {
-            Some("the device can't request pages (PCI ATS or PRI)")
+            Some("the device can't request pages (PCI ATS or PRI), and no IOMMU stalls it")
         }
         uapi::accel_mode_reason_ACCEL_REASON_NO_SVA => {
             Some("the kernel or the IOMMU can't share page tables with the device")
         }
-        _ => Some("the IOMMU can't give a PASID page tables of its own"),
+        uapi::accel_mode_reason_ACCEL_REASON_NO_DOMAIN => {
+            Some("the IOMMU can't give a PASID page tables of its own")
+        }
+        _ => Some("the device does not see what processors cache"),
     }
 }
 

@@ -517,6 +517,7 @@ fn reason_for(missing: Option<Missing>) -> u32 {
         None => uapi::accel_mode_reason_ACCEL_REASON_AVAILABLE,
         Some(Missing::Iommu) => uapi::accel_mode_reason_ACCEL_REASON_NO_IOMMU,
         Some(Missing::Pasid) => uapi::accel_mode_reason_ACCEL_REASON_NO_PASID,
+        Some(Missing::Coherency) => uapi::accel_mode_reason_ACCEL_REASON_NOT_COHERENT,
         Some(Missing::PageRequests) => uapi::accel_mode_reason_ACCEL_REASON_NO_PRI,
     }
 }

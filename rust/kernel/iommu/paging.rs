@@ -7,7 +7,7 @@
 use super::{
     pgtable::prot,
     sva::{
-        lacks_pasids,
+        lacks_memory,
         Missing, //
     }, //
 };
@@ -252,7 +252,7 @@ unsafe impl Sync for PasidDomain {}
 /// Nothing missing is no promise: only [`PasidDomain::new`] tells whether the IOMMU can really do
 /// it.
 pub fn missing(dev: &Device<Bound>) -> Option<Missing> {
-    lacks_pasids(dev)
+    lacks_memory(dev)
 }
 
 /// The ranges of addresses that mean something else to `dev` or to its IOMMU than memory that is

@@ -75,7 +75,9 @@ pub enum Missing {
     Iommu,
     /// PASIDs: in the device, on its bus, or in its IOMMU.
     Pasid,
-    /// Page requests: PCI ATS or PRI.
+    /// That it sees what processors have cached.
+    Coherency,
+    /// Page requests: PCI ATS or PRI, or an IOMMU that stalls instead.
     PageRequests,
 }
 
@@ -83,16 +85,29 @@ pub enum Missing {
 ///
 /// Nothing missing is no promise: only [`Bond::new`] tells whether the IOMMU can really do it.
 pub fn missing(dev: &device::Device<Bound>) -> Option<Missing> {
-    lacks_pasids(dev).or_else(|| lacks_page_requests(dev).then_some(Missing::PageRequests))
+    let lacks_pages = || !can_stall(dev) && lacks_page_requests(dev);
+    lacks_memory(dev).or_else(|| lacks_pages().then_some(Missing::PageRequests))
 }
 
-/// Tells whether the device has no IOMMU, or no PASIDs there.
-pub(super) fn lacks_pasids(dev: &device::Device<Bound>) -> Option<Missing> {
+/// Tells what the device lacks to reach memory under a PASID: an IOMMU, PASIDs there, or that what
+/// it reads and writes there is what processors do.
+pub(super) fn lacks_memory(dev: &device::Device<Bound>) -> Option<Missing> {
     match max_pasids(dev) {
         None => Some(Missing::Iommu),
         Some(0) => Some(Missing::Pasid),
+        // SAFETY: `dev` is valid.
+        Some(_) if !unsafe { bindings::dev_is_dma_coherent(dev.as_raw()) } => {
+            Some(Missing::Coherency)
+        }
         Some(_) => None,
     }
+}
+
+/// Whether the IOMMU stalls the device's access until the page is there, as SMMUv3 does for devices
+/// on the chip: these have no page requests.
+fn can_stall(dev: &device::Device<Bound>) -> bool {
+    dev.fwnode()
+        .is_some_and(|node| node.property_present(c"dma-can-stall"))
 }
 
 /// How many PASIDs the device can have, if an IOMMU translates for it.

@@ -99,12 +99,14 @@ numbered! {
             "the device, its bus or its IOMMU has no PASIDs";
         /// No page requests.
         NoPri = uapi::REASON_NO_PRI,
-            "the device can't make page requests (PCI ATS or PRI is missing)";
+            "the device can't make page requests (PCI ATS or PRI is missing, no IOMMU stalls)";
         /// No SVA.
         NoSva = uapi::REASON_NO_SVA,
             "the kernel or the IOMMU can't share page tables (CONFIG_IOMMU_SVA, scalable mode)";
         /// No page tables of its own.
         NoDomain = uapi::REASON_NO_DOMAIN, "the IOMMU can't give a PASID page tables of its own";
+        /// Caches.
+        NotCoherent = uapi::REASON_NOT_COHERENT, "the device does not see what processors cache";
     }
 }
 

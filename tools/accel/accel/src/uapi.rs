@@ -50,6 +50,7 @@ pub const REASON_NO_PASID: u32 = 3;
 pub const REASON_NO_PRI: u32 = 4;
 pub const REASON_NO_SVA: u32 = 5;
 pub const REASON_NO_DOMAIN: u32 = 6;
+pub const REASON_NOT_COHERENT: u32 = 7;
 
 pub const DOORBELL_NONE: u32 = 0;
 pub const DOORBELL_PER_QUEUE: u32 = 1;

@@ -110,6 +110,7 @@ pub mod iommu {
         pub enum Missing {
             Iommu,
             Pasid,
+            Coherency,
             PageRequests,
         }
 

@@ -32,6 +32,7 @@ pub const accel_mode_reason_ACCEL_REASON_NO_PASID: u32 = 3;
 pub const accel_mode_reason_ACCEL_REASON_NO_PRI: u32 = 4;
 pub const accel_mode_reason_ACCEL_REASON_NO_SVA: u32 = 5;
 pub const accel_mode_reason_ACCEL_REASON_NO_DOMAIN: u32 = 6;
+pub const accel_mode_reason_ACCEL_REASON_NOT_COHERENT: u32 = 7;
 
 pub const accel_ioctl_nr_ACCEL_NR_QUEUE_INFO: u32 = 0x10;
 pub const accel_ioctl_nr_ACCEL_NR_QUEUE_EVENTFD: u32 = 0x11;
