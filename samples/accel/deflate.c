@@ -23,6 +23,32 @@
 
 #define ROOM (1 << 20)
 
+/*
+ * Order between memory and the device. Where machines are weakly ordered the
+ * language's fences, which are about processors, do not suffice.
+ */
+static void before_doorbell(void)
+{
+#if defined(__aarch64__)
+	asm volatile("dmb oshst" : : : "memory");
+#elif defined(__riscv)
+	asm volatile("fence w,o" : : : "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+static void after_device_word(void)
+{
+#if defined(__aarch64__)
+	asm volatile("dmb oshld" : : : "memory");
+#elif defined(__riscv)
+	asm volatile("fence r,r" : : : "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+}
+
 static int open_queue(const char *device)
 {
 	struct hisi_zip_queue zip = {
@@ -72,6 +98,7 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 		.region_count = 3,
 		.regions = (uintptr_t)regions,
 	};
+	size_t register_at = HISI_ZIP_DOORBELL_OFFSET;
 	volatile struct accel_queue_status *status;
 	volatile struct hisi_zip_cqe *done;
 	struct hisi_zip_sqe *job;
@@ -81,6 +108,9 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 		err(1, "asking about the queue");
 	status = map(queue, &regions[0]);
 	doorbell = map(queue, &regions[1]);
+	/* Revision 0x21 has one page of doorbells. */
+	if (regions[1].size <= HISI_ZIP_DOORBELL_OFFSET)
+		register_at = 0;
 	job = map(queue, &regions[2]);
 	done = (void *)((char *)job + HISI_ZIP_CQ_OFFSET(info.depth));
 
@@ -93,15 +123,15 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 	job->dest_h = htole32((uintptr_t)to >> 32);
 
 	/* The job is in memory before the device is told. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*(volatile uint64_t *)(doorbell + HISI_ZIP_DOORBELL_OFFSET) =
+	before_doorbell();
+	*(volatile uint64_t *)(doorbell + register_at) =
 		htole64(HISI_ZIP_DB(info.id, HISI_ZIP_DB_SQ, 1, 0));
 
 	/* No system call: the phase says when the job is done. */
 	while (!(le16toh(done->w7) & 1))
 		if (status->state != ACCEL_QUEUE_LIVE)
 			errx(1, "the device is gone");
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	after_device_word();
 
 	if ((le32toh(job->status) & 0xff) == HISI_ZIP_OK ||
 	    (le32toh(job->status) & 0xff) == HISI_ZIP_NEGATIVE)

@@ -71,6 +71,7 @@ use kernel::{
         IrqReturn, //
     },
     new_mutex,
+    page,
     pci,
     prelude::*,
     sync::{
@@ -96,6 +97,8 @@ pub(crate) enum Revision {
 impl Revision {
     /// Bytes from one doorbell to the next, where they are apart.
     const INTERVAL: u64 = 0x1_0000;
+    /// Bytes of the only doorbell page, where it is the only one.
+    const SHARED: u64 = 0x1000;
 
     /// What a function of this PCI revision is. Fails with [`ENODEV`] if that is not known.
     fn of(pdev: &pci::Device<Bound>) -> Result<Self> {
@@ -113,8 +116,12 @@ impl Revision {
     /// How many queues there are, by what the device says, and by the doorbells that it has: a
     /// number that it can't mean would lead beyond them.
     fn queues(self, pdev: &pci::Device<Bound>, bar: &Bar<'_>) -> Result<u32> {
-        let says = hardware::queue_count(bar)
+        let mut says = hardware::queue_count(bar)
             .inspect_err(|_| dev_err!(pdev, "its registers can't be read\n"))?;
+        if self == Self::V2 && says == 0 {
+            // It has no register for that.
+            says = 1024;
+        }
         let doorbells = match self {
             Self::V2 => says,
             Self::V3 => u32::try_from(pdev.resource_len(4)? / Self::INTERVAL)?,
@@ -131,8 +138,21 @@ impl Revision {
     /// Where a queue's doorbell is: BAR, offset, size.
     fn doorbell(self, queue: u16) -> (u32, u64, u64) {
         match self {
-            Self::V2 => (2, 0x1000, 0x1000),
+            Self::V2 => (2, 0x1000, Self::SHARED),
             Self::V3 => (4, u64::from(queue) * Self::INTERVAL, Self::INTERVAL),
+        }
+    }
+
+    /// The address modes. Where a page is larger than the doorbells of V2 it would have the mailbox
+    /// in it, too, so that no process may map it.
+    fn modes(self) -> &'static [AddressMode] {
+        match self {
+            Self::V2 if page::PAGE_SIZE as u64 > Self::SHARED => &[AddressMode::Kernel],
+            _ => &[
+                AddressMode::Shared,
+                AddressMode::Private,
+                AddressMode::Kernel,
+            ],
         }
     }
 
@@ -419,11 +439,7 @@ impl accel::Driver for ZipDriver {
             name: c"HiSilicon ZIP",
             version: zip.revision.name(),
             functions: Functions::of(&[Function::Deflate, Function::Zlib, Function::Gzip]),
-            modes: &[
-                AddressMode::Shared,
-                AddressMode::Private,
-                AddressMode::Kernel,
-            ],
+            modes: zip.revision.modes(),
             doorbell: match zip.revision {
                 Revision::V2 => Doorbell::Shared,
                 Revision::V3 => Doorbell::PerQueue,

@@ -16,6 +16,7 @@ use kernel::{
         poll::read_poll_timeout,
         Io, //
     },
+    page,
     prelude::*,
     time::Delta, //
 };
@@ -47,7 +48,7 @@ fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
     }
 }
 
-/// Queues that the device says it has. Fails with [`ENODEV`] if it is gone.
+/// Queues that the device says it has, 0 if it does not say. Fails with [`ENODEV`] if it is gone.
 pub(crate) fn queue_count(bar: &Bar<'_>) -> Result<u32> {
     Ok(present(bar.read(regs::QUEUE_COUNT))?.total().get())
 }
@@ -71,7 +72,12 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     use_pasids(bar, false);
     bar.write_reg(regs::HIGH_PERF::zeroed().with_fast(fast));
     if revision == Revision::V3 {
-        bar.write_reg(regs::PAGE_SIZE::zeroed());
+        let size = match page::PAGE_SIZE {
+            0x4000 => 1,
+            0x1_0000 => 2,
+            _ => 0,
+        };
+        bar.write_reg(regs::PAGE_SIZE::zeroed().with_size(size));
     }
 
     set_queues(bar, revision, queues)?;

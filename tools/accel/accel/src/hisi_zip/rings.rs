@@ -18,19 +18,33 @@ pub trait DoorbellPort: Send {
 }
 
 /// The doorbell region of a queue.
-pub(super) struct DoorbellRegion(Region);
+pub(super) struct DoorbellRegion {
+    region: Region,
+    /// Offset of the register.
+    register: usize,
+}
 
 impl DoorbellRegion {
     /// Nothing if the register is not inside `region`.
     pub(super) fn new(region: Region) -> Option<Self> {
-        let fits = region.len() >= uapi::HISI_ZIP_DOORBELL_OFFSET + size_of::<u64>();
-        fits.then_some(Self(region))
+        let register = register_in(region.len())?;
+        Some(Self { region, register })
     }
+}
+
+/// Where the register is in a region of `size` bytes: of revision 0x21, which has but one page of
+/// doorbells, it is the first.
+fn register_in(size: usize) -> Option<usize> {
+    let register = match size {
+        0..=uapi::HISI_ZIP_DOORBELL_OFFSET => 0,
+        _ => uapi::HISI_ZIP_DOORBELL_OFFSET,
+    };
+    (register + size_of::<u64>() <= size).then_some(register)
 }
 
 impl DoorbellPort for DoorbellRegion {
     fn ring(&self, value: u64) {
-        self.0.write(uapi::HISI_ZIP_DOORBELL_OFFSET, value.to_le());
+        self.region.write(self.register, value.to_le());
     }
 }
 
@@ -149,5 +163,18 @@ impl Port for Rings {
 
     fn is_revoked(&self) -> bool {
         self.ring.is_revoked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_register_is_where_the_region_has_it() {
+        assert_eq!(register_in(0x1_0000), Some(0x1000));
+        assert_eq!(register_in(0x1008), Some(0x1000));
+        assert_eq!(register_in(0x1000), Some(0));
+        assert_eq!(register_in(0), None);
     }
 }
