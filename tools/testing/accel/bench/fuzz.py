@@ -14,7 +14,8 @@ WORK = paths.BUILD / "fuzz"
 CORPUS = WORK / "corpus"
 REGRESSIONS = userland.FUZZER / "regressions"
 TOTALS = WORK / "totals.json"
-MEMORY = 2560
+# MiB, less than the largest buffer that a program asks for: what could be had would be all there is.
+MEMORY = 2048
 SILENCE_LIMIT = 240  # seconds without a word after which the machine counts as hung
 PLACE = 16384  # bytes of a program on the disk, as in fuzz/src/record.rs
 PLACES = 64
