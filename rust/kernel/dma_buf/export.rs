@@ -440,7 +440,7 @@ impl Table {
                 0,
                 pages.len() << PAGE_SHIFT,
                 max_segment,
-                GFP_KERNEL.as_raw(),
+                (GFP_KERNEL | list::merciful()).as_raw(),
             )
         })?;
         // INVARIANT: Allocated just now.

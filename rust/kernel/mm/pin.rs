@@ -5,7 +5,6 @@
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use crate::{
-    alloc::flags::__GFP_NOWARN,
     bindings,
     capability::{
         capable,
@@ -14,7 +13,10 @@ use crate::{
     error::to_result,
     mm::Mm,
     page::{
-        list::PageList,
+        list::{
+            merciful,
+            PageList, //
+        },
         BorrowedPage,
         PAGE_SHIFT,
         PAGE_SIZE, //
@@ -144,7 +146,7 @@ impl PinnedPages {
         let charge = Charge::new(mm, count)?;
         // INVARIANT: No pages yet.
         let mut this = Self {
-            pages: KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?,
+            pages: KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | merciful())?,
             access,
             _charge: charge,
         };

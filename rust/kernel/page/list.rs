@@ -16,9 +16,13 @@ use super::{
     PAGE_SIZE, //
 };
 use crate::{
-    alloc::flags::{
-        __GFP_NOWARN,
-        __GFP_ZERO, //
+    alloc::{
+        flags::{
+            __GFP_NOWARN,
+            __GFP_RETRY_MAYFAIL,
+            __GFP_ZERO, //
+        },
+        Flags, //
     },
     bindings,
     prelude::*,
@@ -199,7 +203,7 @@ impl SystemPages {
 
         // INVARIANT: No pages yet.
         let mut this = Self {
-            pages: KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?,
+            pages: KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | merciful())?,
             write_combined: false,
         };
         let gfp = (GFP_KERNEL_ACCOUNT | __GFP_ZERO).as_raw() | layout.zone.gfp();
@@ -221,7 +225,7 @@ impl SystemPages {
         // A piece is aligned to its own size.
         let pages = count.max(align >> PAGE_SHIFT).checked_next_power_of_two();
         let order = pages.ok_or(ENOMEM)?.ilog2();
-        self.fill(order, count, gfp | merciful())
+        self.fill(order, count, gfp | merciful().as_raw())
     }
 
     fn fill_scattered(&mut self, count: usize, gfp: bindings::gfp_t) -> Result {
@@ -230,7 +234,7 @@ impl SystemPages {
             let left = count - self.pages.len();
             order = order.min(left.ilog2());
             if order == 0 {
-                self.fill(0, 1, gfp | merciful())?;
+                self.fill(0, 1, gfp | merciful().as_raw())?;
             } else if self.fill(order, 1 << order, gfp | opportunistic()).is_err() {
                 order -= 1;
             }
@@ -289,9 +293,10 @@ fn opportunistic() -> bindings::gfp_t {
     __GFP_NOWARN.as_raw() | 1 << bindings::___GFP_NORETRY_BIT
 }
 
-/// Flags for an allocation that is to fail rather than end a process to get memory.
-fn merciful() -> bindings::gfp_t {
-    __GFP_NOWARN.as_raw() | 1 << bindings::___GFP_RETRY_MAYFAIL_BIT
+/// Flags for an allocation that grows with what user space asks for: it is to fail rather than end a
+/// process to get memory.
+pub(crate) fn merciful() -> Flags {
+    __GFP_NOWARN | __GFP_RETRY_MAYFAIL
 }
 
 impl Drop for SystemPages {

@@ -2,9 +2,11 @@
 
 //! Lists of pages for C code.
 
-use super::PageList;
+use super::{
+    merciful,
+    PageList, //
+};
 use crate::{
-    alloc::flags::__GFP_NOWARN,
     bindings,
     prelude::*, //
 };
@@ -14,7 +16,7 @@ use core::ptr::NonNull;
 ///
 /// Fails with [`ENOMEM`].
 pub(crate) fn pages(list: &dyn PageList) -> Result<KVVec<*mut bindings::page>> {
-    let mut raw = KVVec::with_capacity(list.count(), GFP_KERNEL | __GFP_NOWARN)?;
+    let mut raw = KVVec::with_capacity(list.count(), GFP_KERNEL | merciful())?;
     for page in (0..list.count()).map_while(|index| list.page(index)) {
         raw.push(page.as_ptr(), GFP_KERNEL)?;
     }
