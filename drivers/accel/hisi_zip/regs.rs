@@ -41,8 +41,8 @@ register! {
         0:0 done => bool;
     }
 
-    /// First half of a mailbox message; its address in the second is 32 bits more. A message is read
-    /// and written as a whole, see [`MAILBOX`].
+    /// First half of a mailbox message; its address in the second is 32 bits more. A message is
+    /// read and written as a whole, see [`MAILBOX`].
     pub(crate) MAILBOX_LOW(u64) @ 0x300 {
         63:32 address_low;
         31:16 queue => u16;

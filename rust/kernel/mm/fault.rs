@@ -243,11 +243,11 @@ impl Fault<'_> {
             return Err(Sigbus);
         }
 
-        // Were the page left in `vmf`, it would be unlocked after it is mapped, by when a revocation
-        // may have taken the mapping's reference, and whoever revokes the last one.
+        // Were the page left in `vmf`, it would be unlocked after it is mapped, by when a
+        // revocation may have taken the mapping's reference, and whoever revokes the last one.
         //
-        // SAFETY: `vmf` is valid while the handler runs, its VMA is a `VM_MIXEDMAP` one, and the page
-        // is there at least until this returns.
+        // SAFETY: `vmf` is valid while the handler runs, its VMA is a `VM_MIXEDMAP` one, and the
+        // page is there at least until this returns.
         let code =
             unsafe { bindings::vmf_insert_page_mkwrite(self.vmf.as_ptr(), page.as_ptr(), false) };
         Ok(Handled(code))

@@ -148,8 +148,8 @@ impl Layout {
         }
     }
 
-    /// Writes are combined on their way to memory, and nothing is cached, on x86. Others have no way
-    /// to change the kernel's own mapping, which must not differ: there the pages are cached.
+    /// Writes are combined on their way to memory, and nothing is cached, on x86. Others have no
+    /// way to change the kernel's own mapping, which must not differ: there the pages are cached.
     ///
     /// This suits memory that a device reads and the CPU hardly ever.
     pub const fn write_combined(self) -> Self {
@@ -293,8 +293,8 @@ fn opportunistic() -> bindings::gfp_t {
     __GFP_NOWARN.as_raw() | 1 << bindings::___GFP_NORETRY_BIT
 }
 
-/// Flags for an allocation that grows with what user space asks for: it is to fail rather than end a
-/// process to get memory.
+/// Flags for an allocation that grows with what user space asks for: it is to fail rather than end
+/// a process to get memory.
 pub(crate) fn merciful() -> Flags {
     __GFP_NOWARN | __GFP_RETRY_MAYFAIL
 }
