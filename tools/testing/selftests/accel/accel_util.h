@@ -759,12 +759,16 @@ static inline bool is_put_aside(const void *p)
 	return page_entry(p) & 1ull << 62;
 }
 
-/* Puts @size bytes at @p aside; a page that somebody just looks at is not, the first time. */
+/*
+ * Puts @size bytes at @memory aside. A page that another processor has got lately is not on a list
+ * that they are taken from, until all processors hand in what they have: compaction begins so.
+ */
 static inline bool put_aside(void *memory, size_t size)
 {
 	char *p = memory;
 
-	return WAIT_FOR(!madvise(p, size, MADV_PAGEOUT) && is_put_aside(p) &&
+	return WAIT_FOR(!write_file("/proc/sys/vm/compact_memory", "1") &&
+			!madvise(p, size, MADV_PAGEOUT) && is_put_aside(p) &&
 			is_put_aside(p + size - 1), 10);
 }
 

@@ -391,8 +391,13 @@ TEST_F(reset, twenty_times_while_four_processes_compress)
 
 	start_compressors(shared, pid);
 	for (round = 0; round < ROUNDS; round++) {
-		for (i = 0; i < CHILDREN; i++)
+		/* Once they have seen the last one, the next job is one of a new queue. */
+		for (i = 0; i < CHILDREN; i++) {
+			EXPECT_TRUE(WAIT_FOR(LOAD(shared->deaths[i]) >= round, WAIT_SECONDS)) {
+				TH_LOG("expected: process %d lost a queue in round %d", i, round);
+			}
 			before[i] = LOAD(shared->jobs[i]);
+		}
 		for (i = 0; i < CHILDREN; i++) {
 			EXPECT_TRUE(WAIT_FOR(LOAD(shared->jobs[i]) > before[i],
 					     WAIT_SECONDS)) {
