@@ -22,6 +22,8 @@
 
 #define WORKERS 8
 #define ACTIONS_MAX 64
+/* Seconds beyond its time that it waits for an action that did not come about yet. */
+#define PATIENCE 600
 
 /* A device, and what was done to it. */
 struct victim {
@@ -392,7 +394,7 @@ static const struct {
 	{ "unmap for the device", unmap_for_device },
 	{ "submit", hand_over },
 	{ "submit with an out-fence", hand_over_fenced },
-	{ "submit behind another's fence", hand_over_behind_another },
+	{ "submit behind a fence", hand_over_behind },
 	{ "poll a fence", poll_fence },
 	{ "take a buffer's fence", export_fence },
 	{ "give a fence", give_fence },
@@ -403,6 +405,14 @@ static const struct {
 };
 
 _Static_assert(ARRAY_SIZE(actions) <= ACTIONS_MAX, "room to count them");
+
+/* Of any two the one that came about less often: few moments allow some of them. */
+static unsigned int pick_action(struct worker *w)
+{
+	unsigned int one = pick(w, ARRAY_SIZE(actions)), other = pick(w, ARRAY_SIZE(actions));
+
+	return LOAD(w->shared->done[one]) < LOAD(w->shared->done[other]) ? one : other;
+}
 
 /* Not on the stack, where what changed since sigsetjmp() would be lost. */
 static struct worker w;
@@ -492,7 +502,7 @@ static int work(void *arg)
 			usleep(1000);
 			continue;
 		}
-		action = pick(&w, ARRAY_SIZE(actions));
+		action = pick_action(&w);
 		if (actions[action].act(&w))
 			__atomic_fetch_add(&w.shared->done[action], 1, __ATOMIC_RELAXED);
 	}
@@ -655,6 +665,23 @@ FIXTURE_TEARDOWN(hammer)
 	munmap(self->shared, sizeof(*self->shared));
 }
 
+/* Each thing that has to come about did. */
+static bool all_came_about(struct victim *const victims[], int count)
+{
+	unsigned int i;
+	int n;
+
+	for (i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (!LOAD(counts->done[i]))
+			return false;
+	}
+	for (n = 0; n < count; n++) {
+		if (!victims[n]->resets || !victims[n]->unbinds)
+			return false;
+	}
+	return true;
+}
+
 /* What nobody has taken. */
 static void close_market(struct __test_metadata *_metadata)
 {
@@ -689,11 +716,9 @@ static void expect_survived(struct __test_metadata *_metadata, struct victim *vi
 {
 	int monitor;
 
-
 	TH_LOG("%s: %llu resets, %llu unbinds, %llu removals, %llu troubles", victim->kind->driver,
 	       victim->resets, victim->unbinds, victim->removals, victim->troubles);
-	EXPECT_LT(0, victim->resets);
-	EXPECT_LT(0, victim->unbinds);
+	EXPECT_THAT(victim->resets > 0 && victim->unbinds > 0, "it was reset and unbound");
 	tested = victim->kind;
 	bring_back(victim);
 	/* One may be under way, and one may have been told to fail. */
@@ -711,7 +736,8 @@ TEST_F_TIMEOUT(hammer, devices_survive_all_at_once, 2300)
 	unsigned int time = from_environment("HAMMER_SECONDS", 20);
 	unsigned int seed = from_environment("HAMMER_SEED", 1);
 	struct worker first = { .shared = self->shared };
-	double end = seconds() + time;
+	double end = seconds() + time, latest = end + PATIENCE;
+	double now;
 	int i;
 
 	TH_LOG("%u s, seed %u", time, seed);
@@ -722,7 +748,9 @@ TEST_F_TIMEOUT(hammer, devices_survive_all_at_once, 2300)
 		self->workers[i] = child_start(work, &first);
 		ASSERT_LT(0, self->workers[i]);
 	}
-	for (i = 0; seconds() < end; i++) {
+	/* A slow machine takes longer to come to what is seldom. */
+	for (i = 0; (now = seconds()) < end ||
+		    (now < latest && !all_came_about(self->victims, self->count)); i++) {
 		usleep(rand_r(&seed) % 300000);
 		disturb(self->victims[i % self->count], &seed);
 	}

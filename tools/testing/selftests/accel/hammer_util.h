@@ -388,14 +388,12 @@ static inline bool hand_over_fenced(struct worker *w)
 	return room && hand_over_with(w, room, -1);
 }
 
-static inline bool hand_over_behind_another(struct worker *w)
+/* Its own or, once taken, another's. */
+static inline bool hand_over_behind(struct worker *w)
 {
-	int behind;
+	int behind = w->fences[pick(w, FENCES)];
 
-	if (!fence_room(w))
-		return false;
-	behind = recv_fd(w->market->fences[1]);
-	return keep_fence(w, behind) && hand_over_with(w, fence_room(w), behind);
+	return behind >= 0 && fence_room(w) && hand_over_with(w, fence_room(w), behind);
 }
 
 #endif /* HAMMER_UTIL_H */
