@@ -42,7 +42,8 @@ pub(crate) enum Memory {
 }
 
 impl Memory {
-    /// Calls `f` with access to the memory. It is refused if the process has gone.
+    /// Calls `f` with access to the memory. It is refused once the process has gone, in the middle
+    /// of `f` too: a process that was killed is not kept by its jobs.
     ///
     /// For kernel threads. `f` may wait for page faults, for as long as user space likes.
     pub(crate) fn with<R: Send>(&self, mut f: impl FnMut(Access<'_>) -> R + Send) -> R {
@@ -56,7 +57,7 @@ impl Memory {
         // a queue of that process may be waiting for.
         let done = mm
             .map(MmWithUser::into_mmput_async)
-            .and_then(|mm| mm.use_in_kthread(|| f(Access::Process)).ok());
+            .and_then(|mm| mm.use_in_kthread(|| f(Access::Process(&mm))).ok());
         done.unwrap_or_else(|| f(Access::Nothing))
     }
 }
@@ -64,7 +65,8 @@ impl Memory {
 /// Access to memory, in the thread that it was given to.
 #[derive(Copy, Clone)]
 pub(crate) enum Access<'a> {
-    Process,
+    /// That of the current thread.
+    Process(&'a Mm),
     Private(&'a AddressSpace),
     Buffers(&'a Buffers),
     Nothing,
@@ -74,7 +76,9 @@ impl Access<'_> {
     /// Reads from `address` on.
     pub(crate) fn read(self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
         let read = match self {
-            Self::Process => slice(address, to.len()).and_then(|s| s.reader().read_slice(to)),
+            Self::Process(mm) => {
+                slice(mm, address, to.len()).and_then(|s| s.reader().read_slice(to))
+            }
             Self::Private(space) => space.read(address, to),
             Self::Buffers(buffers) => buffers.read(address, to),
             Self::Nothing => Err(EFAULT),
@@ -85,7 +89,9 @@ impl Access<'_> {
     /// Writes from `address` on.
     pub(crate) fn write(self, address: u64, from: &[u8]) -> Result<(), Fault> {
         let written = match self {
-            Self::Process => slice(address, from.len()).and_then(|s| s.writer().write_slice(from)),
+            Self::Process(mm) => {
+                slice(mm, address, from.len()).and_then(|s| s.writer().write_slice(from))
+            }
             Self::Private(space) => space.write(address, from),
             Self::Buffers(buffers) => buffers.write(address, from),
             Self::Nothing => Err(EFAULT),
@@ -94,6 +100,9 @@ impl Access<'_> {
     }
 }
 
-fn slice(address: u64, len: usize) -> Result<UserSlice> {
+fn slice(mm: &Mm, address: u64, len: usize) -> Result<UserSlice> {
+    if mm.is_abandoned() {
+        return Err(EFAULT);
+    }
     Ok(UserSlice::new(UserPtr::from_addr(address.try_into()?), len))
 }

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/kthread.h`](srctree/include/linux/kthread.h)
 
-use super::MmWithUser;
+use super::{
+    Mm,
+    MmWithUser, //
+};
 use crate::{
     bindings,
     prelude::*,
@@ -101,6 +104,30 @@ impl MmWithUser {
         let result = f();
         drop(in_use);
         Ok(result)
+    }
+}
+
+impl Mm {
+    /// Whether no task uses the address space any more: its process has ended, or executes another
+    /// program.
+    ///
+    /// It lives on for as long as somebody has an [`MmWithUser`], and with it the files that are
+    /// mapped there. Several threads that take turns in having one can keep it for ever; who works
+    /// for a process in a kernel thread stops when this is so.
+    ///
+    /// May be called from any context. Without `CONFIG_MEMCG` the kernel does not know, and the
+    /// answer is `false`. C: `mm_update_next_owner()`.
+    pub fn is_abandoned(&self) -> bool {
+        #[cfg(CONFIG_MEMCG)]
+        // SAFETY: The `mm_struct` is there for as long as `self` is; its owner is written whole, by
+        // `WRITE_ONCE()`, and only compared here.
+        unsafe {
+            (&raw const (*self.as_raw()).__bindgen_anon_1.owner)
+                .read_volatile()
+                .is_null()
+        }
+        #[cfg(not(CONFIG_MEMCG))]
+        false
     }
 }
 
@@ -201,6 +228,14 @@ mod tests {
         let (mm, addr) = user_page()?;
         let seen = in_worker(move || mm.use_in_kthread(|| read(addr + PAGE_SIZE))?.map(i32::from))?;
         assert_eq!(seen, EFAULT.to_errno());
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_space_in_use_is_not_abandoned() -> Result {
+        let (mm, _) = user_page()?;
+        let seen = in_worker(move || mm.use_in_kthread(|| i32::from(mm.is_abandoned())))?;
+        assert_eq!(seen, 0);
         Ok(())
     }
 
