@@ -44,11 +44,15 @@ class Steps:
     def __init__(self, total):
         self.total = total
         self.number = 0
+        self.began = time.monotonic()
 
     def start(self, what, log=None):
+        """Says what begins; after a minute, also at what time since the first step."""
         self.number += 1
+        passed = time.monotonic() - self.began
         where = f" (log: {paths.short(log)})" if log else ""
-        say(f"[{self.number}/{self.total}] {what} …{where}")
+        when = f" at {clock(passed)}" if passed >= 60 else ""
+        say(f"[{self.number}/{self.total}]{when} {what} …{where}")
 
     def extra(self):
         """A step more than was foreseen, because something has changed."""
@@ -87,7 +91,7 @@ def _wait(child, log, began):
             except subprocess.TimeoutExpired:
                 now = time.monotonic()
                 if now >= due:
-                    _progress(log, now - began)
+                    progress(log, now - began)
                     due = now + interval
     except BaseException:
         child.kill()
@@ -98,14 +102,19 @@ def _wait(child, log, began):
             print("\r\033[K", end="", flush=True)
 
 
-def _progress(log, seconds):
+def progress(log, seconds):
+    """How far the work has come that writes the log."""
     last = _last_line(log)
-    clock = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
     if sys.stdout.isatty():
         width = os.get_terminal_size().columns - 12
-        print(f"\r\033[K      {clock} {last[:width]}", end="", flush=True)
+        print(f"\r\033[K      {clock(seconds)} {last[:width]}", end="", flush=True)
     else:
-        say(f"      {clock} {last[:100]}")
+        say(f"      {clock(seconds)} {last[:100]}")
+
+
+def clock(seconds):
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def _last_line(log):

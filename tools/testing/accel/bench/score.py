@@ -29,6 +29,11 @@ class Score:
         for line in list(evidence)[:25]:
             report.say(f"        {line}")
 
+    def add(self, other):
+        """What another tally counted, of whole cases only."""
+        self.passed += other.passed
+        self.failures += other.failures
+
     def case(self, test, where, case):
         """One TAP case. A skipped one has to run in another boot, or it counts as failed."""
         if case.skipped:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make test`: every test there is, one tally."""
 
-from . import chain, checks, inventory, kunit, report, unit
+import contextlib
+
+from . import chain, checks, inventory, kunit, paths, report, unit
+from .aside import Aside
 from .boot import TestBoot
 from .report import Stop
 from .score import Score
@@ -12,8 +15,9 @@ FLAVOURS = ("plain", "check")
 class Suite:
     """Runs parts one after the other; a part that can't run counts as failed."""
 
-    def __init__(self, only="", flavours=FLAVOURS, parts=10, append=""):
+    def __init__(self, only="", flavours=FLAVOURS, parts=10, append="", lints=False):
         self.only = only
+        self.lints = lints
         self.append = append
         self.flavours = flavours
         self.score = Score()
@@ -36,17 +40,40 @@ class Suite:
     def guest_tests(self, with_kunit=True):
         """All that runs in the virtual machine, under each kernel."""
         qemu = self.attempt("qemu", chain.emulator, self.steps)
-        for flavour in self.flavours:
+        for flavour, following in zip(self.flavours, [*self.flavours[1:], None]):
             kernel = self.attempt(f"{flavour} kernel", chain.kernel, self.steps, flavour)
             guest = kernel and self.attempt(f"{flavour} guest", chain.guest, self.steps, kernel,
                                             True)
             if not qemu or not guest:
                 self.score.fail(flavour, "no test of the virtual machine could run")
                 continue
-            self._boots(qemu, kernel, self._tests(guest[1]), guest[0])
-            if with_kunit and self._wanted("kunit"):
-                self.steps.start(f"KUnit in the {flavour} kernel")
-                kunit.run(qemu, kernel, guest[0], self.score)
+            with self._beside(following):
+                self._boots(qemu, kernel, self._tests(guest[1]), guest[0])
+                if with_kunit and self._wanted("kunit"):
+                    self.steps.start(f"KUnit in the {flavour} kernel")
+                    kunit.run(qemu, kernel, guest[0], self.score)
+
+    @contextlib.contextmanager
+    def _beside(self, flavour):
+        """Beside the tests of a kernel the next one is compiled; if there is none, lints run."""
+        if flavour:
+            aside = Aside(f"{flavour} kernel", paths.LOGS / f"aside-{flavour}.log", chain.kernel,
+                          report.Steps(2), flavour)
+            yield
+            # What went wrong is said when it is tried again.
+            with contextlib.suppress(Stop):
+                aside.finish()
+        elif self.lints:
+            aside = Aside("lint", paths.LOGS / "aside-lint.log", _lint, self.only)
+            yield
+            self.steps.start("lint, which began beside the tests", aside.log)
+            linted = self.attempt("lint", aside.finish)
+            report.say(aside.log.read_text().rstrip())
+            if linted:
+                self.score.add(linted)
+            self.lints = False
+        else:
+            yield
 
     def quick_tests(self):
         """What runs without hardware, in a kernel that is a process."""
@@ -82,11 +109,18 @@ class Suite:
                 self.score.fail(kind, "there are none")
 
     def lint(self):
-        """Formats, lints and documentation, counted as tests."""
-        checks.run(self.steps, self.score, self.only)
+        """Formats, lints and documentation, counted as tests, unless that was done already."""
+        if self.lints:
+            checks.run(self.steps, self.score, self.only)
 
     def _wanted(self, name):
         return self.only in name
+
+
+def _lint(only):
+    score = Score()
+    checks.run(report.Steps(len(checks.PARTS)), score, only)
+    return score
 
 
 def guest_tests_only(flavours, only, append):
@@ -111,20 +145,19 @@ def quick(only):
 
 def everything(only="", lint=False):
     """`make test`, and with lint all of CI: returns the exit code."""
-    suite = Suite(only, parts=11 + len(unit.PARTS) + (len(checks.PARTS) if lint else 0))
+    suite = Suite(only, parts=11 + len(unit.PARTS) + lint, lints=lint)
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
         suite.unit_tests()
         suite.guest_tests()
-        if lint:
-            suite.lint()
+        suite.lint()
     return suite.score.finish()
 
 
 def lint_only(only=""):
     """`make lint`: returns the exit code."""
-    suite = Suite(only, parts=2 + len(checks.PARTS))
+    suite = Suite(only, parts=2 + len(checks.PARTS), lints=True)
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
