@@ -4,6 +4,7 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import time
 
 from . import paths, report
@@ -28,6 +29,8 @@ class Aside:
         theirs.close()
 
     def _run(self, result, work, arguments):
+        # Who ends before it has finished ends it, and what it runs.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with open(self.log, "w") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)

@@ -47,15 +47,15 @@ class Suite:
             if not qemu or not guest:
                 self.score.fail(flavour, "no test of the virtual machine could run")
                 continue
-            with self._beside(following):
+            with self.beside(following):
                 self._boots(qemu, kernel, self._tests(guest[1]), guest[0])
                 if with_kunit and self._wanted("kunit"):
                     self.steps.start(f"KUnit in the {flavour} kernel")
                     kunit.run(qemu, kernel, guest[0], self.score)
 
     @contextlib.contextmanager
-    def _beside(self, flavour):
-        """Beside the tests of a kernel the next one is compiled; if there is none, lints run."""
+    def beside(self, flavour):
+        """Beside other tests the next kernel is compiled; if there is none, lints run."""
         if flavour:
             aside = Aside(f"{flavour} kernel", paths.LOGS / f"aside-{flavour}.log", chain.kernel,
                           report.Steps(2), flavour)
@@ -149,7 +149,8 @@ def everything(only="", lint=False):
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
-        suite.unit_tests()
+        with suite.beside(FLAVOURS[0]):
+            suite.unit_tests()
         suite.guest_tests()
         suite.lint()
     return suite.score.finish()
