@@ -47,33 +47,36 @@ class Suite:
             if not qemu or not guest:
                 self.score.fail(flavour, "no test of the virtual machine could run")
                 continue
-            with self.beside(following):
+            with self.compiling(following) if following else self._linting():
                 self._boots(qemu, kernel, self._tests(guest[1]), guest[0])
                 if with_kunit and self._wanted("kunit"):
                     self.steps.start(f"KUnit in the {flavour} kernel")
                     kunit.run(qemu, kernel, guest[0], self.score)
 
     @contextlib.contextmanager
-    def beside(self, flavour):
-        """Beside other tests the next kernel is compiled; if there is none, lints run."""
-        if flavour:
-            aside = Aside(f"{flavour} kernel", paths.LOGS / f"aside-{flavour}.log", chain.kernel,
-                          report.Steps(2), flavour)
+    def compiling(self, flavour):
+        """Compiles a kernel beside other tests."""
+        aside = Aside(f"{flavour} kernel", paths.LOGS / f"aside-{flavour}.log", chain.kernel,
+                      report.Steps(2), flavour)
+        yield
+        # What went wrong is said when it is tried again.
+        with contextlib.suppress(Stop):
+            aside.finish()
+
+    @contextlib.contextmanager
+    def _linting(self):
+        """Lints beside other tests, if lints are wanted."""
+        if not self.lints:
             yield
-            # What went wrong is said when it is tried again.
-            with contextlib.suppress(Stop):
-                aside.finish()
-        elif self.lints:
-            aside = Aside("lint", paths.LOGS / "aside-lint.log", _lint, self.only)
-            yield
-            self.steps.start("lint, which began beside the tests", aside.log)
-            linted = self.attempt("lint", aside.finish)
-            report.say(aside.log.read_text().rstrip())
-            if linted:
-                self.score.add(linted)
-            self.lints = False
-        else:
-            yield
+            return
+        aside = Aside("lint", paths.LOGS / "aside-lint.log", _lint, self.only)
+        yield
+        self.lints = False
+        self.steps.start("lint, which began beside the tests", aside.log)
+        linted = self.attempt("lint", aside.finish)
+        report.say(aside.log.read_text().rstrip())
+        if linted:
+            self.score.add(linted)
 
     def quick_tests(self):
         """What runs without hardware, in a kernel that is a process."""
@@ -149,7 +152,7 @@ def everything(only="", lint=False):
     with chain.alone():
         chain.provide_tools(suite.steps)
         suite.attempt("tree", chain.tree, suite.steps)
-        with suite.beside(FLAVOURS[0]):
+        with suite.compiling(FLAVOURS[0]):
             suite.unit_tests()
         suite.guest_tests()
         suite.lint()

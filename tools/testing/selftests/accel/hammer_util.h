@@ -391,9 +391,10 @@ static inline bool hand_over_fenced(struct worker *w)
 /* Its own or, once taken, another's. */
 static inline bool hand_over_behind(struct worker *w)
 {
+	int *room = fence_room(w);
 	int behind = w->fences[pick(w, FENCES)];
 
-	return behind >= 0 && fence_room(w) && hand_over_with(w, fence_room(w), behind);
+	return room && behind >= 0 && hand_over_with(w, room, behind);
 }
 
 #endif /* HAMMER_UTIL_H */
