@@ -74,7 +74,7 @@ def lines(kernel, modules, reached):
                 found.add(match[1], int(match[2]), told)
     if not found.counts(CORE)[1]:
         raise Stop("the kernel has no code of the core that tells of itself, or no lines; "
-                   "was it built by `make kernel CHECK=1`?")
+                   "was it built by `make kernel ARCH=fuzz`?")
     return found
 
 

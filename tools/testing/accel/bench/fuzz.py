@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make fuzz`: random programs against the user interface, in the kernel with the checkers."""
+"""`make fuzz`: random programs against the user interface, in a kernel with the checkers."""
 
 import hashlib
 import json
@@ -165,7 +165,7 @@ def run(seconds, seed):
     with chain.alone():
         chain.provide_tools(steps)
         chain.tree(steps)
-        kernel = chain.kernel(steps, "check")
+        kernel = chain.kernel(steps, "fuzz")
         qemu = chain.emulator(steps)
         base, _ = chain.guest(steps, kernel)
         steps.start(f"fuzzing for {seconds} seconds with seed {seed}")

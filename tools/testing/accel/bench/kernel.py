@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, `check` and `races` with run-time checkers, `quick`, which is a
-process, and those only compiled.
+"""The kernels under test: `plain`, `check`, `races` and `fuzz` with run-time checkers, `quick`, which
+is a process, and those only compiled.
 """
 
 import hashlib
@@ -30,10 +30,11 @@ class Flavour:
 
 BOOTED = {
     "plain": Flavour(("base", "machine", "mainline-uacce", "accel")),
-    # `make fuzz` says which lines of Rust it has reached.
-    "check": Flavour(("base", "machine", "mainline-uacce", "accel", "checking"),
-                     rust_flags="-Cdebuginfo=line-tables-only"),
+    "check": Flavour(("base", "machine", "mainline-uacce", "accel", "checking")),
     "races": Flavour(("base", "machine", "mainline-uacce", "accel", "races")),
+    # `make fuzz` says which lines of Rust it has reached.
+    "fuzz": Flavour(("base", "machine", "mainline-uacce", "accel", "checking", "coverage"),
+                    rust_flags="-Cdebuginfo=line-tables-only"),
     # A module of position-independent Rust has relocations that User Mode Linux doesn't know.
     "quick": Flavour(("base", "user-mode", "accel"), "um",
                      "-Zdirect-access-external-data=yes"),
