@@ -98,6 +98,8 @@ def _directed(test, program):
                 test.limit = int(value)
             elif key == "kernel":
                 test.kernels = tuple(value.split(","))
+            elif key == "append":
+                test.needs[key] = f"{test.needs.get(key, '')} {value}".strip()
             elif key in WORDS:
                 test.needs[key] = int(value) if key in ("queues", "memory") else value
             else:
