@@ -297,8 +297,8 @@ TEST_F(space, there_is_an_end)
 TEST_F(space, buffers_of_others_are_mapped)
 {
 	struct { const char *what; int fd; unsigned char *memory; __s64 at; } others[] = {
-		{ "udmabuf" }, { "the heap" }, { "another device" },
-		{ "another device's memory" }, { "its own device's memory" },
+		{ .what = "udmabuf" }, { .what = "the heap" }, { .what = "another device" },
+		{ .what = "another device's memory" }, { .what = "its own device's memory" },
 	};
 	const int n = ARRAY_SIZE(others);
 	void *file = MAP_FAILED;
