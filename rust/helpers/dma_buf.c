@@ -4,6 +4,7 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/iommu-dma.h>
 
 #ifdef CONFIG_DMA_SHARED_BUFFER
 __rust_helper void rust_helper_get_dma_buf(struct dma_buf *dmabuf)
@@ -42,4 +43,9 @@ __rust_helper phys_addr_t rust_helper_dma_to_phys(struct device *dev,
 						  dma_addr_t addr)
 {
 	return dma_to_phys(dev, addr);
+}
+
+__rust_helper bool rust_helper_use_dma_iommu(struct device *dev)
+{
+	return use_dma_iommu(dev);
 }

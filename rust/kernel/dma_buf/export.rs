@@ -5,7 +5,8 @@
 //! An [`Exporter`] has a list of pages; [`export()`] makes a [`DmaBuf`] of it. What processes and
 //! devices do with the buffer is done here, for all exporters in the same way:
 //!
-//! - A device gets the pages by the DMA API, as long as its driver holds its mapping.
+//! - A device gets the pages by the DMA API, as long as its driver holds its mapping; several of
+//!   one device share one if they can.
 //! - A process gets a page when it touches it. A child inherits the mapping, as it inherits the
 //!   descriptor.
 //! - Memory that may not be written is mapped nowhere in a way that could be: not into a process,
@@ -26,7 +27,6 @@ use super::{
 };
 use crate::{
     bindings,
-    container_of,
     device::Device,
     dma::attrs,
     error::{
@@ -56,10 +56,12 @@ use crate::{
     sync::{
         aref::ARef,
         Arc, //
-    }, //
+    },
+    types::Opaque, //
 };
 use core::{
     any::Any,
+    cell::UnsafeCell,
     ptr::{
         null_mut,
         NonNull, //
@@ -182,6 +184,7 @@ fn export_object(
         object,
         count,
         writable,
+        mapped: UnsafeCell::new(KVec::new()),
     };
     let private = KBox::into_raw(KBox::new(private, GFP_KERNEL)?);
     let info = bindings::dma_buf_export_info {
@@ -217,6 +220,8 @@ struct Private {
     object: Arc<dyn Object>,
     count: usize,
     writable: bool,
+    /// What is mapped for devices. The lock of the reservation protects it.
+    mapped: UnsafeCell<KVec<KBox<Mapped>>>,
 }
 
 impl Private {
@@ -248,6 +253,17 @@ impl Private {
             return Err(EIO);
         }
         Ok(memory)
+    }
+
+    /// What is mapped for devices.
+    ///
+    /// # Safety
+    ///
+    /// The reservation must be locked for as long as the result is used, and there be one only.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn mapped(&self) -> &mut KVec<KBox<Mapped>> {
+        // SAFETY: By the requirements of this function.
+        unsafe { &mut *self.mapped.get() }
     }
 }
 
@@ -423,8 +439,7 @@ extern "C" fn attach(
 /// # Invariants
 ///
 /// It is allocated.
-#[repr(transparent)]
-struct Table(bindings::sg_table);
+struct Table(Opaque<bindings::sg_table>);
 
 impl Table {
     fn new(memory: &dyn PageList, max_segment: u32) -> Result<Self> {
@@ -444,14 +459,14 @@ impl Table {
             )
         })?;
         // INVARIANT: Allocated just now.
-        Ok(Self(table))
+        Ok(Self(Opaque::new(table)))
     }
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
-        unsafe { bindings::sg_free_table(&mut self.0) };
+        unsafe { bindings::sg_free_table(self.0.get()) };
     }
 }
 
@@ -466,13 +481,15 @@ fn explicitly_synced() -> c_ulong {
 /// # Invariants
 ///
 /// `table` is mapped for `dev` in `direction`.
-#[repr(C)]
 struct Mapped {
-    // First, because a pointer to it, which is what the importer gets, is one to all.
     table: Table,
     dev: *mut bindings::device,
     direction: bindings::dma_data_direction,
-    next: *mut Mapped,
+    /// Importers that have it, and those of them for whom the device writes.
+    users: usize,
+    writers: usize,
+    /// Accesses of the CPU that may write, and have not ended.
+    cpu_writers: usize,
 }
 
 impl Mapped {
@@ -490,52 +507,92 @@ impl Mapped {
         }
 
         // SAFETY: The device is valid.
-        let mut table = Table::new(memory, unsafe { max_segment(dev) })?;
+        let table = Table::new(memory, unsafe { max_segment(dev) })?;
         // SAFETY: The device is bound, the table valid, and the direction was checked.
         to_result(unsafe {
-            bindings::dma_map_sgtable(dev, &mut table.0, direction, explicitly_synced())
+            bindings::dma_map_sgtable(dev, table.0.get(), direction, explicitly_synced())
         })?;
         // INVARIANT: Mapped just now.
         let mut this = Self {
             table,
             dev,
             direction,
-            next: null_mut(),
+            users: 0,
+            writers: 0,
+            cpu_writers: 0,
         };
         this.sync_for_device(direction);
         Ok(this)
     }
 
-    fn sync_for_cpu(&mut self, asked: bindings::dma_data_direction) {
-        let direction = self.sync_direction(asked);
-        // SAFETY: By the type invariant.
-        unsafe { bindings::dma_sync_sgtable_for_cpu(self.dev, &mut self.table.0, direction) };
+    /// One importer more has it, for accesses in the direction `asked`. Whoever was writing by the
+    /// CPU has left it to the device.
+    fn lend(&mut self, asked: bindings::dma_data_direction) -> *mut bindings::sg_table {
+        self.users += 1;
+        if asked != bindings::dma_data_direction::DMA_TO_DEVICE {
+            self.writers += 1;
+            self.cpu_writers = 0;
+        }
+        self.table.0.get()
     }
 
-    fn sync_for_device(&mut self, asked: bindings::dma_data_direction) {
-        let direction = self.sync_direction(asked);
-        // SAFETY: By the type invariant.
-        unsafe { bindings::dma_sync_sgtable_for_device(self.dev, &mut self.table.0, direction) };
+    /// An importer gives it back, which had it for accesses in the direction `asked`.
+    fn take_back(&mut self, asked: bindings::dma_data_direction) {
+        self.users -= 1;
+        if asked != bindings::dma_data_direction::DMA_TO_DEVICE {
+            self.writers -= 1;
+            // The CPU has all from before its access, and what it wrote must not be replaced by it.
+            if self.writers == 0 && self.cpu_writers == 0 {
+                self.sync_for_cpu();
+            }
+        }
     }
 
-    /// The direction to sync in, when the CPU's accesses have to do with `asked`.
-    fn sync_direction(&self, asked: bindings::dma_data_direction) -> bindings::dma_data_direction {
-        if self.direction == bindings::dma_data_direction::DMA_BIDIRECTIONAL {
+    /// The CPU is about to access the memory, in the direction `asked` as a device would see it.
+    fn begin_cpu_access(&mut self, asked: bindings::dma_data_direction) {
+        let only_writes = asked == bindings::dma_data_direction::DMA_TO_DEVICE;
+        // Of two who only write, the second must not undo what the first did.
+        if self.writers != 0 && !(only_writes && self.cpu_writers != 0) {
+            self.sync_for_cpu();
+        }
+        if asked != bindings::dma_data_direction::DMA_FROM_DEVICE {
+            self.cpu_writers += 1;
+        }
+    }
+
+    /// The CPU has accessed the memory in the direction `asked`.
+    fn end_cpu_access(&mut self, asked: bindings::dma_data_direction) {
+        if asked != bindings::dma_data_direction::DMA_FROM_DEVICE {
+            self.cpu_writers = self.cpu_writers.saturating_sub(1);
+        }
+        let direction = if self.direction == bindings::dma_data_direction::DMA_BIDIRECTIONAL {
             asked
         } else {
             self.direction
-        }
+        };
+        self.sync_for_device(direction);
+    }
+
+    /// Brings all that the device wrote, even if the CPU only writes: what it leaves alone must be
+    /// what the device wrote.
+    fn sync_for_cpu(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::dma_sync_sgtable_for_cpu(self.dev, self.table.0.get(), self.direction) };
+    }
+
+    fn sync_for_device(&mut self, direction: bindings::dma_data_direction) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::dma_sync_sgtable_for_device(self.dev, self.table.0.get(), direction) };
     }
 }
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        self.sync_for_cpu(self.direction);
         // SAFETY: By the type invariant, and the device is still bound.
         unsafe {
             bindings::dma_unmap_sgtable(
                 self.dev,
-                &mut self.table.0,
+                self.table.0.get(),
                 self.direction,
                 explicitly_synced(),
             )
@@ -587,17 +644,47 @@ unsafe fn map(
     private.object.check_map()?;
     check_direction(private.writable, direction)?;
 
-    // SAFETY: The importer unmaps before its device is unbound, and before it gives up its
-    // reference to the buffer, which keeps the memory.
-    let mapped = unsafe { Mapped::new(private.memory()?, dev, direction)? };
-    let mapped = KBox::into_raw(KBox::new(mapped, GFP_KERNEL)?);
-    // SAFETY: The lock of the reservation protects the list.
-    unsafe {
-        (*mapped).next = (*attachment).priv_.cast();
-        (*attachment).priv_ = mapped.cast();
+    // SAFETY: The device is valid.
+    let wide = unsafe { wide(dev, private.writable, direction) };
+    // SAFETY: By the requirements of this function.
+    let all = unsafe { private.mapped() };
+    if let Some(mapped) = all
+        .iter_mut()
+        .find(|mapped| mapped.dev == dev && mapped.direction == wide)
+    {
+        return Ok(mapped.lend(direction));
     }
-    // CAST: The table is the first field.
-    Ok(mapped.cast())
+    // SAFETY: The importers unmap before their device is unbound, and before they give up their
+    // references to the buffer, which keeps the memory.
+    let mapped = unsafe { Mapped::new(private.memory()?, dev, wide)? };
+    let mut mapped = KBox::new(mapped, GFP_KERNEL)?;
+    let table = mapped.lend(direction);
+    all.push(mapped, GFP_KERNEL)?;
+    Ok(table)
+}
+
+/// The direction in which memory is mapped for accesses in the direction `asked`.
+///
+/// Where no IOMMU enforces it, it is one for all accesses, so that they share a mapping: behind
+/// bounce buffers each mapping has a copy of its own, and what one job wrote the next must find.
+///
+/// # Safety
+///
+/// `dev` must be valid.
+unsafe fn wide(
+    dev: *mut bindings::device,
+    writable: bool,
+    asked: bindings::dma_data_direction,
+) -> bindings::dma_data_direction {
+    // SAFETY: By the requirements of this function.
+    let enforced = unsafe { bindings::use_dma_iommu(dev) || !bindings::get_dma_ops(dev).is_null() };
+    if enforced {
+        asked
+    } else if writable {
+        bindings::dma_data_direction::DMA_BIDIRECTIONAL
+    } else {
+        bindings::dma_data_direction::DMA_TO_DEVICE
+    }
 }
 
 extern "C" fn map_dma_buf(
@@ -611,59 +698,50 @@ extern "C" fn map_dma_buf(
 extern "C" fn unmap_dma_buf(
     attachment: *mut bindings::dma_buf_attachment,
     table: *mut bindings::sg_table,
-    _direction: bindings::dma_data_direction,
+    direction: bindings::dma_data_direction,
 ) {
-    // CAST: `map` has made a table of it.
-    let mapped: *mut Mapped = table.cast();
-    // SAFETY: The operation is called with the reservation locked, which protects the list. What
-    // `map` returned is in it until here, and was boxed.
-    unsafe {
-        let mut link: *mut *mut Mapped = (&raw mut (*attachment).priv_).cast();
-        while *link != mapped {
-            link = &raw mut (**link).next;
+    // SAFETY: The operation is called with the reservation locked.
+    let all = unsafe { Private::from_raw((*attachment).dmabuf).mapped() };
+    let found = all
+        .iter()
+        .position(|mapped| core::ptr::eq(mapped.table.0.get(), table));
+    if let Some(index) = found {
+        all[index].take_back(direction);
+        if all[index].users == 0 {
+            let _ = all.remove(index);
         }
-        *link = (*mapped).next;
-        drop(KBox::from_raw(mapped));
     }
 }
 
-/// Calls `sync` for all that is mapped of `buf`.
-fn for_each_mapped(buf: &DmaBuf, sync: impl Fn(&mut Mapped)) {
-    let locked = buf.resv().lock();
-    // SAFETY: The list does not change while the reservation is locked, and each node is one of an
-    // attachment, whose private data is the list of what it has mapped.
-    unsafe {
-        let head = &raw mut (*buf.as_raw()).attachments;
-        let mut node = (*head).next;
-        while node != head {
-            let attachment = container_of!(node, bindings::dma_buf_attachment, node);
-            let mut mapped: *mut Mapped = (*attachment).priv_.cast();
-            while !mapped.is_null() {
-                sync(&mut *mapped);
-                mapped = (*mapped).next;
-            }
-            node = (*node).next;
+/// # Safety
+///
+/// `buf` must be a buffer that was made here.
+unsafe fn begin(buf: &DmaBuf, direction: bindings::dma_data_direction) -> Result {
+    // What devices write after this would not be seen, and dma-buf waits for them only afterwards.
+    let usage = match direction {
+        bindings::dma_data_direction::DMA_FROM_DEVICE => Usage::Write,
+        _ => Usage::Read,
+    };
+    loop {
+        buf.resv().wait(usage)?;
+        let locked = buf.resv().lock();
+        // Others may have come before we had the lock.
+        if locked.is_signaled(usage) {
+            // SAFETY: By the requirements of this function, and the reservation is locked.
+            let all = unsafe { Private::from_raw(buf.as_raw()).mapped() };
+            all.iter_mut()
+                .for_each(|mapped| mapped.begin_cpu_access(direction));
+            return Ok(());
         }
     }
-    drop(locked);
 }
 
 extern "C" fn begin_cpu_access(
     buf: *mut bindings::dma_buf,
     direction: bindings::dma_data_direction,
 ) -> c_int {
-    // SAFETY: The buffer is valid during the call.
-    let buf = unsafe { DmaBuf::from_raw(buf) };
-    // What devices write after this would not be seen, and dma-buf waits for them only afterwards.
-    let usage = match direction {
-        bindings::dma_data_direction::DMA_FROM_DEVICE => Usage::Write,
-        _ => Usage::Read,
-    };
-    let result = buf.resv().wait(usage);
-    if result.is_ok() {
-        for_each_mapped(buf, |mapped| mapped.sync_for_cpu(direction));
-    }
-    from_result(|| result.map(|()| 0))
+    // SAFETY: The buffer is valid during the call, and one that was made here.
+    from_result(|| unsafe { begin(DmaBuf::from_raw(buf), direction) }.map(|()| 0))
 }
 
 extern "C" fn end_cpu_access(
@@ -671,8 +749,12 @@ extern "C" fn end_cpu_access(
     direction: bindings::dma_data_direction,
 ) -> c_int {
     // SAFETY: The buffer is valid during the call.
-    let buf = unsafe { DmaBuf::from_raw(buf) };
-    for_each_mapped(buf, |mapped| mapped.sync_for_device(direction));
+    let locked = unsafe { DmaBuf::from_raw(buf) }.resv().lock();
+    // SAFETY: The buffer was made here, and its reservation is locked.
+    let all = unsafe { Private::from_raw(buf).mapped() };
+    all.iter_mut()
+        .for_each(|mapped| mapped.end_cpu_access(direction));
+    drop(locked);
     0
 }
 

@@ -165,6 +165,12 @@ impl Resv {
         };
         to_result(left.min(0) as c_int)
     }
+
+    /// Whether all fences for `usage` are signalled. Without the lock, others may be adding some.
+    pub fn is_signaled(&self, usage: Usage) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::dma_resv_test_signaled(self.as_raw(), usage as u32) }
+    }
 }
 
 #[pinned_drop]
@@ -452,6 +458,7 @@ mod tests {
         let usages = [Usage::Bookkeep, Usage::Read, Usage::Write, Usage::Kernel];
         let resv = resv()?;
         assert_eq!(resv.fences(Usage::Bookkeep)?.len(), 0);
+        assert!(resv.is_signaled(Usage::Bookkeep));
 
         let mut works = KVec::new();
         let locked = resv.lock();
@@ -469,7 +476,9 @@ mod tests {
         let kernel = works.pop().ok_or(EINVAL)?;
         let found = resv.lock().fences(Usage::Kernel)?;
         assert_eq!(found[0].context(), kernel.fence().context());
+        assert!(!resv.is_signaled(Usage::Kernel));
         kernel.signal(Ok(()));
+        assert!(resv.is_signaled(Usage::Kernel) && !resv.is_signaled(Usage::Write));
         assert_eq!(resv.fences(Usage::Kernel)?.len(), 0);
         drop(works);
         assert_eq!(resv.fences(Usage::Bookkeep)?.len(), 0);

@@ -140,8 +140,9 @@ impl Buffer {
     /// Begins accesses of this process to the memory; they end when the guard is dropped.
     ///
     /// It waits for the jobs of devices that have the buffer, and sees to it that their writes and
-    /// those of the process are seen by each other where a device is not coherent with the CPU. Who
-    /// knows that a job is done, and that the device is coherent, needs none.
+    /// those of the process are seen by each other where a device is not coherent with the CPU, or
+    /// reaches memory through bounce buffers. Who knows that a job is done, and that neither is so,
+    /// needs none.
     pub fn access(&self, access: BufferAccess) -> Result<CpuAccess<'_>> {
         let flags = match access {
             BufferAccess::Read => uapi::DMA_BUF_SYNC_READ,

@@ -220,8 +220,8 @@ impl AddressSpace {
     /// At least `len` bytes that jobs of this context can work on: of the process itself in a
     /// shared address space, else a buffer of system memory that the device can read and write.
     ///
-    /// It is for devices that are coherent with the CPU: nothing waits, or is flushed, when a job
-    /// is done.
+    /// It is for devices that are coherent with the CPU, and have no bounce buffers: nothing waits,
+    /// or is flushed, when a job is done.
     pub fn memory(&self, len: usize) -> Result<Memory> {
         self.memory_as(&BufferOptions::system(len.max(1)))
     }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/dma-buf.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -452,6 +453,15 @@ static inline short poll_now(int fd, short events)
 	struct pollfd p = { .fd = fd, .events = events };
 
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+/* --- Accesses of the CPU to a buffer of any maker --- */
+
+static inline int buffer_sync(int fd, __u64 flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
 }
 
 /* --- The driver --- */

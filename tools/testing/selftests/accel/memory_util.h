@@ -3,7 +3,6 @@
 #ifndef MEMORY_UTIL_H
 #define MEMORY_UTIL_H
 
-#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/sync_file.h>
 #include <linux/udmabuf.h>
@@ -98,13 +97,6 @@ static inline int buffer_unmap(int ctx, __u64 address, __u64 length)
 	};
 
 	return accel_ioctl(ctx, ACCEL_BUFFER_UNMAP, &unmap);
-}
-
-static inline int buffer_sync(int fd, __u64 flags)
-{
-	struct dma_buf_sync sync = { .flags = flags };
-
-	return ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
 }
 
 /* A buffer of the system's dma-heap. */
