@@ -82,6 +82,7 @@ use crate::{
         },
         Arc,
         Mutex,
+        SetOnce,
         SpinLock, //
     },
     time::Delta,
@@ -162,12 +163,13 @@ impl Events {
 #[pin_data]
 pub(super) struct Queue {
     id: u32,
-    depth: u32,
     mode: AddressMode,
     pasid: u32,
     context: Arc<Context>,
+    /// As the driver has made it.
+    depth: SetOnce<u32>,
     /// Its jobs, in [`AddressMode::Kernel`].
-    pipeline: Option<Arc<Pipeline>>,
+    pipeline: SetOnce<Arc<Pipeline>>,
     /// Pages are given out under this lock only, and only until it is revoked: whoever does that
     /// can zap the mappings and knows that none comes back.
     #[pin]
@@ -201,7 +203,7 @@ pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
     let queue = Queue::new(context, &access, space, &args, driver_args)?;
     args.fd = fd.reserved_fd() as i32;
-    args.depth = queue.depth;
+    args.depth = queue.depth();
     // From here on the file owns the queue: dropping it destroys the queue.
     let file = queue.into_file(&access)?;
     drop(access);
@@ -265,92 +267,30 @@ impl Queue {
             context: space.driver(),
             args: driver_args,
         };
-        let made = access.queue_create(&wanted);
-        let queue = made
-            .and_then(|created| Self::make(context, access, id, created, space.clone(), module))
-            .inspect_err(|_| device.slots.release(id));
+        let made = Self::allocate(context, id, &space, module)
+            .inspect_err(|_| device.slots.release(id))
+            .and_then(|queue| queue.begin(access, &wanted, &space).map(|()| queue));
         // SAFETY: `access` keeps the driver's data.
         unsafe { Space::put(space, access.data()) };
-
-        let queue = queue?;
-        context.queues.fetch_add(1, Relaxed);
-        device.counters.queues.fetch_add(1, Relaxed);
-        device.counters.queues_created.fetch_add(1, Relaxed);
-        trace::queue_create(device.id(), id, context.id(), queue.pasid, queue.depth);
-        device.slots.set(queue.clone());
-        device.start_sampling();
-        Ok(queue)
+        made
     }
 
-    fn make(
-        context: &Arc<Context>,
-        access: &Access<'_>,
-        id: u32,
-        created: Created,
-        space: Arc<Space>,
-        module: ModuleRef,
-    ) -> Result<Arc<Self>> {
-        let Created {
-            queue: driver,
-            depth,
-            regions,
-        } = created;
-        let made = Self::allocate(context, id, depth, &space, module, regions, &driver);
-        let (queue, regions) = match made {
-            Ok(made) => made,
-            Err(e) => {
-                // SAFETY: `access` keeps the data of the driver that made the queue, which nobody
-                // else has seen yet.
-                if unsafe { driver.destroy(access.data()) }.is_err() {
-                    // What the device may still write is better lost than given to others.
-                    core::mem::forget((driver, space));
-                } else {
-                    // SAFETY: As above.
-                    unsafe { Space::put(space, access.data()) };
-                }
-                return Err(e);
-            }
-        };
-        *queue.live.lock() = Some(Live {
-            driver,
-            regions,
-            space,
-            seen: Seen::default(),
-            revoked: false,
-        });
-        Ok(queue)
-    }
-
-    /// Allocates all that the core has for a queue. In [`AddressMode::Kernel`] user space gets none
-    /// of the driver's regions, but the records of its jobs.
+    /// All that can be had before the driver makes the queue.
     fn allocate(
         context: &Arc<Context>,
         id: u32,
-        depth: u32,
         space: &Space,
         module: ModuleRef,
-        regions: KVec<Region>,
-        driver: &Arc<DriverQueue>,
-    ) -> Result<(Arc<Self>, Regions)> {
-        let device = context.device();
-        let (pipeline, regions) = match &device.ops().submission {
-            Some(submission) if space.mode == AddressMode::Kernel => {
-                let pipeline = Pipeline::new(device, id, depth, submission, driver)?;
-                let mut records = KVec::new();
-                records.push(pipeline.region(), GFP_KERNEL)?;
-                (Some(pipeline), records)
-            }
-            _ => (None, regions),
-        };
-        let generation = device.recovery.generation.load(Relaxed);
-        let queue = Arc::pin_init(
+    ) -> Result<Arc<Self>> {
+        let generation = context.device().recovery.generation.load(Relaxed);
+        Arc::pin_init(
             try_pin_init!(Self {
                 id,
-                depth,
                 mode: space.mode,
                 pasid: space.pasid(),
                 context: context.clone(),
-                pipeline,
+                depth: SetOnce::new(),
+                pipeline: SetOnce::new(),
                 live <- new_mutex!(None),
                 inode <- new_mutex!(None),
                 events <- new_spinlock!(Events {
@@ -364,8 +304,69 @@ impl Queue {
                 _module: module,
             }),
             GFP_KERNEL,
-        )?;
-        Ok((queue, Regions::new(regions)?))
+        )
+    }
+
+    /// Has the driver make the queue. If something fails after that, the queue is closed like any
+    /// other, since the device may not stop it at once.
+    fn begin(
+        self: &Arc<Self>,
+        access: &Access<'_>,
+        wanted: &Wanted<'_>,
+        space: &Arc<Space>,
+    ) -> Result {
+        let device = self.context.device();
+        let Created {
+            queue: driver,
+            depth,
+            regions,
+        } = access
+            .queue_create(wanted)
+            .inspect_err(|_| device.slots.release(self.id))?;
+        self.depth.populate(depth);
+        let (regions, equipped) = match self.equip(depth, regions, &driver) {
+            Ok(regions) => (regions, Ok(())),
+            Err(e) => (Regions::none(), Err(e)),
+        };
+        *self.live.lock() = Some(Live {
+            driver,
+            regions,
+            space: space.clone(),
+            seen: Seen::default(),
+            revoked: false,
+        });
+        self.context.queues.fetch_add(1, Relaxed);
+        device.counters.queues.fetch_add(1, Relaxed);
+        device.counters.queues_created.fetch_add(1, Relaxed);
+        trace::queue_create(device.id(), self.id, self.context.id(), self.pasid, depth);
+        device.slots.set(self.clone());
+        if equipped.is_ok() {
+            device.start_sampling();
+        } else {
+            self.close(access);
+        }
+        equipped
+    }
+
+    /// What user space is given. In [`AddressMode::Kernel`] that is none of the driver's regions,
+    /// but the records of its jobs.
+    fn equip(
+        &self,
+        depth: u32,
+        regions: KVec<Region>,
+        driver: &Arc<DriverQueue>,
+    ) -> Result<Regions> {
+        let device = self.context.device();
+        match &device.ops().submission {
+            Some(submission) if self.mode == AddressMode::Kernel => {
+                let pipeline = Pipeline::new(device, self.id, depth, submission, driver)?;
+                let mut records = KVec::new();
+                records.push(pipeline.region(), GFP_KERNEL)?;
+                self.pipeline.populate(pipeline);
+                Regions::new(records)
+            }
+            _ => Regions::new(regions),
+        }
     }
 
     /// Makes the queue's file; destroys the queue if that fails.
@@ -382,7 +383,7 @@ impl Queue {
     }
 
     pub(super) fn depth(&self) -> u32 {
-        self.depth
+        self.depth.as_ref().map_or(0, |depth| *depth)
     }
 
     /// Whether its jobs are in this pipeline.
@@ -394,7 +395,7 @@ impl Queue {
 
     /// How long a job may take even if the driver has no limit: others may wait for its fence.
     pub(super) fn job_limit(&self) -> Option<Delta> {
-        self.pipeline.is_some().then_some(FENCE_LIMIT)
+        self.pipeline.as_ref().map(|_| FENCE_LIMIT)
     }
 
     pub(super) fn pasid(&self) -> u32 {
@@ -425,7 +426,7 @@ impl Queue {
 
     /// The descriptor is closed: nobody can use the queue any more.
     fn close(&self, access: &Access<'_>) {
-        if let Some(pipeline) = &self.pipeline {
+        if let Some(pipeline) = self.pipeline.as_ref() {
             pipeline.die(ECANCELED);
         }
         // Nor is anybody told of its end, who may still have the eventfd for other queues.
@@ -474,7 +475,7 @@ impl Queue {
         if let Some(inode) = &*inode {
             inode.zap_mappings();
         }
-        if let Some(pipeline) = &self.pipeline {
+        if let Some(pipeline) = self.pipeline.as_ref() {
             pipeline.die(error_of(state));
         }
 
@@ -587,7 +588,7 @@ impl Queue {
     unsafe fn forget(&self, live: Live, data: Data) {
         // SAFETY: By the requirement of this function.
         unsafe { live.put(data) };
-        if let Some(pipeline) = &self.pipeline {
+        if let Some(pipeline) = self.pipeline.as_ref() {
             pipeline.finish();
         }
         let device = self.context.device();
@@ -619,7 +620,7 @@ impl Queue {
         }
 
         info.id = self.id;
-        info.depth = self.depth;
+        info.depth = self.depth();
         info.state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
         info.region_count = count as u32;
         ustruct::write(arg, info.size, &info).map(|()| 0)
@@ -735,7 +736,7 @@ impl Operations for Descriptor {
         match nr {
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_INFO => queue.info(arg),
             uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_EVENTFD => queue.set_eventfd(arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_SUBMIT => match &queue.pipeline {
+            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_SUBMIT => match queue.pipeline.as_ref() {
                 Some(pipeline) => {
                     submit::submit(&queue, pipeline, arg).inspect_err(|_| queue.wait_revoked())
                 }
@@ -754,7 +755,7 @@ impl Operations for Descriptor {
         if let Some(result) = Regions::fault_status(fault, queue.status.page()) {
             return result;
         }
-        if let Some(pipeline) = &queue.pipeline {
+        if let Some(pipeline) = queue.pipeline.as_ref() {
             return pipeline.fault(fault, PAGE_SIZE as u64);
         }
         if let Some(live) = &*queue.live.lock() {

@@ -114,6 +114,10 @@ struct Placed {
 pub(super) struct Regions(KVec<Placed>);
 
 impl Regions {
+    pub(super) fn none() -> Self {
+        Self(KVec::new())
+    }
+
     pub(super) fn new(regions: KVec<Region>) -> Result<Self> {
         let mut all = KVec::with_capacity(regions.len() + 1, GFP_KERNEL)?;
         let mut offset = 0u64;

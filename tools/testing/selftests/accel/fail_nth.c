@@ -431,4 +431,52 @@ TEST_F(fail_nth_sim, reset)
 	TH_LOG("%d points failed, one after the other", n - 2);
 }
 
+static int make_queue(int number)
+{
+	int ctx = accel_open_number("accel", number, O_RDWR), ret;
+
+	if (ctx < 0)
+		return ctx;
+	ret = accel_bind(ctx, ACCEL_MODE_KERNEL) ?: accel_queue_create(ctx, 4);
+	if (ret >= 0)
+		close(ret);
+	close(ctx);
+	return ret < 0 ? ret : 0;
+}
+
+/* Queues that the device has, which the core may have forgotten. */
+static int sim_queues(int ctx)
+{
+	struct accel_sim_stats stats = { .size = sizeof(stats) };
+	int ret = accel_ioctl(ctx, ACCEL_SIM_STATS, &stats);
+
+	return ret < 0 ? ret : (int)stats.queues;
+}
+
+/* The device does not stop it at once, whether it was completed or not. */
+TEST_F(fail_nth_sim, queue_that_does_not_stop)
+{
+	bool failed = true;
+	int n, ret;
+
+	ASSERT_RET(0, accel_bind(self->all.watch, ACCEL_MODE_KERNEL), "to ask the driver");
+	for (n = 1; failed && n < LIMIT; n++) {
+		ASSERT_RET(0, sim_control(self->all.number, "stuck", "1"), "one does not stop");
+		arm(self->all.nth, n);
+		ret = make_queue(self->all.number);
+		failed = disarm(self->all.nth);
+		EXPECT_THAT(!ret || (failed && is_shortage(ret)),
+			    "either all goes well, or memory is short");
+		ASSERT_RET(0, sim_control(self->all.number, "stuck", "0"), "all stop");
+		ASSERT_TRUE(WAIT_FOR(!accel_queues(self->all.watch), WAIT_SECONDS)) {
+			TH_LOG("expected: it is stopped later, after point %d failed", n);
+		}
+		ASSERT_EQ(0, sim_queues(self->all.watch)) {
+			TH_LOG("expected: the device has no queue after point %d failed", n);
+		}
+	}
+	TH_LOG("%d points failed, one after the other", n - 2);
+	EXPECT_RET(0, make_queue(self->all.number), "all goes well when nothing fails");
+}
+
 TEST_HARNESS_MAIN

@@ -28,6 +28,10 @@ impl Region {
 pub struct Regions(KVec<Region>);
 
 impl Regions {
+    pub fn none() -> Self {
+        Self(KVec::new())
+    }
+
     pub fn new(regions: KVec<Region>) -> Result<Self> {
         Ok(Self(regions))
     }
