@@ -28,12 +28,13 @@ class Flavour:
     rust_flags: str = ""
 
 
+MACHINE = ("base", "machine", "mainline-uacce", "accel")
 BOOTED = {
-    "plain": Flavour(("base", "machine", "mainline-uacce", "accel")),
-    "check": Flavour(("base", "machine", "mainline-uacce", "accel", "checking")),
-    "races": Flavour(("base", "machine", "mainline-uacce", "accel", "races")),
+    "plain": Flavour(MACHINE),
+    "check": Flavour((*MACHINE, "checking")),
+    "races": Flavour((*MACHINE, "races")),
     # `make fuzz` says which lines of Rust it has reached.
-    "fuzz": Flavour(("base", "machine", "mainline-uacce", "accel", "checking", "coverage"),
+    "fuzz": Flavour((*MACHINE, "checking", "coverage"),
                     rust_flags="-Cdebuginfo=line-tables-only"),
     # A module of position-independent Rust has relocations that User Mode Linux doesn't know.
     "quick": Flavour(("base", "user-mode", "accel"), "um",
