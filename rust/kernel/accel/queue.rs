@@ -73,7 +73,10 @@ use crate::{
     static_lock_class,
     sync::{
         aref::ARef,
-        atomic::Relaxed,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         new_mutex,
         new_spinlock,
         poll::{
@@ -167,7 +170,7 @@ pub(super) struct Queue {
     pasid: u32,
     context: Arc<Context>,
     /// As the driver has made it.
-    depth: SetOnce<u32>,
+    depth: Atomic<u32>,
     /// Its jobs, in [`AddressMode::Kernel`].
     pipeline: SetOnce<Arc<Pipeline>>,
     /// Pages are given out under this lock only, and only until it is revoked: whoever does that
@@ -289,7 +292,7 @@ impl Queue {
                 mode: space.mode,
                 pasid: space.pasid(),
                 context: context.clone(),
-                depth: SetOnce::new(),
+                depth: Atomic::new(0),
                 pipeline: SetOnce::new(),
                 live <- new_mutex!(None),
                 inode <- new_mutex!(None),
@@ -323,7 +326,7 @@ impl Queue {
         } = access
             .queue_create(wanted)
             .inspect_err(|_| device.slots.release(self.id))?;
-        self.depth.populate(depth);
+        self.depth.store(depth, Relaxed);
         let (regions, equipped) = match self.equip(depth, regions, &driver) {
             Ok(regions) => (regions, Ok(())),
             Err(e) => (Regions::none(), Err(e)),
@@ -383,7 +386,7 @@ impl Queue {
     }
 
     pub(super) fn depth(&self) -> u32 {
-        self.depth.as_ref().map_or(0, |depth| *depth)
+        self.depth.load(Relaxed)
     }
 
     /// Whether its jobs are in this pipeline.
