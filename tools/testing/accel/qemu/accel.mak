@@ -6,8 +6,6 @@ CONFIG_PCIE_PORT=y
 CONFIG_ISA_DEBUG=y
 CONFIG_VIRTIO_PCI=y
 CONFIG_VIRTIO_BLK=y
-CONFIG_VIRTIO_SERIAL=y
-CONFIG_VIRTIO_RNG=y
 CONFIG_HISI_ZIP=y
 # Only because the q35 machine does not link without their symbols.
 CONFIG_PXB=y

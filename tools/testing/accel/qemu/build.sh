@@ -15,7 +15,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 device=$here/../device
 objects=$here/../../../../build/cargo/device
 cache=${ACCEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/accel}
-log_dir=$cache/qemu/log
 
 version=11.1.1
 debian_file=qemu_$version+ds.orig.tar.xz
@@ -37,6 +36,7 @@ configure_args=(
 	--disable-guest-agent
 	--disable-download
 	--disable-debug-info
+	--enable-trace-backends=nop
 )
 
 steps=6
@@ -45,21 +45,18 @@ step_nr=0
 say() { echo "qemu: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# step NAME LOG COMMAND…: runs it, its output in the log.
+# step NAME COMMAND…: runs it; what it says goes where this script's words go.
 step() {
-	local name=$1 log=$log_dir/$2
-	shift 2
+	local name=$1
+	shift
 	step_nr=$((step_nr + 1))
-	say "step $step_nr/$steps $name, log: $log"
+	say "step $step_nr/$steps $name"
 	# Not as a condition: there bash ignores `set -e`, however often it is set.
 	set +e
-	(set -e; "$@") >"$log" 2>&1
+	(set -e; "$@") >&2
 	local result=$?
 	set -e
-	if [ $result != 0 ]; then
-		tail -n 20 "$log" >&2
-		die "step $step_nr/$steps ($name) failed, the whole log: $log"
-	fi
+	[ $result = 0 ] || die "step $step_nr/$steps ($name) failed"
 }
 
 # skip NAME: the step's result is already in the cache.
@@ -200,8 +197,8 @@ find_source() {
 	else
 		# Not by step(): a failure is answered by a sentence of its own.
 		step_nr=$((step_nr + 1))
-		say "step $step_nr/$steps fetch the source, log: $log_dir/fetch.log"
-		fetch_source >"$log_dir/fetch.log" 2>&1 || no_source
+		say "step $step_nr/$steps fetch the source"
+		fetch_source >&2 || no_source
 		source_file=$(cached_source)
 		origin="a download"
 	fi
@@ -319,6 +316,7 @@ collect() {
 	firmware bios-256k.bin seabios /usr/share/seabios /usr/share/qemu
 	firmware linuxboot_dma.bin qemu-system-data /usr/share/qemu /usr/share/seabios
 	firmware kvmvapic.bin qemu-system-data /usr/share/qemu /usr/share/seabios
+	firmware pvh.bin qemu-system-data /usr/share/qemu /usr/share/seabios
 	mv "$result_dir.part" "$result_dir"
 }
 
@@ -331,8 +329,8 @@ prune() {
 
 main() {
 	check_tools
-	mkdir -p "$cache/dl" "$log_dir"
-	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
+	mkdir -p "$cache/dl" "$cache/qemu"
+	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache} CCACHE_DEPEND=1
 	# Another base lies in another directory, but most of its files are the same.
 	export CCACHE_BASEDIR=$cache/qemu CCACHE_NOHASHDIR=1
 	exec 9>"$cache/qemu/lock"
@@ -348,16 +346,16 @@ main() {
 		echo "$result_dir/qemu-system-x86_64"
 		return
 	fi
-	step "compile the device model" model.log build_model
+	step "compile the device model" build_model
 	if [ -f "$base_dir/configured" ]; then
 		skip "unpack"
 		skip "configure"
 	else
-		step "unpack" unpack.log unpack
-		step "configure" configure.log prepare_base
+		step "unpack" unpack
+		step "configure" prepare_base
 	fi
-	step "compile QEMU (about 4 minutes the first time)" ninja.log compile
-	step "collect" collect.log collect
+	step "compile QEMU" compile
+	step "collect" collect
 	prune
 	echo "$result_dir/qemu-system-x86_64"
 }
