@@ -13,7 +13,8 @@ help:
 	@echo
 	@echo '  make run [FILE=path]    boot a virtual machine and let its accelerator compress FILE'
 	@echo '  make shell              the same machine, with you inside'
-	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern'
+	@echo '  make test [T=pattern]   all tests, or those whose name contains the pattern, each in the'
+	@echo '                          kernel where it belongs; ALL=1: in every kernel where it can run'
 	@echo '  make quick [T=pattern]  those that need no hardware, without QEMU: the kernel is a process'
 	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
 	@echo '                          everything at once, for so many seconds'
@@ -56,7 +57,7 @@ shell:
 	@$(BENCH)/vm shell $(if $(CHECK),--check)
 
 test:
-	@$(BENCH)/test $(if $(T),--only '$(T)')
+	@$(BENCH)/test $(if $(T),--only '$(T)') $(if $(ALL),--all)
 
 quick:
 	@$(BENCH)/vm quick $(if $(T),--only '$(T)')

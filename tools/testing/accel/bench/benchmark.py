@@ -6,8 +6,9 @@ import statistics
 from dataclasses import dataclass, field
 
 from . import chain, code_size, initramfs, kernel_log, paths, plot, report
-from .machine import Machine, watch
+from .machine import Machine, at_most, watch
 from .report import Stop
+from .schedule import Schedule
 
 OURS, THEIRS = "accel", "uacce"
 # Neither is always the first, nor always after itself.
@@ -64,7 +65,8 @@ class Boot:
         settings = {"JOB": "benchmark", "MODULES": "accel_hisi_zip", "QUEUES": QUEUES,
                     "RUNS": " ".join(ORDER), "ARGUMENTS": self.arguments}
         initramfs.with_job(base, settings, "", machine.initramfs)
-        ended = watch(machine.start(), machine.results, self._line, lambda: SILENCE_LIMIT)
+        ended = watch(machine.start(), machine.results, self._line,
+                      at_most(SILENCE_LIMIT))
         machine.initramfs.unlink()
         found = self.problems + kernel_log.complaints(kernel_log.read(machine.console))
         found += [f"device: {text}" for text in machine.device_stats()[1]]
@@ -115,17 +117,17 @@ def _save(rows):
 
 def run():
     """Measures, shows the table, and keeps it as text, JSON and SVG."""
-    steps = report.Steps(7)
     rows = {}
     with chain.alone():
-        chain.provide_tools(steps)
-        chain.tree(steps)
-        kernel = chain.kernel(steps, "plain")
-        qemu = chain.emulator(steps)
-        base, _ = chain.guest(steps, kernel, with_tests=True)
-        steps.start("measuring instructions and memory")
+        chain.provide_tools()
+        schedule = Schedule()
+        chain.prepare(schedule, ["plain"], with_tests=True)
+        schedule.run()
+        kernel, qemu, base = (schedule.result(name) for name in
+                              ("plain kernel", "QEMU", "plain guest"))
+        report.say("measuring instructions and memory")
         Boot("benchmark", rows, "all", clocked=True).run(qemu, kernel, base)
-        steps.start("measuring two threads, in time: an idle machine gives the best figures")
+        report.say("measuring two threads, in time: an idle machine gives the best figures")
         Boot("benchmark-threads", rows, "scaling", clocked=False).run(qemu, kernel, base)
     measured = [*rows.values(), *code_size.rows(kernel, Row)]
     _save(measured)

@@ -4,12 +4,13 @@
 import re
 import time
 
-from . import initramfs, kernel_log, paths, races, report
-from .machine import Machine, watch
+from . import initramfs, kernel_log, paths, progress, races, report, timing
+from .machine import Machine, processor_time, watch
 from .process import Process
 from .tap import Verdict
 
 START_LIMIT = 300  # seconds without a word while the machine starts or ends
+KILL_LIMIT = 60  # seconds for a test to be gone after it was told to stop
 # How a kselftest says that it finds no device of a driver, or not what comes with an option.
 MISSING = re.compile(r"no /dev/accelN of (\w+)|needs (CONFIG_\w+)")
 
@@ -31,19 +32,22 @@ class TestBoot:
         self.problems = []
         self.leaks = None
         self.current = None
-        self._began = 0
+        self._stopped = False
         self._finished = False
 
-    def run(self, qemu, kernel, base):
+    def run(self, qemu, kernel, base, programs):
         """Boots, runs everything, judges. A kernel that is a process needs no QEMU."""
         machine = self._machine(qemu, kernel)
-        plan = "".join(f"{test.name} {test.limit} /accel/tests/{test.name}\n"
-                       for test in self.tests.values())
-        settings = {"JOB": "test", "MODULES": self.boot.modules.replace(",", " ")}
-        initramfs.with_job(base, settings, plan, machine.initramfs)
+        plan = "".join(test.plan() for test in self.tests.values())
+        files = initramfs.tests({name: programs[name] for name in self.tests})
+        initramfs.with_job(base, {"JOB": "test", "MODULES": ""}, plan, machine.initramfs, files)
         report.say(f"    boot {self.name}: {len(self.tests)} tests "
                    f"(log: {paths.short(machine.console)})")
-        ended = watch(machine.start(), machine.results, self.take, self._limit)
+        child = machine.start()
+        self._clock = Clock(child.pid)
+        ended = watch(child, machine.results, self.take,
+                      lambda seconds: self._silent(machine, seconds))
+        self._clock.part("end")
         machine.initramfs.unlink()
         self._judge(machine, ended)
 
@@ -53,6 +57,14 @@ class TestBoot:
             return Process(self.name, kernel.image, self.boot.memory, append)
         return Machine(self.name, qemu, kernel.image, memory=self.boot.memory,
                        revision=self.boot.revision, queues=self.boot.queues, append=append)
+
+    def _silent(self, machine, seconds):
+        """Whether to wait on. A test that says nothing is ended, then the machine if that stays."""
+        limit = self.tests[self.current].limit if self.current else START_LIMIT
+        if self.current and seconds > limit and not self._stopped:
+            self._stopped = True
+            machine.order(f"stop {self.current}")
+        return seconds <= limit + (KILL_LIMIT if self.current else 0)
 
     def take(self, line):
         """One line from the guest."""
@@ -69,9 +81,13 @@ class TestBoot:
             self.verdicts[self.current].take(line)
 
     def _begin(self, name):
+        if not self.verdicts:
+            self._clock.part("boot")
+        self._clock.restart()
         self.current = name
+        self._stopped = False
         self.verdicts[name] = Verdict()
-        self._began = time.monotonic()
+        progress.tell(f"{len(self.verdicts) - 1} of {len(self.tests)} tests, {name}")
 
     def _end(self, rest):
         name, _, code = rest.partition(" ")
@@ -83,7 +99,7 @@ class TestBoot:
         bad = len(verdict.cases) - good - skipped
         counts = f"{good} passed" + (f", {bad} FAILED" if bad else "")
         counts += f", {skipped} skipped" if skipped else ""
-        report.say(f"      {name:32} {counts} ({time.monotonic() - self._began:.0f} s)")
+        report.say(f"      {name:32} {counts} ({self._clock.part(name):.0f} s)")
 
     def _leaks(self, _):
         self.leaks = []
@@ -94,11 +110,6 @@ class TestBoot:
 
     def _finish(self, _):
         self._finished = True
-
-    def _limit(self):
-        if self.current:
-            return self.tests[self.current].limit + 60
-        return START_LIMIT
 
     def _judge(self, machine, ended):
         self._judge_tests(machine)
@@ -131,7 +142,7 @@ class TestBoot:
             if name == self.current:
                 verdict.finish(137)
             for case in verdict.cases:
-                wanted = self._wanted(case) if case.skipped else None
+                wanted = self._wanted(name, case) if case.skipped else None
                 if wanted:
                     self.score.leave_out(wanted)
                 else:
@@ -139,13 +150,13 @@ class TestBoot:
             if not all(case.passed or case.skipped for case in verdict.cases):
                 self._show(machine, name, verdict)
 
-    def _wanted(self, case):
+    def _wanted(self, name, case):
         """For want of what the case was skipped, if it is known that this kernel lacks that."""
         missing = MISSING.search(case.why)
         if not missing:
             return None
         driver, option = missing.groups()
-        known = self.lacks(option) if option else driver in self.boot.absent
+        known = self.lacks(option) if option else driver in self.tests[name].absent
         return known and (option or f"a device of {driver}")
 
     def _show(self, machine, name, verdict):
@@ -160,3 +171,23 @@ class TestBoot:
 
     def _where(self, name):
         return f"{self.name}/{name}"
+
+
+class Clock:
+    """What the parts of a boot take, of time and of the processors."""
+
+    def __init__(self, pid):
+        self._pid = pid
+        self.restart()
+
+    def restart(self):
+        """A part begins."""
+        self._began, self._used = time.monotonic(), processor_time(self._pid)
+
+    def part(self, name):
+        """A part has ended, and the next begins; returns its seconds."""
+        began, used = self._began, self._used
+        self.restart()
+        # A process that is gone has no processor time any more.
+        timing.part(name, self._began - began, max(0.0, self._used - used))
+        return self._began - began

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The steps that every command is made of, in the order in which they need each other."""
+"""The steps that every command is made of, and in which order they need each other."""
 
 import contextlib
 import fcntl
+import functools
 
-from . import compose, initramfs, needs, paths, report, source, tools, userland
+from . import compose, initramfs, needs, paths, progress, report, source, tools, userland
 from .kernel import Kernel
-from .report import Stop
+
+# Seconds from empty caches, about; of steps that could start, the longest way to the end does.
+TREE, KERNEL, EMULATOR, PROGRAMS = 60, 500, 240, 60
 
 
 @contextlib.contextmanager
@@ -22,18 +25,16 @@ def alone():
         yield
 
 
-def provide_tools(steps):
+def provide_tools():
     """Everything that the later steps need, as far as it can be had."""
-    steps.start("looking for the tools")
     lacking = needs.provide()
     if lacking:
-        report.say(f"      missing: {', '.join(need.name for need in lacking)}")
+        report.say(f"missing: {', '.join(need.name for need in lacking)}")
         report.say("\n".join(needs.advice(lacking)))
 
 
-def tree(steps):
+def tree():
     """The composed tree."""
-    steps.start("composing the tree")
     needs.require("source")
     pristine, version = source.get()
     changed, gone = compose.compose(pristine, version)
@@ -45,54 +46,87 @@ def tree(steps):
     report.say(f"      Linux {version}: {len(changed)} files written, {len(gone)} taken back")
 
 
-def configured(steps, flavour):
+def configured(flavour):
     """A kernel with an up-to-date configuration."""
     needs.require("kernel")
     needs.require("rust")
     chosen = Kernel(flavour)
-    chosen.configure(steps)
+    chosen.configure()
     return chosen
 
 
-def kernel(steps, flavour):
-    """A kernel and its modules."""
-    built = configured(steps, flavour)
-    built.build(steps)
+def kernel(flavour):
+    """A kernel that is configured, and its modules."""
+    built = Kernel(flavour)
+    built.build()
     return built
 
 
-def emulator(steps):
+def emulator():
     """The path of QEMU with the emulated device."""
-    log, answer = paths.LOGS / "qemu.log", paths.LOGS / "qemu.path"
-    steps.start("building QEMU with the device (4 minutes if it isn't cached)", log)
     needs.require("emulator")
     needs.require("rust")
+    log, answer = paths.LOGS / "qemu.log", paths.LOGS / "qemu.path"
     script = f"'{paths.HERE}/qemu/build.sh' >'{answer}'"
-    report.run_logged("building QEMU", ["bash", "-c", script], log, env={
-        **tools.base_environment(), "ACCEL_CACHE": str(paths.CACHE)})
+    report.run_logged("building QEMU", ["bash", "-c", script], log,
+                      meter=progress.Meter("qemu", progress.NINJA, "objects"), env={
+                          **tools.base_environment(), "ACCEL_CACHE": str(paths.CACHE)})
     lines = answer.read_text().split("\n")
     return next(line for line in reversed(lines) if line)
 
 
-def guest(steps, built, with_tests=False):
-    """The initramfs, and what in it are tests: {kind: programs}."""
-    steps.start(f"building what runs in the {built.flavour} guest", paths.LOGS / "tools.log")
+def commands():
+    """{name: path} of the project's own commands."""
     needs.require("guest")
-    commands = {**userland.commands(), **userland.fuzzer()}
-    tests = {}
+    return {**userland.commands(), **userland.fuzzer()}
+
+
+def programs():
+    """({name: path} of the tests, {name: path} of what they run)."""
+    needs.require("kernel")
+    return userland.tests(), userland.helpers()
+
+
+def guest(built, found):
+    """The initramfs with these commands, for one kernel."""
+    return initramfs.build(built, found, userland.regressions())
+
+
+def configure(schedule, flavour):
+    """Adds the steps up to a kernel's configuration."""
+    if "tree" not in schedule.jobs:
+        schedule.add("tree", tree, seconds=TREE)
+    schedule.add(f"{flavour} configuration", functools.partial(configured, flavour),
+                 after=("tree",))
+
+
+def compile_kernel(schedule, flavour):
+    """Adds the steps up to a kernel."""
+    configure(schedule, flavour)
+    schedule.add(f"{flavour} kernel", functools.partial(kernel, flavour),
+                 after=(f"{flavour} configuration",), seconds=KERNEL)
+
+
+def prepare(schedule, flavours, emulated=True, with_tests=False):
+    """Adds all that has to be there before kernels boot: `F kernel` and `F guest`, the initramfs,
+    of each flavour, and `QEMU`; with tests `test programs`, too.
+    """
+    schedule.add("tree", tree, seconds=TREE)
+    schedule.add("commands", commands, seconds=PROGRAMS)
+    needed = ["commands"]
+    if emulated:
+        schedule.add("QEMU", emulator, seconds=EMULATOR)
     if with_tests:
-        tests = {"kselftests": userland.selftests(built), "scripts": userland.scripts(),
-                 "judges": userland.judges(built)}
-        commands.update(userland.samples(built))
-        commands["benchmark"] = userland.benchmark(built)
-    return initramfs.build(built, commands, _by_name(tests), userland.regressions()), tests
+        schedule.add("test programs", programs, after=("tree",), seconds=PROGRAMS)
+        needed.append("test programs")
+    for flavour in flavours:
+        compile_kernel(schedule, flavour)
+        schedule.add(f"{flavour} guest", functools.partial(_guest, schedule, flavour, with_tests),
+                     after=(f"{flavour} kernel", *needed))
 
 
-def _by_name(tests):
-    found = {}
-    for programs in tests.values():
-        for program in programs:
-            if program.name in found:
-                raise Stop(f"two tests have the name {program.name}; rename one of them.")
-            found[program.name] = program.path
-    return found
+def _guest(schedule, flavour, with_tests):
+    found = dict(schedule.result("commands"))
+    if with_tests:
+        found.update(schedule.result("test programs")[1])
+    return guest(schedule.result(f"{flavour} kernel"), found)

@@ -8,6 +8,7 @@ from pathlib import Path
 from . import needs, overlay, paths, report, series, source, tools, unit, userland
 from .kernel import Kernel, environment
 from .report import Stop
+from .score import Score
 
 # Of checkpatch's messages these don't fit: who maintains what is new, nobody has said yet; user
 # space has its own types, and memory that a device writes is volatile there; `-o deflate deflate.c`
@@ -222,16 +223,13 @@ PARTS = {
 }
 
 
-def run(steps, score, only=""):
-    """Every part whose name contains the pattern."""
-    for name, part in PARTS.items():
-        if only not in name:
-            continue
-        steps.start(f"lint: {part.__doc__.splitlines()[0].rstrip('.')}",
-                    paths.LOGS / f"lint-{name}.log")
-        try:
-            needs.require("lint")
-            part()
-            score.ok()
-        except Stop as stop:
-            score.fail(f"lint-{name}", "see above", str(stop).splitlines())
+def run(name):
+    """The tally of one part."""
+    score = Score()
+    try:
+        needs.require("lint")
+        PARTS[name]()
+        score.ok()
+    except Stop as stop:
+        score.fail(f"lint-{name}", "see above", str(stop).splitlines())
+    return score

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 
 from . import hooks, overlay, patches, paths
 from .report import Stop, say
@@ -35,8 +36,14 @@ def compose(pristine, version):
     _save_state(identity, set(state["managed"]) | set(desired))
     changed = [name for name, want in desired.items() if _write(name, *want)]
     gone = [name for name in state["managed"] if name not in desired and _undo(pristine, name)]
-    _save_state(identity, desired)
+    same = not changed and not gone and state.get("content")
+    _save_state(identity, desired, same or str(time.time_ns()))
     return changed, gone
+
+
+def content():
+    """What stays the same as long as the tree does, None if that isn't known."""
+    return (_load_state() or {}).get("content")
 
 
 def desire(pristine, files, hooking, patching=()):
@@ -168,7 +175,8 @@ def _load_state():
         return None
 
 
-def _save_state(identity, managed):
+def _save_state(identity, managed, content=None):
     fresh = STATE.with_suffix(".new")
-    fresh.write_text(json.dumps({"identity": identity, "managed": sorted(managed)}, indent=1))
+    fresh.write_text(json.dumps({"identity": identity, "managed": sorted(managed),
+                                 "content": content}, indent=1))
     fresh.rename(STATE)

@@ -8,7 +8,8 @@ import shutil
 import time
 
 from . import chain, coverage, initramfs, kernel_log, paths, report, userland
-from .machine import Machine, watch
+from .machine import Machine, at_most, watch
+from .schedule import Schedule
 
 WORK = paths.BUILD / "fuzz"
 CORPUS = WORK / "corpus"
@@ -46,7 +47,7 @@ class Fuzzing:
         self.disk.write_bytes(bytes(PLACE * PLACES))
         initramfs.with_job(self.base, self.settings, "", self.machine.initramfs, _corpus())
         ended = watch(self.machine.start(), self.machine.results, self._line,
-                      lambda: SILENCE_LIMIT)
+                      at_most(SILENCE_LIMIT))
         self.machine.initramfs.unlink()
         self._keep()
         self._judge(ended)
@@ -161,12 +162,12 @@ def _add_up(seconds, executions):
 
 def run(seconds, seed):
     """All of `make fuzz`: returns the exit code."""
-    steps = report.Steps(6)
     with chain.alone():
-        chain.provide_tools(steps)
-        chain.tree(steps)
-        kernel = chain.kernel(steps, "fuzz")
-        qemu = chain.emulator(steps)
-        base, _ = chain.guest(steps, kernel)
-        steps.start(f"fuzzing for {seconds} seconds with seed {seed}")
+        chain.provide_tools()
+        schedule = Schedule()
+        chain.prepare(schedule, ["fuzz"])
+        schedule.run()
+        kernel, qemu, base = (schedule.result(name) for name in
+                              ("fuzz kernel", "QEMU", "fuzz guest"))
+        report.say(f"fuzzing for {seconds} seconds with seed {seed}")
         return Fuzzing(qemu, kernel, base, seconds, seed).run()

@@ -10,24 +10,26 @@ from .cpio import Archive
 GUEST = paths.HERE / "guest"
 
 
-def build(kernel, programs, tests, files):
+def build(kernel, programs, files):
     """The part that is the same for all boots of one kernel; written to a file.
 
-    programs: {name: path} for /accel/bin; tests: {name: path} for /accel/tests; files: {path in
-    the guest: path}.
+    programs: {name: path} for /accel/bin; files: {path in the guest: path}.
     """
     archive = Archive()
     _add_base(archive)
     _add_modules(archive, kernel)
     for name, path in programs.items():
         _add_program(archive, f"accel/bin/{name}", path)
-    for name, path in tests.items():
-        _add_program(archive, f"accel/tests/{name}", path)
     _add_files(archive, files)
     target = paths.BUILD / "guest" / f"initramfs-{kernel.flavour}.cpio"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(archive.bytes())
     return target
+
+
+def tests(programs):
+    """Where the guest has its tests, {path in the guest: path}; they need no library."""
+    return {f"accel/tests/{name}": path for name, path in programs.items()}
 
 
 def with_job(base, settings, plan, target, files=()):

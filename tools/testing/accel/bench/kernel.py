@@ -8,12 +8,13 @@ import os
 import re
 from dataclasses import dataclass
 
-from . import paths, report, tools
+from . import compose, paths, progress, report, tools
 from .report import Stop
 
 CONFIG = paths.HERE / "config"
 IMAGES = {
-    "x86_64": "arch/x86/boot/bzImage",
+    # QEMU starts it as it is, and nothing has to be unpacked.
+    "x86_64": "vmlinux",
     "arm64": "arch/arm64/boot/Image",
     "riscv": "arch/riscv/boot/Image",
     "um": "linux",
@@ -26,18 +27,20 @@ class Flavour:
     fragments: tuple
     arch: str = "x86_64"
     rust_flags: str = ""
+    objects: int = 1850  # about so many are compiled; what a build has counted is remembered
 
 
 MACHINE = ("base", "machine", "mainline-uacce", "accel")
+TESTED = (*MACHINE, "tests", "machine-tests")
 BOOTED = {
     "plain": Flavour(MACHINE),
-    "check": Flavour((*MACHINE, "checking")),
-    "races": Flavour((*MACHINE, "races")),
+    "check": Flavour((*TESTED, "checking")),
+    "races": Flavour((*TESTED, "races")),
     # `make fuzz` says which lines of Rust it has reached.
-    "fuzz": Flavour((*MACHINE, "checking", "coverage"),
+    "fuzz": Flavour((*TESTED, "checking", "coverage"),
                     rust_flags="-Cdebuginfo=line-tables-only"),
     # A module of position-independent Rust has relocations that User Mode Linux doesn't know.
-    "quick": Flavour(("base", "user-mode", "accel"), "um",
+    "quick": Flavour(("base", "user-mode", "accel", "tests"), "um",
                      "-Zdirect-access-external-data=yes"),
 }
 # Where a warning stops the compiler.
@@ -85,29 +88,20 @@ class Kernel:
         """Whether it runs by itself, and not in a virtual machine."""
         return self.kind.arch == "um"
 
-    def headers(self):
-        """A make command line for the headers that programs need; a process has its host's."""
-        return self.make("headers", *(["ARCH=x86_64"] if self.is_process else []))
-
     def lacks(self, option):
         """Whether the configuration leaves the option out."""
         return _symbols((self.objects / ".config").read_text()).get(option, "n") == "n"
 
-    def has_module(self, name):
-        return any(self.modules.rglob(f"{name}.ko"))
-
     def log(self, what):
         return paths.LOGS / f"kernel-{self.flavour}-{what}.log"
 
-    def configure(self, steps):
+    def configure(self):
         """Makes .config anew if the fragments or the subsystem's menu have changed."""
         wanted = _fragments(self.flavour)
         stamp = self.objects / ".accel-config"
         digest = _digest(wanted)
         if _read(stamp) == digest and (self.objects / ".config").exists():
             return
-        steps.extra()
-        steps.start(f"configuring the {self.flavour} kernel", self.log("config"))
         self.fill_config()
         self.require_all()
         stamp.write_text(digest)
@@ -133,12 +127,34 @@ class Kernel:
                        f"{paths.short(self.tree)}, and add what it depends on to "
                        f"{paths.short(CONFIG)}. (If CONFIG_RUST is among them, run `make doctor`.)")
 
-    def build(self, steps):
-        """Compiles image and modules, and installs the modules where the initramfs takes them."""
-        steps.run(f"compiling the {self.flavour} kernel", self.make(self.image.name, "modules"),
-                  self.log("build"), env=environment())
+    def build(self):
+        """Compiles image and modules, and installs the modules where the initramfs takes them.
+
+        Nothing is done if the tree, the configuration and the compilers are those of the last time:
+        make takes its time to find that out.
+        """
+        stamp = self.objects / ".accel-built"
+        made_of = self._made_of()
+        if made_of and _read(stamp) == made_of and self.image.exists():
+            return
+        stamp.unlink(missing_ok=True)
+        objects = progress.Meter(f"kernel-{self.flavour}", progress.KBUILD, "objects",
+                                 self.kind.objects, whole=not self.image.exists())
+        report.run_logged(f"compiling the {self.flavour} kernel",
+                          self.make(self.image.name, "modules"), self.log("build"),
+                          meter=objects, env=environment())
         install = self.make("modules_install", f"INSTALL_MOD_PATH={self.modules}")
         report.run_logged("installing modules", install, self.log("modules"), env=environment())
+        stamp.write_text(made_of)
+
+    def _made_of(self):
+        """All that the image and the modules depend on, as text; empty if that isn't known."""
+        content = compose.content() if self.tree == paths.TREE else None
+        if not content:
+            return ""
+        return "\n".join([content, _read(self.objects / ".accel-config"), *self.make(),
+                          str(tools.rustc_version()),
+                          str(tools.version_of(f"clang{tools.toolchain().llvm}", "--version"))])
 
     def release(self):
         """The version string that names the module directory."""

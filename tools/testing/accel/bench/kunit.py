@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from . import initramfs, kernel_log, overlay, paths, report
-from .machine import Machine, watch
+from .machine import Machine, at_most, watch
 
 LIMIT = 300  # seconds without a word
 SUBTEST = re.compile(r"^    # Subtest: (\S+)")
@@ -41,7 +41,7 @@ def run(qemu, kernel, base, score):
     settings = {"JOB": "test", "MODULES": "accel_hisi_zip"}
     initramfs.with_job(base, settings, "", machine.initramfs)
     seen = []
-    ended = watch(machine.start(), machine.results, seen.append, lambda: LIMIT)
+    ended = watch(machine.start(), machine.results, seen.append, at_most(LIMIT))
     machine.initramfs.unlink()
     lines = kernel_log.read(machine.console)
     log = Log().take(lines)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import kernel_log, paths
+from .patience import Patience
 
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 IOMMU = ("intel-iommu,intremap=on,scalable-mode=on,fsts=on,pasid-bits=20,device-iotlb=on,"
@@ -24,7 +25,7 @@ WORDS = ",erms=off,fsrm=off,fzrm=off,fsrs=off"
 # Calibrating the local timer by another takes 20 seconds then.
 CLOCKED_COMMAND_LINE = "nolapic_timer"
 COMMAND_LINE = ("console=ttyS0 panic=-1 no_timer_check intel_iommu=on,sm_on log_buf_len=4M "
-                "kunit.enable=0")
+                "kunit.enable=0 brd.rd_nr=1")
 
 
 class Files:
@@ -37,14 +38,22 @@ class Files:
         self.initramfs = self.directory / "initramfs.cpio"
         self.console = self.directory / "console.log"
         self.results = self.directory / "results.log"
+        self.orders = self.directory / "orders"
         self.stats = self.directory / "device-stats"
         self.errors = self.directory / self.complaints
 
     def clear(self):
         """Removes what an earlier boot of this name has written."""
-        for file in (self.console, self.results, self.stats, self.errors):
+        for file in (self.console, self.results, self.stats, self.errors, self.orders):
             file.unlink(missing_ok=True)
         self.results.touch()
+        os.mkfifo(self.orders)
+        # Never without a writer, so that the guest's line stays open.
+        self._order = os.open(self.orders, os.O_RDWR)
+
+    def order(self, text):
+        """Says a line to the guest, on the line on which the results come."""
+        os.write(self._order, f"{text}\n".encode())
 
     def last_words(self):
         """Why it may have ended early: the emulator's complaints and the end of the console."""
@@ -85,8 +94,8 @@ class Machine(Files):
             line += ["-drive", f"file={self.scratch},format=raw,if=none,id=scratch,cache=unsafe",
                      "-device", "virtio-blk-pci,drive=scratch"]
         # A virtio port would be deaf after a suspend: the driver lets the host's answer go unheard.
-        results = ["-chardev", f"file,id=results,path={self.results}", "-serial",
-                   "chardev:results"]
+        results = ["-chardev", f"file,id=results,path={self.results},input-path={self.orders}",
+                   "-serial", "chardev:results"]
         return line + serial + results + [
             "-kernel", str(self.kernel), "-initrd", str(self.initramfs),
             "-append", f"{COMMAND_LINE} {self.verbosity} {self.append} "
@@ -151,14 +160,14 @@ class Follower:
         return [line.decode(errors="replace").rstrip("\r") for line in whole]
 
 
-def watch(child, results, on_line, limit):
+def watch(child, results, on_line, on_silence):
     """Hands each line of the results to on_line until the machine is off.
 
-    limit() is the number of seconds that may pass without a line. Returns whether the
-    machine went off by itself.
+    on_silence(seconds) is told how long there has been no line, in time that the guest had, and
+    says whether to wait on. Returns whether the machine went off by itself.
     """
     follower = Follower(results)
-    last = time.monotonic()
+    patience = Patience(child.pid)
     try:
         while True:
             running = child.poll() is None
@@ -167,13 +176,28 @@ def watch(child, results, on_line, limit):
                 on_line(line)
             if not running:
                 return True
-            last = time.monotonic() if lines else last
-            if time.monotonic() - last > limit():
+            if lines:
+                patience.heard()
+            if not on_silence(patience.passed()):
                 return False
             time.sleep(0.05)
     finally:
         child.kill()
         child.wait()
+
+
+def at_most(limit):
+    """For watch(): wait for so many seconds."""
+    return lambda seconds: seconds <= limit
+
+
+def processor_time(pid):
+    """Seconds that a process took of all processors, 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def host_memory():

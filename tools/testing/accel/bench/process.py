@@ -23,12 +23,12 @@ class Process(Files):
     append: str = ""
     complaints = "linux.log"
 
-    def command(self, results):
-        """The kernel's command line; `results` is a descriptor that it inherits."""
+    def command(self, orders, results):
+        """The kernel's command line; it inherits both descriptors."""
         return [str(self.kernel), f"mem={self.memory}M", f"initrd={self.initramfs}",
                 # Without the faster way to run user space there is but one processor.
                 "seccomp=on", f"ncpus={PROCESSORS}",
-                "con=null", "con0=null,fd:1", "ssl=null", f"ssl1=null,fd:{results}",
+                "con=null", "con0=null,fd:1", "ssl=null", f"ssl1=fd:{orders},fd:{results}",
                 f"uml_dir={self.directory}", "umid=guest", *COMMAND_LINE.split(), *self.append.split()]
 
     def start(self):
@@ -36,9 +36,10 @@ class Process(Files):
         self.clear()
         with (open(self.console, "w") as console, open(self.errors, "w") as errors,
               open(self.results, "a") as results):
-            return subprocess.Popen(self.command(results.fileno()), stdin=subprocess.DEVNULL,
+            descriptors = self._order, results.fileno()
+            return subprocess.Popen(self.command(*descriptors), stdin=subprocess.DEVNULL,
                                     stdout=console, stderr=errors, cwd=self.directory,
-                                    pass_fds=(results.fileno(),),
+                                    pass_fds=descriptors,
                                     env={**os.environ, "TMPDIR": str(self._memory_directory())})
 
     def _memory_directory(self):

@@ -30,9 +30,13 @@ class Score:
             report.say(f"        {line}")
 
     def add(self, other):
-        """What another tally counted, of whole cases only."""
+        """What another tally counted."""
         self.passed += other.passed
         self.failures += other.failures
+        self._seen |= other._seen
+        self._left_out += other._left_out
+        for case, where in other._skipped.items():
+            self._skipped.setdefault(case, where)
 
     def case(self, test, where, case):
         """One TAP case. A skipped one has to run in another boot, or it counts as failed."""

@@ -60,9 +60,9 @@ def _author():
     return {**found, "GIT_AUTHOR_DATE": last[2], "GIT_COMMITTER_DATE": last[2]}
 
 
-def make(steps):
+def make():
     """The command: says what has been made."""
-    steps.start("writing the series, and applying it to pristine Linux")
+    say("writing the series, and applying it to pristine Linux")
     needs.require("source")
     found = write_and_apply()
     say(f"      {len(found)} patches and a cover letter in {paths.short(OUTPUT)}/; git am of them "

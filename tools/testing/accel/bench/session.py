@@ -6,7 +6,7 @@ import shutil
 import sys
 
 from . import initramfs, kernel_log, paths, report
-from .machine import Machine, host_memory, watch
+from .machine import Machine, at_most, host_memory, watch
 from .report import Stop
 
 SILENCE_LIMIT = 600  # seconds without a word after which the machine counts as hung
@@ -21,8 +21,9 @@ def default_file(kernel):
 class Session:
     """One boot with a file for the guest."""
 
-    def __init__(self, qemu, kernel, base, file, revision):
+    def __init__(self, qemu, kernel, base, file, revision, files=()):
         self.base = base
+        self.files = files
         self.file = file.resolve() if file else None
         self.machine = Machine("session", qemu, kernel.image, revision=revision,
                                memory=self._memory(kernel.flavour), disk=self.file)
@@ -49,7 +50,7 @@ class Session:
         """`make run`: returns the exit code."""
         initramfs.with_job(self.base, self._settings("run"), "", self.machine.initramfs)
         ended = watch(self.machine.start(), self.machine.results, self._line,
-                      lambda: SILENCE_LIMIT)
+                      at_most(SILENCE_LIMIT))
         if not ended or not self.finished:
             for line in self.machine.last_words():
                 report.say(f"      {line}")
@@ -65,7 +66,7 @@ class Session:
             raise Stop("make shell needs a terminal; `make run` needs none.")
         size = shutil.get_terminal_size()
         settings = {**self._settings("shell"), "ROWS": size.lines, "COLUMNS": size.columns}
-        initramfs.with_job(self.base, settings, "", self.machine.initramfs)
+        initramfs.with_job(self.base, settings, "", self.machine.initramfs, self.files)
         self.machine.verbosity = "quiet"
         self.machine.interact()
         report.say(f"\nThe log of this session: {paths.short(self.machine.console)}")

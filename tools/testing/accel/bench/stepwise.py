@@ -11,22 +11,23 @@ import subprocess
 from . import chain, hooks, needs, paths, report, series, source
 from .kernel import Kernel, environment
 from .report import Stop
+from .schedule import Schedule
 from .session import Session, default_file
 
 TREE = paths.BUILD / "series-linux"
 LOG = paths.LOGS / "series-build.log"
 
 
-def build(steps):
+def build():
     """Every patch, then the whole kernel; returns that."""
     needs.require("kernel")
     needs.require("rust")
     pristine, version = source.get()
-    steps.start(f"copying Linux {version} to {paths.short(TREE)}")
+    report.say(f"copying Linux {version} to {paths.short(TREE)}")
     _restore(pristine)
     repository = series.base(pristine, TREE, hooks.load(), version)
     kernel = Kernel("plain", TREE)
-    steps.start("building after each patch", LOG)
+    report.say(f"building after each patch (log: {paths.short(LOG)})")
     LOG.unlink(missing_ok=True)
     kernel.fill_config()
     _make(kernel, "pristine Linux", ["prepare"])
@@ -34,16 +35,19 @@ def build(steps):
         repository.git("am", "-q", str(patch))
         _build(kernel, patch.stem, repository.git("diff", "--name-only", "HEAD~1").splitlines())
     kernel.require_all()
-    kernel.build(steps)
+    kernel.build()
     return kernel
 
 
-def boot(steps, kernel):
+def boot(kernel):
     """The kernel of the series runs, with the device; returns the exit code."""
-    qemu = chain.emulator(steps)
-    guest, _ = chain.guest(steps, kernel)
-    steps.start("starting the virtual machine")
-    return Session(qemu, kernel, guest, default_file(kernel), "0x30").run()
+    schedule = Schedule()
+    schedule.add("QEMU", chain.emulator)
+    schedule.add("commands", chain.commands)
+    schedule.run()
+    guest = chain.guest(kernel, schedule.result("commands"))
+    report.say("starting the virtual machine")
+    return Session(schedule.result("QEMU"), kernel, guest, default_file(kernel), "0x30").run()
 
 
 def _restore(pristine):

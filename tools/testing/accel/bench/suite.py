@@ -1,170 +1,137 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make test`: every test there is, one tally."""
 
-import contextlib
+import functools
 
-from . import chain, checks, inventory, kunit, paths, report, unit
-from .aside import Aside
+from . import chain, checks, homes, inventory, kunit, paths, report, timing, unit
 from .boot import TestBoot
-from .report import Stop
+from .kernel import Kernel
+from .schedule import Schedule
 from .score import Score
 
-FLAVOURS = ("plain", "check")
+KUNIT_SECONDS, KUNIT_MEMORY = 60, 1536
+QUICK_MODULES = ("accel_sim", "rust_driver_accel")
 
 
 class Suite:
-    """Runs parts one after the other; a part that can't run counts as failed."""
+    """Tests, and what has to be there for them; a part that can't run counts as failed."""
 
-    def __init__(self, only="", flavours=FLAVOURS, parts=10, append="", lints=False):
+    def __init__(self, only="", append=""):
         self.only = only
-        self.lints = lints
         self.append = append
-        self.flavours = flavours
         self.score = Score()
-        self.steps = report.Steps(parts)
+        self.schedule = Schedule(self._cannot)
 
-    def attempt(self, name, part, *arguments):
-        """The part's result; if it can't run, a failure with the reason, and None."""
-        try:
-            return part(*arguments)
-        except Stop as stop:
-            self.score.fail(name, "could not be done", str(stop).splitlines())
-            return None
+    def run(self):
+        """Runs all that was added; returns the exit code."""
+        with chain.alone():
+            chain.provide_tools()
+            self.schedule.run()
+        report.say("\n".join(["", *timing.table(self.schedule.steps), "",
+                              f"The same as JSON: {paths.short(timing.FILE)}"]))
+        return self.score.finish()
+
+    def _cannot(self, job, stop):
+        self.score.fail(job.name, "could not be done", str(stop).splitlines())
+
+    def _count(self, name, work, **options):
+        """A job that returns a tally."""
+        self.schedule.add(name, work, then=self.score.add, **options)
 
     def unit_tests(self):
         """What needs no virtual machine."""
-        for name, part in unit.PARTS.items():
-            if self._wanted(name):
-                self.attempt(name, part, self.steps, self.score)
-
-    def guest_tests(self, with_kunit=True):
-        """All that runs in the virtual machine, under each kernel."""
-        qemu = self.attempt("qemu", chain.emulator, self.steps)
-        for flavour, following in zip(self.flavours, [*self.flavours[1:], None]):
-            kernel = self.attempt(f"{flavour} kernel", chain.kernel, self.steps, flavour)
-            guest = kernel and self.attempt(f"{flavour} guest", chain.guest, self.steps, kernel,
-                                            True)
-            if not qemu or not guest:
-                self.score.fail(flavour, "no test of the virtual machine could run")
-                continue
-            with self.compiling(following) if following else self._linting():
-                self._boots(qemu, kernel, self._tests(guest[1]), guest[0])
-                if with_kunit and self._wanted("kunit"):
-                    self.steps.start(f"KUnit in the {flavour} kernel")
-                    kunit.run(qemu, kernel, guest[0], self.score)
-
-    @contextlib.contextmanager
-    def compiling(self, flavour):
-        """Compiles a kernel beside other tests."""
-        aside = Aside(f"{flavour} kernel", paths.LOGS / f"aside-{flavour}.log", chain.kernel,
-                      report.Steps(2), flavour)
-        yield
-        # What went wrong is said when it is tried again.
-        with contextlib.suppress(Stop):
-            aside.finish()
-
-    @contextlib.contextmanager
-    def _linting(self):
-        """Lints beside other tests, if lints are wanted."""
-        if not self.lints:
-            yield
-            return
-        aside = Aside("lint", paths.LOGS / "aside-lint.log", _lint, self.only)
-        yield
-        self.lints = False
-        self.steps.start("lint, which began beside the tests", aside.log)
-        linted = self.attempt("lint", aside.finish)
-        report.say(aside.log.read_text().rstrip())
-        if linted:
-            self.score.add(linted)
-
-    def quick_tests(self):
-        """What runs without hardware, in a kernel that is a process."""
-        kernel = self.attempt("quick kernel", chain.kernel, self.steps, "quick")
-        guest = kernel and self.attempt("quick guest", chain.guest, self.steps, kernel, True)
-        if not guest:
-            self.score.fail("quick", "no test could run")
-            return
-        tests, left = inventory.without_hardware(self._tests(guest[1]), kernel.has_module)
-        for reason, names in left.items():
-            report.say(f"      not here, {reason}: {', '.join(names)}")
-        self._boots(None, kernel, tests, guest[0])
-
-    def _tests(self, programs):
-        """Those that are wanted, of all kinds."""
-        self._require_kinds(programs)
-        tests = inventory.kselftests(programs["kselftests"])
-        tests += inventory.scripts(programs["scripts"])
-        tests += inventory.judges(programs["judges"])
-        return [test for test in tests if self._wanted(test.name)]
-
-    def _boots(self, qemu, kernel, tests, base):
-        where = "User Mode Linux" if kernel.is_process else "the virtual machine"
-        self.steps.start(f"tests in {where}, {kernel.flavour} kernel")
-        for number, (boot, group) in enumerate(inventory.boots(tests, (kernel.flavour,)), 1):
-            name = f"{kernel.flavour}-{number}"
-            lacks = {"lacks": kernel.lacks} if kernel.is_process else {}
-            TestBoot(name, boot, group, self.score, self.append, **lacks).run(qemu, kernel, base)
-
-    def _require_kinds(self, programs):
-        for kind, found in programs.items():
-            if not found and not self.only:
-                self.score.fail(kind, "there are none")
+        for name in filter(self._wanted, unit.PARTS):
+            self._count(name, functools.partial(unit.run, name), seconds=60)
 
     def lint(self):
-        """Formats, lints and documentation, counted as tests, unless that was done already."""
-        if self.lints:
-            checks.run(self.steps, self.score, self.only)
+        """Formats, lints and documentation, each counted as one test."""
+        wanted = [f"lint {name}" for name in checks.PARTS if self._wanted(name)]
+        if wanted and "tree" not in self.schedule.jobs:
+            self.schedule.add("tree", chain.tree)
+        if wanted and "plain configuration" not in self.schedule.jobs:
+            chain.configure(self.schedule, "plain")
+        for name in wanted:
+            self._count(name, functools.partial(checks.run, name.removeprefix("lint ")),
+                        kind="lint", after=("plain configuration",))
+
+    def guest_tests(self, tests, with_kunit=()):
+        """What runs in virtual machines: {flavour: tests}."""
+        used = [flavour for flavour in tests if tests[flavour] or flavour in with_kunit]
+        if not used:
+            return
+        emulated = [flavour for flavour in used if not Kernel(flavour).is_process]
+        chain.prepare(self.schedule, used, emulated=bool(emulated), with_tests=True)
+        for flavour in used:
+            after = ("QEMU", f"{flavour} guest") if flavour in emulated else (f"{flavour} guest",)
+            for number, (boot, group) in enumerate(inventory.boots(tests[flavour], flavour), 1):
+                seconds = sum(homes.seconds(test.name, flavour) for test in group)
+                self._boot(f"{flavour}-{number}", boot, group, after, seconds)
+            if flavour in with_kunit:
+                self._count(f"{flavour}-kunit", functools.partial(self._kunit, flavour),
+                            kind="machine", after=after, memory=KUNIT_MEMORY,
+                            seconds=KUNIT_SECONDS)
+
+    def _boot(self, name, boot, group, after, seconds):
+        self._count(name, functools.partial(self._run_boot, name, boot, group), kind="machine",
+                    after=after, memory=boot.memory, seconds=seconds)
+
+    def _run_boot(self, name, boot, group):
+        score = Score()
+        kernel = self.schedule.result(f"{boot.flavour} kernel")
+        lacks = {"lacks": kernel.lacks} if kernel.is_process else {}
+        qemu = self.schedule.results.get("QEMU")
+        TestBoot(name, boot, group, score, self.append, **lacks).run(
+            qemu, kernel, self.schedule.result(f"{boot.flavour} guest"),
+            self.schedule.result("test programs")[0])
+        return score
+
+    def _kunit(self, flavour):
+        score = Score()
+        kunit.run(self.schedule.result("QEMU"), self.schedule.result(f"{flavour} kernel"),
+                  self.schedule.result(f"{flavour} guest"), score)
+        return score
+
+    def tests(self):
+        """Those for virtual machines that are wanted."""
+        return [test for test in inventory.tests() if self._wanted(test.name)]
 
     def _wanted(self, name):
         return self.only in name
 
 
-def _lint(only):
-    score = Score()
-    checks.run(report.Steps(len(checks.PARTS)), score, only)
-    return score
-
-
-def guest_tests_only(flavours, only, append):
-    """`vm test`: returns the exit code."""
-    suite = Suite(only, flavours, parts=6, append=append)
-    with chain.alone():
-        chain.provide_tools(suite.steps)
-        suite.attempt("tree", chain.tree, suite.steps)
-        suite.guest_tests(with_kunit=False)
-    return suite.score.finish()
+def guest_tests_only(flavour, only, append):
+    """`vm test`: all that can run in that kernel; returns the exit code."""
+    suite = Suite(only, append)
+    suite.guest_tests({flavour: [test for test in suite.tests() if flavour in test.kernels]})
+    return suite.run()
 
 
 def quick(only):
-    """`make quick`: returns the exit code."""
-    suite = Suite(only, parts=5)
-    with chain.alone():
-        chain.provide_tools(suite.steps)
-        suite.attempt("tree", chain.tree, suite.steps)
-        suite.quick_tests()
-    return suite.score.finish()
+    """`make quick`: what needs no hardware, in a kernel that is a process; returns the exit code."""
+    suite = Suite(only)
+    tests, left = inventory.without_hardware(suite.tests(), QUICK_MODULES)
+    for reason, names in left.items():
+        report.say(f"not here, {reason}: {', '.join(names)}")
+    suite.guest_tests({"quick": tests})
+    return suite.run()
 
 
-def everything(only="", lint=False):
-    """`make test`, and with lint all of CI: returns the exit code."""
-    suite = Suite(only, parts=11 + len(unit.PARTS) + lint, lints=lint)
-    with chain.alone():
-        chain.provide_tools(suite.steps)
-        suite.attempt("tree", chain.tree, suite.steps)
-        with suite.compiling(FLAVOURS[0]):
-            suite.unit_tests()
-        suite.guest_tests()
+def everything(only="", lint=False, crossed=False):
+    """`make test`, and with lint all of CI: returns the exit code.
+
+    Each test runs in the kernel where it belongs; crossed, in each kernel where it can.
+    """
+    suite = Suite(only)
+    suite.unit_tests()
+    tests = homes.crossed(suite.tests()) if crossed else homes.at_home(suite.tests())
+    suite.guest_tests(tests, homes.KUNIT if only in "kunit" else ())
+    if lint:
         suite.lint()
-    return suite.score.finish()
+    return suite.run()
 
 
 def lint_only(only=""):
     """`make lint`: returns the exit code."""
-    suite = Suite(only, parts=2 + len(checks.PARTS), lints=True)
-    with chain.alone():
-        chain.provide_tools(suite.steps)
-        suite.attempt("tree", chain.tree, suite.steps)
-        suite.attempt("configuration", chain.configured, suite.steps, "plain")
-        suite.lint()
-    return suite.score.finish()
+    suite = Suite(only)
+    suite.lint()
+    return suite.run()

@@ -4,7 +4,8 @@
 import re
 import sys
 
-from . import paths, report, userland
+from . import paths, progress, report, userland
+from .score import Score
 from .report import Stop
 
 WORKSPACES = {
@@ -16,21 +17,23 @@ WORKSPACES = {
 LIBTEST = re.compile(r"^test (.*?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", re.M)
 
 
+STEP = re.compile(rb"^(?: +Compiling|test ).*\n", re.M)
+
+
 def _cargo(name):
     """`cargo test` of one workspace, every test counted."""
-    def part(steps, score):
+    def part(score):
         log = paths.LOGS / f"cargo-test-{name}.log"
-        steps.start(f"unit tests of the {name}", log)
         command = ["cargo", "test", "--locked", "--workspace", "--no-fail-fast"]
         stopped = _attempt(f"cargo test of the {name}", command, log, cwd=WORKSPACES[name],
-                           env=userland.cargo_environment(name))
+                           env=userland.cargo_environment(name),
+                           meter=progress.Meter(f"cargo-test-{name}", STEP, "crates and tests"))
         _count(f"cargo-{name}", log, LIBTEST, score, stopped)
     return part
 
 
-def _bench(steps, score):
+def _bench(score):
     log = paths.LOGS / "bench.log"
-    steps.start("tests of the test bench", log)
     command = [sys.executable, "-m", "unittest", "discover", "-v", "-t", str(paths.HERE),
                "-s", str(paths.HERE / "bench/tests")]
     stopped = _attempt("the test bench's own tests", command, log, cwd=paths.HERE)
@@ -61,3 +64,10 @@ def _count(where, log, pattern, score, stopped):
 
 
 PARTS = {**{f"cargo-{name}": _cargo(name) for name in WORKSPACES}, "bench": _bench}
+
+
+def run(name):
+    """The tally of one part."""
+    score = Score()
+    PARTS[name](score)
+    return score

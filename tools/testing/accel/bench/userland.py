@@ -2,11 +2,10 @@
 """Programs for the guest: the project's tools, the kselftests, the judge of the device."""
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
+import re
 
-from . import paths, report, tools
-from .kernel import environment
+from . import paths, progress, report, tools
+from .kernel import Kernel, environment
 from .report import Stop
 
 TARGET = "x86_64-unknown-linux-gnu"
@@ -19,14 +18,6 @@ MAINLINE = paths.HERE / "mainline"
 BENCHMARK = paths.HERE / "benchmark"
 
 
-@dataclass(frozen=True)
-class Program:
-    """A test for the guest, and the source whose comments say what it needs."""
-    name: str
-    path: Path
-    source: Path
-
-
 def cargo_environment(name):
     """Environment of a cargo call; its objects lie under build/, not beside the source."""
     return {**tools.base_environment(), "CARGO_TARGET_DIR": str(paths.BUILD / "cargo" / name)}
@@ -37,6 +28,7 @@ def _cargo_build(name, workspace):
     command = ["cargo", "build", "--release", "--locked", "--target", TARGET]
     settings = {**cargo_environment(name), "RUSTFLAGS": "-C target-feature=+crt-static"}
     report.run_logged(f"building the {name}", command, paths.LOGS / f"{name}.log", cwd=workspace,
+                      meter=progress.Meter(f"cargo-build-{name}", progress.CARGO, "crates"),
                       env=settings)
     return paths.BUILD / "cargo" / name / TARGET / "release"
 
@@ -58,53 +50,16 @@ def regressions():
             for path in sorted((FUZZER / "regressions").glob("*.txt"))}
 
 
-def selftests(kernel):
-    """The kselftests, built against the kernel's own headers."""
-    log = paths.LOGS / "selftests.log"
-    install = paths.BUILD / "selftests"
-    report.run_logged("installing the kernel's headers", kernel.headers(), log,
-                      env=environment())
-    command = ["make", "-C", str(paths.TREE / "tools/testing/selftests"),
-               f"LLVM={tools.toolchain().llvm}", f"O={kernel.objects}", "TARGETS=accel",
-               "FORCE_TARGETS=1", "install", f"INSTALL_PATH={install}"]
-    report.run_logged("building the kselftests", command, log, append=True, env=environment())
-    listed = (install / "kselftest-list.txt").read_text().split()
-    names = [line.partition(":")[2] for line in listed if line.startswith("accel:")]
-    return [Program(f"selftest-{name}", install / "accel" / name, SELFTESTS / f"{name}.c")
-            for name in names]
+def selftest_sources():
+    """Those that the kselftests' Makefile names."""
+    programs = re.search(r"^TEST_GEN_PROGS := ((?:.*\\\n)*.*)$",
+                         (SELFTESTS / "Makefile").read_text(), re.M)
+    return [SELFTESTS / f"{name}.c" for name in programs[1].replace("\\", " ").split()]
 
 
-def benchmark(kernel):
-    """The program that measures this subsystem and mainline's."""
-    sources = sorted(BENCHMARK.glob("*.c"))
-    return _compile(kernel, sources, paths.BUILD / "guest/benchmark")
-
-
-def _compile(kernel, sources, target, *flags):
-    """A static C program against the kernel's headers, which selftests() has installed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    command = [f"clang{tools.toolchain().llvm}", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
-               "-isystem", str(kernel.objects / "usr/include"), "-o", str(target),
-               *map(str, sources), *flags]
-    report.run_logged(f"compiling {target.name}", command,
-                      paths.LOGS / f"compile-{target.name}.log")
-    return target
-
-
-def samples(kernel):
-    """{name: path} of the samples for user space."""
-    sources = sorted((paths.REPO / "samples/accel").glob("*.c"))
-    return {f"sample-{source.stem}": _compile(kernel, [source],
-                                              paths.BUILD / f"samples/sample-{source.stem}")
-            for source in sources}
-
-
-def judges(kernel):
-    """The programs that drive the device through Linux's own driver."""
-    return [Program(source.stem.replace("_", "-"),
-                    _compile(kernel, [source], paths.BUILD / "mainline" / source.stem, "-lz"),
-                    source)
-            for source in sorted(MAINLINE.glob("*.c"))]
+def judge_sources():
+    """Programs that drive the device through Linux's own driver."""
+    return sorted(MAINLINE.glob("*.c"))
 
 
 def scripts():
@@ -113,4 +68,58 @@ def scripts():
     for path in found:
         if not os.access(path, os.X_OK):
             raise Stop(f"{paths.short(path)} is not executable: run `chmod +x` on it.")
-    return [Program(path.name, path, path) for path in found]
+    return found
+
+
+def tests():
+    """{name: path} of all test programs, built against the headers of the composed tree."""
+    headers = _headers()
+    return {**_selftests(headers),
+            **{path.name: path for path in scripts()},
+            **{source.stem.replace("_", "-"):
+               _compile(headers, [source], paths.BUILD / "mainline" / source.stem, "-lz")
+               for source in judge_sources()}}
+
+
+def helpers():
+    """{name: path} of what the tests run: samples, and what measures; tests() comes first."""
+    headers = Kernel("headers").objects
+    found = {f"sample-{source.stem}":
+             _compile(headers, [source], paths.BUILD / f"samples/sample-{source.stem}")
+             for source in sorted((paths.REPO / "samples/accel").glob("*.c"))}
+    found["benchmark"] = _compile(headers, sorted(BENCHMARK.glob("*.c")),
+                                  paths.BUILD / "guest/benchmark")
+    return found
+
+
+def _headers():
+    """A directory with the kernel's headers for programs, whatever its configuration."""
+    kernel = Kernel("headers")
+    report.run_logged("installing the kernel's headers", kernel.make("headers"),
+                      paths.LOGS / "headers.log", env=environment())
+    return kernel.objects
+
+
+def _selftests(headers):
+    log = paths.LOGS / "selftests.log"
+    install = paths.BUILD / "selftests"
+    command = ["make", "-C", str(paths.TREE / "tools/testing/selftests"),
+               f"-j{os.cpu_count()}",
+               f"LLVM={tools.toolchain().llvm}", f"O={headers}", "TARGETS=accel",
+               "FORCE_TARGETS=1", "install", f"INSTALL_PATH={install}"]
+    report.run_logged("building the kselftests", command, log, env=environment(),
+                      meter=progress.Meter("selftests", progress.KBUILD, "programs",
+                                           len(selftest_sources())))
+    return {f"selftest-{source.stem}": install / "accel" / source.stem
+            for source in selftest_sources()}
+
+
+def _compile(headers, sources, target, *flags):
+    """A static C program against the kernel's headers."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [f"clang{tools.toolchain().llvm}", "-static", "-O2", "-Wall", "-Wextra", "-Werror",
+               "-isystem", str(headers / "usr/include"), "-o", str(target),
+               *map(str, sources), *flags]
+    report.run_logged(f"compiling {target.name}", command,
+                      paths.LOGS / f"compile-{target.name}.log")
+    return target

@@ -5,7 +5,7 @@
  * the device itself go on. Each lie leaves a line "# lie: WHAT: WHAT HAPPENED".
  *
  * accel-bench: kernel=plain,check,races modules=accel_hisi_zip,accel_sim
- * accel-bench: append=accel_hisi_zip.job_limit_ms=1000
+ * accel-bench: option=accel_hisi_zip.job_limit_ms=1000
  */
 #include <sys/klog.h>
 

@@ -3,7 +3,7 @@
  * Queues and devices that hang: who is stopped, who goes on, and what mends it.
  * Hangs are made by the test port of the emulated device.
  *
- * accel-bench: append=accel_hisi_zip.job_limit_ms=1000
+ * accel-bench: option=accel_hisi_zip.job_limit_ms=1000
  */
 #include "hisi_zip_util.h"
 

@@ -3,7 +3,7 @@
  * The zip device in ACCEL_MODE_KERNEL: what the driver hands over, what it refuses, and how jobs
  * end when something goes wrong. Hangs and losses are made by the test port of the emulated device.
  *
- * accel-bench: append=accel_hisi_zip.job_limit_ms=1000
+ * accel-bench: option=accel_hisi_zip.job_limit_ms=1000
  */
 #include "zip_submit_util.h"
 

@@ -37,6 +37,19 @@ class Tree(SmallTree):
         self.assertEqual(self.read("drivers/Makefile"), "obj-y += base/\n")
         self.assertGreater((self.tree / "drivers/Makefile").stat().st_mtime, 1)
 
+    def test_content_changes_with_what_is_written_or_taken_back(self):
+        self.compose()
+        first = compose.content()
+        self.compose()
+        self.assertEqual(compose.content(), first)
+        put(self.repo, "drivers/accel/new.c", "int ours;\n")
+        self.compose()
+        second = compose.content()
+        self.assertNotIn(second, (first, None))
+        (self.repo / "drivers/accel/new.c").unlink()
+        self.compose()
+        self.assertNotIn(compose.content(), (second, None))
+
     def test_file_of_linux_is_refused(self):
         put(self.repo, "drivers/base.c", "int ours;\n")
         with self.assertRaisesRegex(Stop, "drivers/base.c: Linux already has"):

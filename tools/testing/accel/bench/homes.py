@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+"""In which kernel each test of the virtual machine runs, and why.
+
+`make test` runs a test where it belongs: what is about memory, lifetimes and locks in the checking
+kernel, which sees what goes wrong there; what is about sizes, counts and what a person sees in the
+plain one, which is many times as fast. `make test ALL=1` runs each in every kernel where it can.
+"""
+
+from dataclasses import dataclass
+
+from .report import Stop
+
+CHECK, PLAIN = ("check",), ("plain",)
+BOTH = PLAIN + CHECK
+# KUnit's cases of the plain kernel are among those of the checking one.
+KUNIT = CHECK
+# Seconds of tests for each boot: few enough for all processors to have one, and worth the boot.
+SHARE = {"plain": 90, "check": 150, "races": 600, "quick": 90}
+UNKNOWN = 30  # seconds
+
+
+@dataclass(frozen=True)
+class Home:
+    """Of one test: where it runs, the reason, and about how many seconds in each kernel."""
+    kernels: tuple
+    why: str
+    plain: float = UNKNOWN
+    check: float = UNKNOWN
+
+
+HOMES = {
+    "accelctl": Home(PLAIN, "what a person sees of the devices: text, JSON, exit codes"),
+    "benchmark": Home(PLAIN, "counts that `make bench` measures; the checkers would be what is counted"),
+    "chain": Home(CHECK, "a buffer that two devices share, its lifetime and fences"),
+    "fuzz-regressions": Home(CHECK, "what once broke memory or locks"),
+    "gzip-modes": Home(PLAIN, "sizes and content of files, in each address mode"),
+    "gzip-options": Home(PLAIN, "options and exit codes of a command"),
+    "killed-amid-jobs": Home(CHECK, "lifetimes: address spaces that end while the device uses them"),
+    "mainline-zip": Home(CHECK, "mainline's driver on the emulated device, and its self-tests"),
+    "no-system-call": Home(PLAIN, "counts system calls"),
+    "round-trip-200m": Home(PLAIN, "sizes, of files that take long"),
+    "sample": Home(PLAIN, "a program that a newcomer compiles"),
+    "unbound-amid-jobs": Home(CHECK, "lifetimes: a driver that goes while its device is used"),
+    "selftest-buffer": Home(CHECK, "memory that is pinned, shared and taken away"),
+    "selftest-buses": Home(CHECK, "lifetimes of devices on two buses"),
+    "selftest-context": Home(CHECK, "address spaces, and who may use them"),
+    "selftest-doorbell": Home(CHECK, "mappings that come and go"),
+    "selftest-errors": Home(CHECK, "recovery, with all its locks"),
+    "selftest-eventfd": Home(CHECK, "lifetimes of what is told of completions"),
+    "selftest-fail_nth": Home(CHECK, "each allocation fails once"),
+    "selftest-fail_nth_memory": Home(CHECK, "each allocation fails once"),
+    "selftest-hammer": Home(CHECK, "everything at once: memory and locks"),
+    "selftest-hostile": Home(PLAIN, "what the driver makes of a device that lies, and counts of it"),
+    "selftest-isolation": Home(PLAIN, "which doorbells a driver refuses to share"),
+    "selftest-job": Home(PLAIN, "results of jobs, their sizes and errors"),
+    "selftest-lifetime": Home(CHECK, "lifetimes of descriptors, mappings and devices"),
+    "selftest-mapping": Home(CHECK, "mappings that are moved, split, and taken away"),
+    "selftest-monitor": Home(CHECK, "namespaces and control groups, which the plain kernel lacks"),
+    "selftest-nodes": Home(PLAIN, "attributes, numbers and errors of the interface"),
+    "selftest-pressure": Home(PLAIN, "limits of memory; the checkers take memory of their own"),
+    "selftest-private": Home(CHECK, "memory that is pinned for a device"),
+    "selftest-queue": Home(CHECK, "queues that end while they are used"),
+    "selftest-removal": Home(PLAIN, "mainline's hot-plug driver silences lockdep"),
+    "selftest-reset": Home(CHECK, "recovery, with all its locks"),
+    "selftest-sample_driver": Home(CHECK, "the driver of the guide, its memory and lifetimes"),
+    "selftest-shared_doorbell": Home(PLAIN, "what an option of the command line allows"),
+    "selftest-sim_control": Home(CHECK, "faults that a device in software is told to have"),
+    "selftest-sim_queue": Home(CHECK, "workers that use memory of processes which end"),
+    "selftest-space": Home(CHECK, "memory that is mapped for a device, and charged"),
+    "selftest-space_zip": Home(CHECK, "memory that is mapped for a device, through an IOMMU"),
+    "selftest-submit": Home(CHECK, "fences, and jobs that depend on each other"),
+    "selftest-suspend": Home(CHECK, "what sleeps and wakes while it is used, with all its locks"),
+    "selftest-unbind": Home(CHECK, "a driver that goes at any moment"),
+    "selftest-watchdog": Home(CHECK, "recovery of what hangs, with all its locks"),
+    "selftest-zip_bounce": Home(CHECK, "memory that is copied on its way to the device"),
+    "selftest-zip_scattered": Home(CHECK, "memory in many pieces, without an IOMMU"),
+    "selftest-zip_submit": Home(CHECK, "fences, and jobs of the hardware"),
+    "selftest-zip_submit_0x21": Home(PLAIN, "results of another revision of the device"),
+}
+
+
+def at_home(tests):
+    """{kernel: tests that belong there}."""
+    placed = {}
+    for test in tests:
+        for kernel in _home(test).kernels:
+            placed.setdefault(kernel, []).append(test)
+    return placed
+
+
+def crossed(tests):
+    """{kernel of the virtual machine: tests that can run there}."""
+    return {kernel: [test for test in tests if kernel in test.kernels] for kernel in BOTH}
+
+
+def _home(test):
+    if test.name not in HOMES:
+        raise Stop(f"{test.name} has no home: say in bench/homes.py in which kernel it belongs.")
+    return HOMES[test.name]
+
+
+def seconds(name, flavour):
+    """About how long it takes on two processors."""
+    home = HOMES.get(name)
+    return getattr(home, flavour, UNKNOWN) if home else UNKNOWN
