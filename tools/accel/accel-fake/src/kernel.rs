@@ -154,7 +154,7 @@ impl Parts {
         fence(Ordering::SeqCst);
         self.records.write(place, number + 1);
         self.raise();
-        if number.is_multiple_of(5) {
+        if number % 5 == 0 {
             std::thread::sleep(LAG);
         }
         self.ended.store(number + 1, Ordering::Release);

@@ -64,7 +64,7 @@ unsafe impl BufferPort for Space {
         len: usize,
         _access: Access,
     ) -> Result<OwnedFd, Errno> {
-        if len == 0 || !len.is_multiple_of(PAGE) || !address.addr().get().is_multiple_of(PAGE) {
+        if len == 0 || len % PAGE != 0 || address.addr().get() % PAGE != 0 {
             return Err(Errno::INVAL);
         }
         // SAFETY: the caller has this memory and lets it be read.
@@ -75,7 +75,7 @@ unsafe impl BufferPort for Space {
     }
 
     fn map(&self, buffer: BorrowedFd<'_>, len: usize, options: &MapOptions) -> Result<u64, Errno> {
-        if len == 0 || !len.is_multiple_of(PAGE) || !options.offset.is_multiple_of(PAGE) {
+        if len == 0 || len % PAGE != 0 || options.offset % PAGE != 0 {
             return Err(Errno::INVAL);
         }
         let memory = Region::map(buffer, options.offset as u64, len, Access::ReadWrite)?;

@@ -254,10 +254,12 @@ impl App<'_> {
             return Ok((names::compressed(path, suffix)?, None));
         }
         let restore = self.args.with_name();
-        if restore && let Next::Item(Ok(header)) = next_header(input, true)? {
-            let mtime = Some(header.mtime).filter(|&mtime| mtime != 0);
-            let name = header.name.and_then(|name| names::restored(path, &name));
-            return Ok((name.map_or_else(|| names::plain(path, suffix), Ok)?, mtime));
+        if restore {
+            if let Next::Item(Ok(header)) = next_header(input, true)? {
+                let mtime = Some(header.mtime).filter(|&mtime| mtime != 0);
+                let name = header.name.and_then(|name| names::restored(path, &name));
+                return Ok((name.map_or_else(|| names::plain(path, suffix), Ok)?, mtime));
+            }
         }
         Ok((names::plain(path, suffix)?, None))
     }

@@ -62,11 +62,11 @@ pub fn bench(
         Some(block) => blocks(input, block, &mut spare)?,
         None => members(input, &mut spare)?,
     };
-    if queues.mode() != AddressMode::Shared
-        && let Input::File(file) = input
-    {
-        let data = file.load(&queues.space()?)?;
-        items.iter_mut().for_each(|item| item.data = data.clone());
+    if queues.mode() != AddressMode::Shared {
+        if let Input::File(file) = input {
+            let data = file.load(&queues.space()?)?;
+            items.iter_mut().for_each(|item| item.data = data.clone());
+        }
     }
     queues.prepare(items.len())?;
     let bytes: u64 = items.iter().map(|item| item.len as u64).sum();

@@ -95,14 +95,10 @@ impl Header {
         if !magic {
             return Parsed::Foreign;
         }
-        if let Some(&method) = bytes.get(2)
-            && method != DEFLATE
-        {
+        if bytes.get(2).is_some_and(|&method| method != DEFLATE) {
             return Parsed::Unsupported("its compression method is not deflate");
         }
-        if let Some(&flags) = bytes.get(3)
-            && flags & RESERVED != 0
-        {
+        if bytes.get(3).is_some_and(|&flags| flags & RESERVED != 0) {
             return Parsed::Unsupported("it has flags of a later version of gzip");
         }
         let mut fields = Fields { bytes, at: 0 };

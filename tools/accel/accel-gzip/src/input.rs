@@ -384,9 +384,14 @@ mod tests {
     }
 
     fn pipe(content: &'static [u8]) -> Input {
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (input, mut writer) = empty_pipe();
         std::thread::spawn(move || writer.write_all(content));
-        Input::new(File::from(std::os::fd::OwnedFd::from(reader)), true).unwrap()
+        input
+    }
+
+    fn empty_pipe() -> (Input, File) {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        (Input::new(reader.into(), true).unwrap(), writer.into())
     }
 
     fn item<T>(next: Next<T>) -> T {
@@ -447,8 +452,7 @@ mod tests {
 
     #[test]
     fn an_empty_pipe_is_not_waited_for() {
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        let mut input = Input::new(File::from(std::os::fd::OwnedFd::from(reader)), true).unwrap();
+        let (mut input, mut writer) = empty_pipe();
         let mut spare = buffers();
         assert_eq!(input.peek(1, false).unwrap(), Next::Later);
         assert!(matches!(

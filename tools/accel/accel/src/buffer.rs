@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn a_pipe_is_no_buffer() {
-        let (reader, _writer) = std::io::pipe().unwrap();
-        let error = Buffer::from_fd(reader.into()).unwrap_err();
+        let (reader, _writer) = rustix::pipe::pipe().unwrap();
+        let error = Buffer::from_fd(reader).unwrap_err();
         assert!(error.to_string().contains("no buffer"), "{error}");
     }
 

@@ -251,7 +251,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Vec<Event>, String> {
     while !rest.is_empty() {
         let raw: uapi::Event = uapi::read(rest);
         let size = raw.size as usize;
-        if size < size_of::<uapi::Event>() || !size.is_multiple_of(8) || size > rest.len() {
+        if size < size_of::<uapi::Event>() || size % 8 != 0 || size > rest.len() {
             return Err(format!("an event has {size} bytes of {}", rest.len()));
         }
         events.push(raw.into());

@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn it_is_waited_for_as_long_as_said() {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let fence = Fence::from(OwnedFd::from(reader));
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let fence = Fence::from(reader);
         assert!(!fence.wait(Some(Duration::ZERO)).unwrap());
         assert!(!fence.wait(Some(Duration::from_millis(1))).unwrap());
         let signaller = std::thread::spawn(move || {
-            std::io::Write::write_all(&mut &writer, b"x").unwrap();
+            rustix::io::write(&writer, b"x").unwrap();
             writer
         });
         assert!(fence.wait(None).unwrap());

@@ -302,9 +302,8 @@ pub(crate) fn queue_submit(
     unsafe { ioctl(fd, Updater::<QUEUE_SUBMIT, _>::new(&mut arg))? };
     // SAFETY: on success, and asked to, the kernel has stored a new descriptor that nobody else
     // knows.
-    Ok(submission
-        .out_fence
-        .then(|| unsafe { OwnedFd::from_raw_fd(arg.out_fence) }))
+    let out_fence = || unsafe { OwnedFd::from_raw_fd(arg.out_fence) };
+    Ok(submission.out_fence.then(out_fence))
 }
 
 /// What the kernel tells of the sync file behind `fd`.

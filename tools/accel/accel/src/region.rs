@@ -134,7 +134,7 @@ impl Region {
         let mut at = 0;
         while at < room.len() {
             match room.get_mut(at..at + WORD) {
-                Some(chunk) if (offset + at).is_multiple_of(WORD) => {
+                Some(chunk) if (offset + at) % WORD == 0 => {
                     chunk.copy_from_slice(&self.read::<u64>(offset + at).to_ne_bytes());
                     at += WORD;
                 }
@@ -156,7 +156,7 @@ impl Region {
         let mut at = 0;
         while at < bytes.len() {
             match bytes.get(at..at + WORD) {
-                Some(chunk) if (offset + at).is_multiple_of(WORD) => {
+                Some(chunk) if (offset + at) % WORD == 0 => {
                     let mut word = [0; WORD];
                     word.copy_from_slice(chunk);
                     self.write(offset + at, u64::from_ne_bytes(word));
@@ -178,7 +178,7 @@ impl Region {
     fn word<T: Word>(&self, offset: usize) -> *mut T {
         let end = offset.checked_add(size_of::<T>());
         assert!(end.is_some_and(|end| end <= self.len), "outside the region");
-        assert!(offset.is_multiple_of(align_of::<T>()), "not aligned");
+        assert!(offset % align_of::<T>() == 0, "not aligned");
         // SAFETY: inside the mapping, as just checked.
         unsafe { self.base.as_ptr().add(offset).cast() }
     }

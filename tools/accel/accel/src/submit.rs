@@ -52,7 +52,7 @@ impl<'a> Submission<'a> {
 
     /// How many jobs there are; an error if these are no whole jobs.
     pub fn count(&self) -> Result<u32, Errno> {
-        if self.job_size == 0 || !self.jobs.len().is_multiple_of(self.job_size) {
+        if self.job_size == 0 || self.jobs.len() % self.job_size != 0 {
             return Err(Errno::INVAL);
         }
         u32::try_from(self.jobs.len() / self.job_size).map_err(|_| Errno::INVAL)
@@ -99,7 +99,7 @@ pub struct Records<T> {
 
 impl<T: Plain> Records<T> {
     const HEAD: () = assert!(
-        size_of::<T>() >= size_of::<uapi::JobRecord>() && size_of::<T>().is_multiple_of(16),
+        size_of::<T>() >= size_of::<uapi::JobRecord>() && size_of::<T>() % 16 == 0,
         "a record begins with a `JobRecord`, and has a multiple of 16 bytes"
     );
 

@@ -258,8 +258,8 @@ fn another_descriptor_ends_the_wait() {
     for mode in MODES {
         let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
         bench.submit(bench.nth(0));
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&writer, b"x").unwrap();
         let other = std::os::fd::AsFd::as_fd(&reader);
         let queues = std::slice::from_mut(&mut bench.queue);
         assert_eq!(sleep(queues, Some(other)).unwrap(), Woken::Other);

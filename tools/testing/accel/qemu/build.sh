@@ -87,7 +87,7 @@ check_tools() {
 	[ ${#missing[@]} = 0 ] ||
 		die "missing packages; run: apt-get install ${missing[*]}"
 	command -v cargo >/dev/null ||
-		die "cargo is missing; install Rust 1.95 with rustup (https://rustup.rs)"
+		die "cargo is missing; install Rust 1.85 or newer (https://rustup.rs)"
 }
 
 sum_of() { sha256sum "$1" | cut -d' ' -f1; }

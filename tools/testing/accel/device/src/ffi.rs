@@ -354,6 +354,8 @@ pub unsafe extern "C" fn hisi_zip_model_computed(model: *mut Model, task: *mut T
     }
 }
 
-const fn assert_send<T: Send>() {}
 /// Tasks run on other threads.
-const _: () = assert_send::<Task>();
+const _: () = {
+    const fn assert_send<T: Send>() {}
+    assert_send::<Task>();
+};

@@ -71,9 +71,11 @@ impl Corpus {
                 .count()
         };
         let mut chosen = Vec::new();
-        while let Some(best) = self.entries.iter().max_by_key(|entry| adds(entry, &left))
-            && adds(best, &left) > 0
-        {
+        let best = |left: &HashSet<u64>| {
+            let best = self.entries.iter().max_by_key(|entry| adds(entry, left));
+            best.filter(|entry| adds(entry, left) > 0)
+        };
+        while let Some(best) = best(&left) {
             best.reached.iter().for_each(|one| {
                 left.remove(one);
             });

@@ -132,10 +132,10 @@ impl<'a> Encoder<'a> {
             size: layout.size,
         };
         for ((field, value), offset) in fields.iter().zip(values).zip(&layout.offsets) {
-            if let Type::Resource { width, .. } = field.of
-                && (field.out || field.inout)
-            {
-                self.made_at = Some((at + offset, width));
+            if let Type::Resource { width, .. } = field.of {
+                if field.out || field.inout {
+                    self.made_at = Some((at + offset, width));
+                }
             }
             self.put(&field.of, value, at + offset, &scope);
         }

@@ -170,14 +170,14 @@ impl<'g> State<'g> {
             self.corpus.add(program, reached);
         }
         self.tell_now_and_then();
-        if self.executions.is_multiple_of(LOOK_EVERY)
-            && let Some(complaint) = self.log.complaint()
-        {
-            println!("found {complaint}");
-            self.last
-                .iter()
-                .for_each(|program| self.show("last", program));
-            return Ok(false);
+        if self.executions % LOOK_EVERY == 0 {
+            if let Some(complaint) = self.log.complaint() {
+                println!("found {complaint}");
+                self.last
+                    .iter()
+                    .for_each(|program| self.show("last", program));
+                return Ok(false);
+            }
         }
         Ok(true)
     }
