@@ -37,26 +37,29 @@ def candidate(package):
     return found[1] if found and found[1] != "(none)" else ""
 
 
+def numbers(package):
+    """The first three numbers of that version, without Debian's epoch; () if there is none."""
+    found = re.match(r"(?:\d+:)?(\d+)\.(\d+)(?:\.(\d+))?", candidate(package))
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
 def refresh():
-    """Fetches the machine's own package lists."""
-    _logged("fetching package lists", ["apt-get", "update"], append=True)
+    """Fetches the machine's own package lists; old ones may do where that fails."""
+    try:
+        _logged("fetching package lists", ["apt-get", "update"])
+    except Stop as stop:
+        report.say(f"      {stop}")
 
 
 def install(packages):
     """Installs packages as the machine's own configuration says."""
-    command = ["apt-get", "install", "-y", "--no-install-recommends",
-               "-o", "DPkg::Lock::Timeout=600", *packages]
-    try:
-        _logged("installing packages", command)
-    except Stop:
-        report.say("      the package lists may be missing or old; fetching them")
-        refresh()
-        _logged("installing packages", command, append=True)
+    _logged("installing packages", ["apt-get", "install", "-y", "--no-install-recommends",
+                                    "-o", "DPkg::Lock::Timeout=600", *packages], append=True)
 
 
 def _logged(what, command, append=False):
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    report.run_logged(what, command, paths.LOGS / "packages.log", env=environment, append=append)
+    report.run_logged(what, command, paths.LOGS / "packages.log", env=_environment(),
+                      append=append)
 
 
 def fetch(package, version_prefix):

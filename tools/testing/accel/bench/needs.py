@@ -6,7 +6,6 @@ Every later step calls require() for its own group, so nothing fails half-way fo
 
 import functools
 import glob
-import re
 import subprocess
 from dataclasses import dataclass
 from typing import Callable
@@ -22,7 +21,7 @@ class Need:
     name: str
     purpose: str
     found: Callable  # returns what was found, as text; empty if it's missing
-    packages: tuple = ()  # Debian's
+    packages: tuple = ()  # Debian's; {llvm} in a name stands for the version, as in clang-19
     otherwise: str = ""  # the command that gets it where it's no package
 
 
@@ -62,20 +61,16 @@ def _rustc():
 
 def _bindgen():
     version = tools.version_of("bindgen", "--version")
-    return _version(version) if version >= (0, 71, 1) else ""
-
-
-def _libclang():
-    return next(iter(glob.glob("/usr/lib/llvm-*/lib/libclang.so*")
-                     or glob.glob("/usr/lib/llvm-*/lib/libclang-[0-9]*.so*")
-                     or re.findall(r"=> (\S*libclang\S*)", tools.output("ldconfig", "-p"))), "")
+    return _version(version) if version >= tools.BINDGEN_MINIMUM else ""
 
 
 NEEDS = (
     _program("source", "git", "lists the overlay's files and applies patches"),
     _program("source", "xz", "unpacks sources", "xz-utils"),
-    Need("kernel", "LLVM", "compiles the kernel", _llvm, ("clang-19", "lld-19", "llvm-19")),
-    Need("kernel", "libclang", "reads C headers for bindgen", _libclang, ("libclang-19-dev",)),
+    Need("kernel", "LLVM", "compiles the kernel", _llvm,
+         ("clang{llvm}", "lld{llvm}", "llvm{llvm}")),
+    Need("kernel", "libclang", "reads C headers for bindgen", lambda: tools.libclang() or "",
+         ("libclang1{llvm}",)),
     _program("kernel", "cc", "links programs of the build", "gcc", "libc6-dev"),
     _program("kernel", "flex", "builds kconfig"),
     _program("kernel", "bison", "builds kconfig"),
@@ -97,6 +92,7 @@ NEEDS = (
          otherwise=f"cargo install --locked --root {tools.BINDGEN_ROOT} bindgen-cli "
                    f"--version {tools.BINDGEN_VERSION}"),
     _program("emulator", "ninja", "builds QEMU", "ninja-build"),
+    _program("emulator", "patch", "patches QEMU"),
     Need("emulator", "python venv", "builds QEMU", lambda: "ensurepip" if tools.output(
         "python3", "-c", "import ensurepip, venv; print(1)") else "", ("python3-venv",)),
     _library("emulator", "glib-2.0", "QEMU", "libglib2.0-dev"),
@@ -110,11 +106,11 @@ NEEDS = (
     _program("guest", "strace", "shows the guest's system calls"),
     _rust_program("lint", "rustfmt", "formats Rust"),
     _rust_program("lint", "cargo-clippy", "lints Rust"),
-    _file("lint", ("/usr/bin/clang-format*",), "clang-format", "formats C", "clang-format-19"),
+    _file("lint", ("/usr/bin/clang-format*",), "clang-format", "formats C", "clang-format{llvm}"),
     _program("lint", "shellcheck", "lints scripts"),
     _program("lint", "pyflakes3", "lints Python"),
 )
-RUST_PARTS = ("rustc", "cargo", "rustfmt", "cargo-clippy")
+RUST_PARTS = ("rustc", "cargo", "rust-src", "rustfmt", "cargo-clippy")
 # What Debian calls the Rust tools: where the plain names are too old, there is a second set.
 RUST_PACKAGES = (
     ("rustc", "cargo", "rustfmt", "rust-clippy", "rust-src"),
@@ -163,40 +159,56 @@ def require(group):
 
 def advice(lacking):
     """The commands that get what is missing."""
-    packages = sorted({package for need in lacking for package in need.packages})
+    packages = _packages(lacking)
     lines = []
-    if apt.available() and any(need.name in RUST_PARTS for need in lacking):
-        packages += _rust_packages()
     if packages:
         root = "" if apt.is_root() else "sudo "
         lines.append(f"    {root}apt-get install {' '.join(packages)}"
                      + ("" if apt.available() else "    (or what your system calls these)"))
-    if any(need.name in RUST_PARTS for need in lacking):
-        lines.append("    install Rust 1.85 or newer with rustfmt and clippy, by your system's "
-                     "packages or from https://rustup.rs")
+    if any(need.name in RUST_PARTS and not need.otherwise for need in lacking):
+        lines.append(f"    install Rust {_version(tools.RUSTC_MINIMUM[:2])} or newer with rustfmt "
+                     "and clippy, by your system's packages or from https://rustup.rs")
     return lines + [f"    {need.otherwise}" for need in lacking if need.otherwise]
 
 
 def _install(lacking):
-    packages = sorted({package for need in lacking for package in need.packages})
-    if not _rustc():
-        packages += _rust_packages()
+    apt.refresh()
+    packages = _packages(lacking)
     if packages:
         report.say(f"      installing {' '.join(packages)} (log: build/log/packages.log)")
         apt.install(packages)
     _forget()
 
 
+def _packages(lacking):
+    """Debian's packages for what is missing, as far as its suite has them new enough."""
+    llvm = _packaged_llvm()
+    found = {package.format(llvm=llvm) for need in lacking for package in need.packages}
+    names = [need.name for need in lacking]
+    if any(name in RUST_PARTS for name in names):
+        found.update(_rust_packages())
+    if "bindgen" in names and apt.numbers("bindgen") >= tools.BINDGEN_MINIMUM:
+        found.add("bindgen")
+    return sorted(found)
+
+
+def _packaged_llvm():
+    """The suffix of the LLVM that is there, or of the best one that the suite has."""
+    if tools.llvm_suffix() is not None:
+        return tools.llvm_suffix() or f"-{_llvm().partition('.')[0]}"
+    offered = (suffix for suffix in tools.LLVM_SUFFIXES
+               if suffix and apt.numbers("clang" + suffix) >= tools.LLVM_MINIMUM)
+    return next(offered, tools.LLVM_SUFFIXES[0])
+
+
 def _rust_packages():
-    """The set of Debian's Rust packages that is new enough, if there is one."""
-    for attempt in ("as known", "refreshed"):
-        if attempt == "refreshed" and apt.is_root():
-            apt.refresh()
-        for names in RUST_PACKAGES:
-            version = tuple(int(part) for part in re.findall(r"\d+", apt.candidate(names[0]))[:3])
-            if version >= tools.RUSTC_MINIMUM:
-                return list(names)
-    return []
+    """The set of Debian's Rust packages that fits the compiler that is there, or is new enough."""
+    have = tools.rustc_version() if _rustc() else ()
+    for names in RUST_PACKAGES:
+        version = apt.numbers(names[0])
+        if version == have or not have and version >= tools.RUSTC_MINIMUM:
+            return names
+    return ()
 
 
 def _fetch_rust_source():
@@ -230,6 +242,6 @@ def _forget_and_check(name):
 
 def _forget():
     """Looks again at what may have been installed meanwhile."""
-    for cached in (tools.llvm_suffix, tools.rustc_version, tools.rust_library, tools.toolchain,
-                   busybox, missing):
+    for cached in (tools.llvm_suffix, tools.libclang, tools.rustc_version, tools.rust_library,
+                   tools.toolchain, busybox, missing):
         cached.cache_clear()

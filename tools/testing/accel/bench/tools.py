@@ -2,6 +2,7 @@
 """The compilers that the builds use: which were found, and how to call them."""
 
 import functools
+import glob
 import os
 import re
 import shutil
@@ -12,10 +13,12 @@ from pathlib import Path
 from . import paths
 from .report import Stop
 
-LLVM_SUFFIXES = ("-19", "-20", "-21", "-22", "-18", "-17", "")
+# In the order of preference.
+LLVM_SUFFIXES = ("-19", "-20", "-21", "-22", "-23", "-18", "-17", "")
 LLVM_PROGRAMS = ("clang", "ld.lld", "llvm-nm", "llvm-ar", "llvm-objcopy", "llvm-strip")
 LLVM_MINIMUM = (17, 0, 1)
 RUSTC_MINIMUM = (1, 85, 0)
+BINDGEN_MINIMUM = (0, 71, 1)
 BINDGEN_VERSION = "0.72.1"
 BINDGEN_ROOT = paths.CACHE / "bindgen"
 RUST_SOURCES = paths.CACHE / "rust-src"
@@ -69,6 +72,19 @@ def llvm_suffix():
 
 
 @functools.cache
+def libclang():
+    """The library of clang's own version, through which bindgen reads C, or None."""
+    suffix = llvm_suffix()
+    if suffix is None:
+        return None
+    major = version_of("clang" + suffix, "--version")[0]
+    found = sorted(glob.glob(f"/usr/lib/llvm-{major}/lib/libclang[.-][0-9s]*"))
+    listed = output("ldconfig", "-p")
+    found += re.findall(rf"=> (\S*/libclang(?:-{major})?\.so\S*)", listed)
+    return next((path for path in found if os.path.exists(path)), None)
+
+
+@functools.cache
 def rustc_version():
     """(1, 95, 0) or (): the Rust compiler that the builds would use."""
     return version_of("rustc", "--version")
@@ -116,6 +132,7 @@ def environment():
     return {
         **base_environment(),
         "RUST_LIB_SRC": str(library),
+        **({"LIBCLANG_PATH": libclang()} if libclang() else {}),
         "CCACHE_DIR": str(paths.CACHE / "ccache"),
         "CCACHE_MAXSIZE": "10G",
         # The compiler tells what it has read: nothing is preprocessed twice.
