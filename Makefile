@@ -6,7 +6,8 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test quick hammer races fuzz bench lint series clean
+.PHONY: help doctor tree kernel kernels run shell test quick hammer races fuzz bench lint series fresh \
+	clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -24,6 +25,8 @@ help:
 	@echo '  make bench              this subsystem beside uacce, in instructions and memory'
 	@echo '  make lint               formats, clippy, checkpatch, documentation'
 	@echo '  make series [BUILD=1]   patches for the kernel list, build/series/; BUILD=1 builds each'
+	@echo '  make fresh SUITE=trixie [COMMAND="make run"] [DOWNLOADS=1]'
+	@echo '                          make run, or another, in a minimal Debian that is made for it'
 	@echo
 	@echo 'Each of these does first what it needs of:'
 	@echo '  make doctor             what the builds need: what is there, what is missing'
@@ -80,6 +83,10 @@ lint:
 
 series:
 	@$(BENCH)/series $(if $(BUILD),--build)
+
+fresh:
+	@$(BENCH)/fresh $(or $(SUITE),trixie) $(if $(COMMAND),--command '$(COMMAND)') \
+		$(if $(DOWNLOADS),--downloads)
 
 clean:
 	rm -rf build

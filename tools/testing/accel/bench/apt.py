@@ -15,6 +15,8 @@ STATE = paths.CACHE / "apt"
 # Names and aliases both: mirrors exist that keep one of the two fresher than the other.
 SUITES = ("trixie-backports", "forky-backports", "stable-backports", "oldstable-backports",
           "trixie", "forky", "testing", "sid", "unstable", "experimental")
+# These have neither updates nor a security archive of their own.
+ROLLING = ("testing", "unstable", "sid")
 NO_HOOKS = """\
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -147,26 +149,46 @@ def _options():
 def _source_lines():
     key = "/usr/share/keyrings/debian-archive-keyring.gpg"
     signed = f"[signed-by={key}] " if os.path.exists(key) else ""
-    for mirror in _mirrors():
+    for mirror in mirrors():
         for suite in SUITES:
             yield f"deb {signed}{mirror} {suite} main\n"
 
 
-def _mirrors():
+def mirrors():
     """The Debian archives that the machine is set up for; security and third ones aside."""
+    suites = {_codename(), "stable", "oldstable", "testing", "unstable", "sid"}
+    return list(dict.fromkeys(uri for uri, suite in _sources() if suite in suites))
+
+
+def sources(suite):
+    """[(archive, suite)] of a machine that is like this one, but has another suite of Debian."""
+    own = _codename()
+    alike = [(uri, suite + name.removeprefix(own)) for uri, name in _sources()
+             if own and (name == own or name.startswith(own + "-"))]
+    plain = [(uri, suite) for uri in mirrors()]
+    return plain if suite in ROLLING else alike or plain
+
+
+def network_settings():
+    """What the machine's apt is told of proxies and the like, as lines of a configuration."""
+    return re.findall(r'^Acquire::(?:https?::|Check-|Retries|Force).* ".+";$',
+                      output("apt-config", "dump"), re.M)
+
+
+def _sources():
+    """[(archive, suite)] that the machine is set up for."""
     listing = output("apt-get", "update", "--print-uris")
-    found = re.findall(r"^'(\S+)/dists/([^/]+)/InRelease'", listing, re.M)
-    codename = re.search(r"VERSION_CODENAME=(\S+)", _os_release())
-    suites = {codename[1] if codename else "", "stable", "oldstable", "testing", "unstable", "sid"}
-    return list(dict.fromkeys(uri for uri, suite in found if suite in suites))
+    return re.findall(r"^'(\S+)/dists/([^/]+)/InRelease'", listing, re.M)
 
 
-def _os_release():
+def _codename():
+    """What the machine's suite is called, as in bookworm, or an empty string."""
     try:
         with open("/etc/os-release") as file:
-            return file.read()
+            found = re.search(r"VERSION_CODENAME=(\S+)", file.read())
     except OSError:
         return ""
+    return found[1] if found else ""
 
 
 def _environment():

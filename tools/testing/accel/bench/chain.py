@@ -13,10 +13,10 @@ TREE, KERNEL, EMULATOR, PROGRAMS = 60, 500, 240, 60
 
 
 @contextlib.contextmanager
-def alone():
+def alone(name="lock"):
     """Keeps two commands in one clone from building over each other."""
     paths.BUILD.mkdir(parents=True, exist_ok=True)
-    with open(paths.BUILD / "lock", "w") as lock:
+    with open(paths.BUILD / name, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

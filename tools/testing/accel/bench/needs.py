@@ -110,6 +110,8 @@ NEEDS = (
     _program("lint", "shellcheck", "lints scripts"),
     _program("lint", "pyflakes3", "lints Python"),
 )
+# What only one command needs, which asks for it.
+DEBOOTSTRAP = _program("fresh", "debootstrap", "makes a minimal Debian")
 RUST_PARTS = ("rustc", "cargo", "rust-src", "rustfmt", "cargo-clippy")
 # What Debian calls the Rust tools: where the plain names are too old, there is a second set.
 RUST_PACKAGES = (
@@ -147,6 +149,14 @@ def provide():
         _build_bindgen()
     _forget()
     return missing()
+
+
+def provide_one(need):
+    """Installs what only one command needs, or stops with the command that does."""
+    if not need.found() and apt.available() and apt.is_root():
+        _install([need])
+    if not need.found():
+        raise Stop(f"this needs {need.name}, which {need.purpose}.\n" + "\n".join(advice([need])))
 
 
 def require(group):
