@@ -67,14 +67,17 @@ def _logged(what, command, append=False):
 def fetch(package, version_prefix):
     """A package file of any suite that the mirror carries, in the download cache; or None.
 
-    This uses package lists of its own, so the machine's lists and sources stay as they are.
+    Where the machine's own suite lacks it, this uses package lists of its own, so the machine's
+    lists and sources stay as they are.
     """
     cached = _cached(package, version_prefix)
     if cached or not available():
         return cached
+    own = candidate(package)
+    if own.startswith(version_prefix) and _download(package, own):
+        return _cached(package, version_prefix)
     for version in _versions(package, version_prefix):
-        report.say(f"      fetching {package} {version}")
-        if _download(package, version):
+        if _download(package, version, *_options()):
             return _cached(package, version_prefix)
     return None
 
@@ -100,12 +103,13 @@ def _compare(a, b):
     return -1 if older else int(a != b)
 
 
-def _download(package, version):
+def _download(package, version, *options):
+    report.say(f"      fetching {package} {version}")
     paths.DOWNLOADS.mkdir(parents=True, exist_ok=True)
     part = paths.DOWNLOADS / "part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    result = subprocess.run(["apt-get", *_options(), "download", f"{package}={version}"],
+    result = subprocess.run(["apt-get", *options, "download", f"{package}={version}"],
                             cwd=part, env=_environment(), stdin=subprocess.DEVNULL,
                             capture_output=True, text=True)
     for file in part.glob("*.deb"):

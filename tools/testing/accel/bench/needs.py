@@ -112,12 +112,13 @@ NEEDS = (
 )
 # What only one command needs, which asks for it.
 DEBOOTSTRAP = _program("fresh", "debootstrap", "makes a minimal Debian")
-RUST_PARTS = ("rustc", "cargo", "rust-src", "rustfmt", "cargo-clippy")
+RUST_PARTS = ("rustc", "cargo", "rustfmt", "cargo-clippy")
 # What Debian calls the Rust tools: where the plain names are too old, there is a second set.
 RUST_PACKAGES = (
-    ("rustc", "cargo", "rustfmt", "rust-clippy", "rust-src"),
-    ("rustc-web", "cargo-web", "rustfmt-web", "rust-clippy-web", "rust-web-src"),
+    ("rustc", "cargo", "rustfmt", "rust-clippy"),
+    ("rustc-web", "cargo-web", "rustfmt-web", "rust-clippy-web"),
 )
+RUST_SOURCE_PACKAGES = ("rust-src", "rust-web-src")
 
 
 @functools.cache
@@ -175,7 +176,7 @@ def advice(lacking):
         root = "" if apt.is_root() else "sudo "
         lines.append(f"    {root}apt-get install {' '.join(packages)}"
                      + ("" if apt.available() else "    (or what your system calls these)"))
-    if any(need.name in RUST_PARTS and not need.otherwise for need in lacking):
+    if any(need.name in RUST_PARTS for need in lacking):
         lines.append(f"    install Rust {_version(tools.RUSTC_MINIMUM[:2])} or newer with rustfmt "
                      "and clippy, by your system's packages or from https://rustup.rs")
     return lines + [f"    {need.otherwise}" for need in lacking if need.otherwise]
@@ -222,13 +223,19 @@ def _rust_packages():
 
 
 def _fetch_rust_source():
-    """The library source of exactly rustc's version, unpacked into the cache."""
+    """The library source of exactly rustc's version, unpacked into the cache.
+
+    Its package has that of the compiler, too: installed, it is 46000 files.
+    """
     version = _version(tools.rustc_version())
     report.say(f"      looking for the library source of Rust {version}")
-    package = apt.fetch("rust-src", version)
+    found = (apt.fetch(name, version) for name in RUST_SOURCE_PACKAGES)
+    package = next(filter(None, found), None)
     if package:
         tools.RUST_SOURCES.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["dpkg-deb", "-x", package, tools.RUST_SOURCES], check=True)
+        script = ('dpkg-deb --fsys-tarfile "$1" | '
+                  'tar -x -C "$2" --wildcards "./usr/src/rustc-*/library"')
+        subprocess.run(["sh", "-c", script, "sh", package, tools.RUST_SOURCES], check=True)
     elif tools.which("rustup"):
         report.say("      the mirror has none; asking rustup")
         tools.output("rustup", "component", "add", "rust-src")

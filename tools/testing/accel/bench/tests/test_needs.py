@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
+import re
 import unittest
 from unittest import mock
 
-from bench import apt, needs, tools
+from bench import apt, needs, paths, tools
+
+ESSENTIAL = {"util-linux"}  # of every Debian
 
 
 class Packages(unittest.TestCase):
@@ -35,3 +38,14 @@ class Packages(unittest.TestCase):
         offered = {"rustc": (1, 85, 1), "rustc-web": (1, 96, 0)}
         self.assertIn("rustfmt-web", self.packages(offered, "rustfmt", rustc=(1, 96, 0)))
         self.assertEqual(self.packages(offered, "rustfmt", rustc=(1, 95, 0)), [])
+
+
+class Enough(unittest.TestCase):
+    def test_qemu_asks_for_nothing_else(self):
+        """What its script refuses to begin without is there if the doctor is content."""
+        script = (paths.HERE / "qemu/build.sh").read_text()
+        asked = set(re.findall(r"^\tneed \S+ (\S+)$", script, re.M))
+        asked |= set(re.findall(r"missing\+=\(([a-z]\S+)\)", script))
+        known = {package for need in needs.NEEDS for package in need.packages}
+        self.assertGreater(len(asked), 5)
+        self.assertLessEqual(asked, known | ESSENTIAL)
