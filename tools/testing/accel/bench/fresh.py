@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, chain, needs, paths, report
+from . import apt, chain, needs, paths, progress, report
 from .report import Stop
 
 FRESH = paths.BUILD / "fresh"
@@ -62,7 +62,7 @@ class Trial:
                    self.suite, str(self.root), archives[0],
                    str(script if script.exists() else SCRIPTS / "sid")]
         report.run_logged(f"making a Debian {self.suite}", [*NAMESPACE, *command],
-                          self.log("debootstrap"), env=environment())
+                          self.log("debootstrap"), meter=progress.Tail(), env=environment())
 
     def connect(self):
         """The machine's own ways to package archives and registries."""
@@ -100,7 +100,8 @@ class Trial:
         cache = self.cache and str(Path(self.cache).expanduser().resolve())
         report.run_logged(f"{what} in the fresh {self.suite}",
                           [*NAMESPACE, "sh", "-ec", ENTER, "enter", str(self.root), command], log,
-                          append=append, env={**environment(), "CACHE": cache or ""})
+                          append=append, meter=progress.Tail(),
+                          env={**environment(), "CACHE": cache or ""})
 
     def _write(self, name, lines):
         (self.root / name).write_text("".join(f"{line}\n" for line in lines))
@@ -134,22 +135,24 @@ def run(trial):
 
 
 def _run(trial):
-    steps = report.Steps(3)
+    began = time.monotonic()
     needs.provide_one(needs.DEBOOTSTRAP)
-    steps.start(f"making a minimal Debian {trial.suite}", trial.log("debootstrap"))
+    report.say(f"making a minimal Debian {trial.suite} (log: "
+               f"{paths.short(trial.log('debootstrap'))})")
     trial.bootstrap()
-    steps.start("taking over this machine's mirrors, and cloning", trial.log("packages"))
+    report.say("taking over this machine's mirrors, and cloning")
     trial.connect()
     trial.clone()
-    steps.start(f"{trial.command}, in {paths.short(trial.root)}", trial.log("run"))
-    began = time.monotonic()
+    report.say(f"{trial.command}, in {paths.short(trial.root)} (log: "
+               f"{paths.short(trial.log('run'))})")
+    ready = time.monotonic()
     trial.run()
     report.say(report.tail(trial.log("run"), 7))
     if not trial.keep:
         _remove(trial.root)
-    report.say(f"A minimal Debian {trial.suite} was ready after {report.clock(began - steps.began)}"
-               f", and `{trial.command}` ended well in it after "
-               f"{report.clock(time.monotonic() - began)}.")
+    report.say(f"A minimal Debian {trial.suite} was ready after {report.clock(ready - began)}, "
+               f"and `{trial.command}` ended well in it after "
+               f"{report.clock(time.monotonic() - ready)}.")
     return 0
 
 

@@ -15,7 +15,6 @@ KBUILD = re.compile(rb"^  [A-Z][A-Z0-9+]+ .*\n", re.M)
 NINJA = re.compile(rb"^\[(\d+)/(\d+)\] .*\n", re.M)
 CARGO = re.compile(rb"^ +(?:Compiling|Checking) .*\n", re.M)
 CASE = re.compile(rb"^test .* \.\.\. .*\n", re.M)
-LINE = re.compile(rb"^.*\n", re.M)
 
 _listener = report.STATUS.show
 _told = 0.0
@@ -82,6 +81,17 @@ class Meter:
         # What was there already is not counted: such a run was not whole.
         if self.whole and self._pattern.groups != 2 and self._done * 2 > self._total:
             _save({**_load(), self.name: self._done})
+
+
+class Tail:
+    """In place of a meter, where nothing can be counted: the last line of the log."""
+
+    def follow(self, log):
+        """What has to be called once in a while."""
+        return lambda: tell(report.tail(log, 1))
+
+    def finish(self):
+        """There is nothing to remember."""
 
 
 def _load():
