@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from . import homes, userland
 from .report import Stop
+from .schedule import KINDS
 
 # A test says in a comment what it needs: `accel-bench: limit=600 kernel=plain revision=0x21`
 DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
@@ -13,8 +14,9 @@ MACHINE = ("revision", "queues", "memory", "append")
 WORDS = ("limit", "kernel", "modules", "option", *MACHINE)
 KERNELS = ("plain", "check", "races", "quick")
 DEFAULT_LIMIT = 300  # seconds
-MEMORY = 1024
+MEMORY = 1536
 CHECK_MEMORY = 1024  # more, for what the checkers keep
+MACHINES = KINDS["machine"].at_once
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,9 @@ def boots(tests, flavour):
 def _shares(tests, flavour):
     """Divides tests that could share one boot: the longest first, each to who has the least."""
     seconds = {test.name: homes.seconds(test.name, flavour) for test in tests}
-    count = max(1, round(sum(seconds.values()) / homes.SHARE[flavour]))
-    shares = [[] for _ in range(min(count, len(tests)))]
+    worth = int(sum(seconds.values()) / homes.WORTH[flavour])
+    # One machine at a time is for those with other needs.
+    shares = [[] for _ in range(max(1, min(worth, MACHINES - 1, len(tests))))]
     for test in sorted(tests, key=lambda test: -seconds[test.name]):
         min(shares, key=lambda share: sum(seconds[one.name] for one in share)).append(test)
     return shares

@@ -27,8 +27,9 @@ PROCESSORS = os.cpu_count() or 1
 KINDS = {
     # Takes all processors for most of its time; a second one has those that the first leaves.
     "build": Kind(2),
-    # A virtual machine has two processors, and waits about half of its time.
-    "machine": Kind(max(2, PROCESSORS)),
+    # A virtual machine has two processors, and waits about half of its time: two of them leave a
+    # quarter of two processors idle.
+    "machine": Kind(PROCESSORS + PROCESSORS // 2),
     # Nothing waits for it.
     "lint": Kind(1, nice=19),
 }

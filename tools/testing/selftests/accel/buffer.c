@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ACCEL_BUFFER_ALLOC and ACCEL_BUFFER_WRAP: memory that is shared by descriptors. */
-/* accel-bench: modules=accel_sim */
+/* accel-bench: kernel=check,races,quick modules=accel_sim */
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>

@@ -2,6 +2,8 @@
 /*
  * What a monitor is told: events, the use that processes make of the device,
  * attributes and fdinfo; and what those are not told who may not know.
+ *
+ * accel-bench: kernel=check,races,quick
  */
 #include <sched.h>
 #include <sys/mount.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The device in software, told to misbehave, and what the core makes of it. */
-/* accel-bench: modules=accel_sim */
+/* accel-bench: kernel=check,races,quick modules=accel_sim */
 #include <sys/syscall.h>
 
 #include "sim_util.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ACCEL_QUEUE_SUBMIT: jobs in kernel mode, their buffers, records and fences. */
-/* accel-bench: modules=accel_sim */
+/* accel-bench: kernel=check,races,quick modules=accel_sim */
 #include <pthread.h>
 
 #include "memory_util.h"

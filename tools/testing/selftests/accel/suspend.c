@@ -4,7 +4,7 @@
  * where the platform would be asked: hardware goes through all of its driver's callbacks, and
  * comes back as after a reset; a device in software sleeps with the processors.
  *
- * accel-bench: kernel=plain,check,races modules=accel_hisi_zip,accel_sim
+ * accel-bench: kernel=check,races modules=accel_hisi_zip,accel_sim
  */
 #include "device_util.h"
 

@@ -38,27 +38,35 @@ class Directives(unittest.TestCase):
 
 
 class Boots(unittest.TestCase):
-    def divided(self, **seconds):
+    def divided(self, machines=5, **seconds):
         """The names of the tests of each boot, tests taking so many seconds."""
-        with mock.patch.object(homes, "seconds", lambda name, flavour: seconds[name]):
+        with (mock.patch.object(homes, "seconds", lambda name, flavour: seconds[name]),
+              mock.patch.object(inventory, "MACHINES", machines)):
             return [[test.name for test in group] for _, group in
                     inventory.boots([Test(name) for name in seconds], "plain")]
 
     def test_are_as_many_as_the_tests_are_worth(self):
-        share = homes.SHARE["plain"]
-        self.assertEqual(self.divided(a=share / 4, b=share / 4), [["a", "b"]])
-        self.assertEqual(self.divided(a=share, b=share / 2, c=share / 2), [["a"], ["b", "c"]])
+        worth = homes.WORTH["plain"]
+        self.assertEqual(self.divided(a=worth / 4, b=worth / 4), [["a", "b"]])
+        self.assertEqual(self.divided(a=worth, b=worth / 2, c=worth / 2), [["a"], ["b", "c"]])
 
-    def test_are_no_more_than_there_are_tests(self):
-        self.assertEqual(self.divided(a=10 * homes.SHARE["plain"]), [["a"]])
+    def test_are_no_more_than_tests_nor_than_machines_with_one_left(self):
+        worth = homes.WORTH["plain"]
+        self.assertEqual(self.divided(a=10 * worth), [["a"]])
+        self.assertEqual(self.divided(machines=2, a=worth, b=worth), [["a", "b"]])
+        self.assertEqual(self.divided(machines=3, a=worth, b=worth, c=worth),
+                         [["a", "c"], ["b"]])
 
     def test_that_need_another_machine_are_others(self):
         tests = [Test("a"), Test("b", needs={"queues": 4}), Test("c")]
-        self.assertEqual([[test.name for test in group]
-                          for _, group in inventory.boots(tests, "plain")], [["a", "c"], ["b"]])
+        with mock.patch.object(homes, "seconds", lambda name, flavour: 1):
+            boots = inventory.boots(tests, "plain")
+        self.assertEqual([[test.name for test in group] for _, group in boots],
+                         [["a", "c"], ["b"]])
 
     def test_have_tests_with_the_same_modules_behind_each_other(self):
         tests = [Test("a", modules=("x",)), Test("b", modules=("w",)), Test("c", modules=("x",)),
                  Test("d", modules=("w",), options=("w.o=1",))]
-        ((_, group),) = inventory.boots(tests, "plain")
+        with mock.patch.object(homes, "seconds", lambda name, flavour: 1):
+            ((_, group),) = inventory.boots(tests, "plain")
         self.assertEqual([test.name for test in group], ["b", "d", "a", "c"])
