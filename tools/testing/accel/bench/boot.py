@@ -45,8 +45,10 @@ class TestBoot:
                    f"(log: {paths.short(machine.console)})")
         child = machine.start()
         self._clock = Clock(child.pid)
+        # However much a test says, its limit is for all of it.
         ended = watch(child, machine.results, self.take,
-                      lambda seconds: self._silent(machine, seconds))
+                      lambda seconds: self._silent(machine, seconds),
+                      is_word=lambda line: line.startswith("@"))
         self._clock.part("end")
         machine.initramfs.unlink()
         self._judge(machine, ended)
@@ -59,7 +61,7 @@ class TestBoot:
                        revision=self.boot.revision, queues=self.boot.queues, append=append)
 
     def _silent(self, machine, seconds):
-        """Whether to wait on. A test that says nothing is ended, then the machine if that stays."""
+        """Whether to wait on. A test at its limit is ended, then the machine if that stays."""
         limit = self.tests[self.current].limit if self.current else START_LIMIT
         if self.current and seconds > limit and not self._stopped:
             self._stopped = True

@@ -160,11 +160,11 @@ class Follower:
         return [line.decode(errors="replace").rstrip("\r") for line in whole]
 
 
-def watch(child, results, on_line, on_silence):
+def watch(child, results, on_line, on_silence, is_word=bool):
     """Hands each line of the results to on_line until the machine is off.
 
-    on_silence(seconds) is told how long there has been no line, in time that the guest had, and
-    says whether to wait on. Returns whether the machine went off by itself.
+    on_silence(seconds) is told how long there has been no line that is a word, in time that the
+    guest had, and says whether to wait on. Returns whether the machine went off by itself.
     """
     follower = Follower(results)
     patience = Patience(child.pid)
@@ -176,7 +176,7 @@ def watch(child, results, on_line, on_silence):
                 on_line(line)
             if not running:
                 return True
-            if lines:
+            if any(map(is_word, lines)):
                 patience.heard()
             if not on_silence(patience.passed()):
                 return False

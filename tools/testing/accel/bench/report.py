@@ -85,10 +85,8 @@ def run_logged(what, command, log, hint=None, append=False, meter=None, **option
     with open(log, "a" if append else "w") as out:
         out.write("$ " + " ".join(shlex.quote(str(word)) for word in command) + "\n")
         out.flush()
-        # A group of its own: whoever ends it ends what it has started, too. No session: Linux may
-        # share the processors by session first, and niceness counts within one only.
         child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT,
-                                 stdin=subprocess.DEVNULL, process_group=0, **options)
+                                 stdin=subprocess.DEVNULL, **options)
         code = _wait(child, meter and meter.follow(log))
     if code:
         STATUS.clear()
@@ -108,14 +106,10 @@ def _wait(child, told):
                 if told:
                     told()
     except BaseException:
-        _end(child)
-        raise
-
-
-def _end(child):
-    """Lets a command end itself, make with its children; then it is ended."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
+        # A make that is asked to end ends its children, too.
+        child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(timeout=5)
+        child.kill()
+        child.wait()
+        raise

@@ -42,10 +42,7 @@ class Worker:
         with open(self.log, "w") as out:
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
-        if nice:
-            _yield_to_others(nice)
-        else:
-            os.setpgrp()
+        _be_apart(nice)
         progress.listen(lambda text: pipe.send(("progress", text)))
         returned = stopped = None
         try:
@@ -78,20 +75,27 @@ class Worker:
         return self._returned
 
     def end(self):
-        """Ends it, and what it runs."""
-        self._process.terminate()
-        self._process.join(20)
-        self._process.kill()
+        """Ends it, and what it runs: each may end itself first."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                self._process.terminate()  # it has not come as far as its session, or is gone
+            self._process.join(10)
 
 
-def _yield_to_others(nice):
-    """In a session of its own: Linux may share the processors by session first."""
+def _be_apart(nice):
+    """A session of its own: all in it can be ended, and a terminal's keys are for others.
+
+    Linux may share the processors by session first, so the session is what has to be nice.
+    """
     os.setsid()
-    # Some containers forbid it; the work is then done all the same.
-    with contextlib.suppress(OSError):
-        os.nice(nice)
-        with open("/proc/self/autogroup", "w") as group:
-            group.write(str(nice))
+    if nice:
+        # Some containers forbid it; the work is then done all the same.
+        with contextlib.suppress(OSError):
+            os.nice(nice)
+            with open("/proc/self/autogroup", "w") as group:
+                group.write(str(nice))
 
 
 def _processor_time():
