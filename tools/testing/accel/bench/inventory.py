@@ -107,8 +107,7 @@ def _shares(tests, flavour):
     """Divides tests that could share one boot: the longest first, each to who has the least."""
     seconds = {test.name: homes.seconds(test.name, flavour) for test in tests}
     worth = int(sum(seconds.values()) / homes.WORTH[flavour])
-    # One machine at a time is for those with other needs.
-    shares = [[] for _ in range(max(1, min(worth, MACHINES - 1, len(tests))))]
+    shares = [[] for _ in range(max(1, min(worth, MACHINES, len(tests))))]
     for test in sorted(tests, key=lambda test: -seconds[test.name]):
         min(shares, key=lambda share: sum(seconds[one.name] for one in share)).append(test)
     return shares

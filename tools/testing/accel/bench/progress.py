@@ -14,7 +14,6 @@ INTERVAL = 0.5  # seconds
 KBUILD = re.compile(rb"^  [A-Z][A-Z0-9+]+ .*\n", re.M)
 NINJA = re.compile(rb"^\[(\d+)/(\d+)\] .*\n", re.M)
 CARGO = re.compile(rb"^ +(?:Compiling|Checking) .*\n", re.M)
-CASE = re.compile(rb"^test .* \.\.\. .*\n", re.M)
 
 _listener = report.STATUS.show
 _told = 0.0

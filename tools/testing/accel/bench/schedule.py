@@ -27,11 +27,12 @@ PROCESSORS = os.cpu_count() or 1
 KINDS = {
     # Takes all processors for most of its time; a second one has those that the first leaves.
     "build": Kind(2),
-    # A virtual machine has two processors, and waits about half of its time: two of them leave a
-    # quarter of two processors idle.
-    "machine": Kind(PROCESSORS + PROCESSORS // 2),
-    # Nothing waits for it; but what is left of it at the end keeps one processor busy.
-    "lint": Kind(1, nice=5),
+    # A virtual machine has two processors, and waits about half of its time. More of them would wait
+    # for each other: one spins for a lock whose holder has no processor.
+    "machine": Kind(max(2, PROCESSORS)),
+    # Nothing waits for these: they have what the machines leave.
+    "unit": Kind(1, nice=10),
+    "lint": Kind(1, nice=19),
 }
 MEMORY = host_memory() * 3 // 4  # megabytes for all machines together
 

@@ -41,7 +41,7 @@ class Suite:
     def unit_tests(self):
         """What needs no virtual machine."""
         for name in filter(self._wanted, unit.PARTS):
-            self._count(name, functools.partial(unit.run, name), seconds=60)
+            self._count(name, functools.partial(unit.run, name), kind="unit", seconds=60)
 
     def lint(self):
         """Formats, lints and documentation, each counted as one test."""

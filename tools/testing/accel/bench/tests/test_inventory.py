@@ -50,11 +50,11 @@ class Boots(unittest.TestCase):
         self.assertEqual(self.divided(a=worth / 4, b=worth / 4), [["a", "b"]])
         self.assertEqual(self.divided(a=worth, b=worth / 2, c=worth / 2), [["a"], ["b", "c"]])
 
-    def test_are_no_more_than_tests_nor_than_machines_with_one_left(self):
+    def test_are_no_more_than_tests_nor_than_machines(self):
         worth = homes.WORTH["plain"]
         self.assertEqual(self.divided(a=10 * worth), [["a"]])
-        self.assertEqual(self.divided(machines=2, a=worth, b=worth), [["a", "b"]])
-        self.assertEqual(self.divided(machines=3, a=worth, b=worth, c=worth),
+        self.assertEqual(self.divided(machines=1, a=worth, b=worth), [["a", "b"]])
+        self.assertEqual(self.divided(machines=2, a=worth, b=worth, c=worth),
                          [["a", "c"], ["b"]])
 
     def test_that_need_another_machine_are_others(self):
