@@ -14,7 +14,7 @@ MACHINE = ("revision", "queues", "memory", "append")
 WORDS = ("limit", "kernel", "modules", "option", *MACHINE)
 KERNELS = ("plain", "check", "races", "quick")
 DEFAULT_LIMIT = 300  # seconds
-MEMORY = 1536
+MEMORY = 1024
 CHECK_MEMORY = 1024  # more, for what the checkers keep
 MACHINES = KINDS["machine"].at_once
 

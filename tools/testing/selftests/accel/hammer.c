@@ -12,7 +12,7 @@
  * what random numbers: `make hammer TIME=600 SEED=1`. A parameter of that name
  * on the kernel's command line becomes part of the environment.
  *
- * accel-bench: kernel=plain,check,races limit=2400 modules=accel_hisi_zip,accel_sim
+ * accel-bench: kernel=plain,check,races limit=2400 memory=1536 modules=accel_hisi_zip,accel_sim
  */
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
