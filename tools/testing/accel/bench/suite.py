@@ -46,8 +46,6 @@ class Suite:
     def lint(self):
         """Formats, lints and documentation, each counted as one test."""
         wanted = [f"lint {name}" for name in checks.PARTS if self._wanted(name)]
-        if wanted and "tree" not in self.schedule.jobs:
-            self.schedule.add("tree", chain.tree)
         if wanted and "plain configuration" not in self.schedule.jobs:
             chain.configure(self.schedule, "plain")
         for name in wanted:
