@@ -4,25 +4,45 @@
 import contextlib
 import fcntl
 import functools
+import os
+import shlex
+import sys
+import time
 
 from . import compose, initramfs, needs, paths, progress, report, source, tools, userland
 from .kernel import Kernel
 
+WAIT = 0.5  # seconds between two tries to have the clone
 # Seconds from empty caches, about; of steps that could start, the longest way to the end does.
 TREE, KERNEL, EMULATOR, PROGRAMS = 60, 500, 240, 60
 
 
 @contextlib.contextmanager
 def alone(name="lock"):
-    """Keeps two commands in one clone from building over each other."""
+    """Keeps two commands in one clone from building over each other; who waits says for whom."""
     paths.BUILD.mkdir(parents=True, exist_ok=True)
-    with open(paths.BUILD / name, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report.say("waiting for the other make that is at work in this clone")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(paths.BUILD / name, "a+") as lock:
+        _lock(lock)
+        lock.truncate(0)
+        lock.write(f"{shlex.join(sys.argv)} (process {os.getpid()})")
+        lock.flush()
         yield
+
+
+def _lock(lock):
+    began = time.monotonic()
+    told = None
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read() or "another make"
+        if holder != told:
+            report.say(f"waiting for what is at work in this clone: {holder}")
+            told = holder
+        report.STATUS.show(f"{report.clock(time.monotonic() - began)} waiting for {holder}")
+        time.sleep(WAIT)
 
 
 def provide_tools():

@@ -5,7 +5,7 @@ import glob
 import re
 from pathlib import Path
 
-from . import needs, overlay, paths, report, series, source, tools, unit, userland
+from . import needs, overlay, paths, progress, report, series, source, tools, unit, userland
 from .kernel import Kernel, environment
 from .report import Stop
 from .score import Score
@@ -34,6 +34,7 @@ def _run(name, command, **options):
     """One command whose failure is the failure of the check."""
     log = paths.LOGS / f"lint-{name}.log"
     options.setdefault("env", tools.base_environment())
+    options.setdefault("meter", progress.Tail())
     report.run_logged(f"lint {name}", command, log, **options)
     return log
 

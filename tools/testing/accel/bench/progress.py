@@ -13,6 +13,8 @@ INTERVAL = 0.5  # seconds
 
 KBUILD = re.compile(rb"^  [A-Z][A-Z0-9+]+ .*\n", re.M)
 NINJA = re.compile(rb"^\[(\d+)/(\d+)\] .*\n", re.M)
+# What cargo and qemu/build.sh say while somebody else is at work.
+WAITING = re.compile(rb"\b[Ww]aiting for .*")
 CARGO = re.compile(rb"^ +(?:Compiling|Checking) .*\n", re.M)
 
 _listener = report.STATUS.show
@@ -55,6 +57,7 @@ class Meter:
         self._total = (_load().get(name) or guess) if whole else 0
         self._done = 0
         self._rest = b""
+        self._waiting = None
         self._log = None
 
     def follow(self, log):
@@ -66,12 +69,18 @@ class Meter:
         data = self._rest + self._log.read()
         end = data.rfind(b"\n") + 1
         self._rest = data[end:]
+        lines = data[:end].splitlines()
+        if lines:
+            self._waiting = WAITING.search(lines[-1])
         for found in self._pattern.finditer(data[:end]):
             if self._pattern.groups == 2:
                 self._done, self._total = map(int, found.groups())
             else:
                 self._done += 1
-        tell(f"{share(self._done, self._total)} {self._what}")
+        if self._waiting:
+            tell(self._waiting[0].decode(errors="replace"))
+        else:
+            tell(f"{share(self._done, self._total)} {self._what}")
 
     def finish(self):
         """Remembers what a whole run counts."""

@@ -333,8 +333,9 @@ main() {
 	export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache} CCACHE_DEPEND=1
 	# Another base lies in another directory, but most of its files are the same.
 	export CCACHE_BASEDIR=$cache/qemu CCACHE_NOHASHDIR=1
-	exec 9>"$cache/qemu/lock"
-	flock -n 9 || { say "waiting for another build to finish"; flock 9; }
+	exec 9>>"$cache/qemu/lock"
+	flock -n 9 || { say "waiting for the build of $(cat "$cache/qemu/lock")"; flock 9; }
+	echo "process $$, $here" >"$cache/qemu/lock"
 
 	find_source
 	base=$(base_key)

@@ -43,6 +43,13 @@ class MeterTest(unittest.TestCase):
         self.assertEqual(self.said_of("[1/8] Compiling a\n[2/8] Linking b\n", pattern=NINJA),
                          "25 % (2 of 8) objects")
 
+    def test_who_waits_says_so_until_it_goes_on(self):
+        waiting = "   Compiling a v1\n    Blocking waiting for file lock on build directory\n"
+        self.assertEqual(self.said_of(waiting, pattern=CARGO),
+                         "waiting for file lock on build directory")
+        self.assertEqual(self.said_of(waiting + "   Compiling b v1\n", pattern=CARGO, whole=False),
+                         "2 objects")
+
     def test_a_line_counts_when_it_is_whole(self):
         self.assertEqual(self.said_of("   Compiling a v1\n   Compil", pattern=CARGO, whole=False),
                          "1 objects")
