@@ -10,6 +10,7 @@ from . import paths, report
 # What a whole run has counted, for the next one's share of it.
 REMEMBERED = paths.CACHE / "counts.json"
 INTERVAL = 0.5  # seconds
+WIDTH = 100  # characters: it is a part of a line, and a log has lines that fill pages
 
 KBUILD = re.compile(rb"^  [A-Z][A-Z0-9+]+ .*\n", re.M)
 NINJA = re.compile(rb"^\[(\d+)/(\d+)\] .*\n", re.M)
@@ -32,7 +33,7 @@ def tell(text):
     global _told
     if time.monotonic() - _told > INTERVAL:
         _told = time.monotonic()
-        _listener(text)
+        _listener(text[:WIDTH])
 
 
 def share(done, total):

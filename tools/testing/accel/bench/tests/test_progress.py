@@ -55,5 +55,18 @@ class MeterTest(unittest.TestCase):
                          "1 objects")
 
 
+class Telling(unittest.TestCase):
+    def test_a_line_of_a_log_does_not_fill_pages(self):
+        said = []
+        before = progress._listener
+        self.addCleanup(progress.listen, before)
+        progress.listen(said.append)
+        with tempfile.TemporaryDirectory() as directory:
+            log = Path(directory) / "log"
+            log.write_text("$ checkpatch " + "file.rs " * 1000 + "\n")
+            progress.Tail().follow(log)()
+        self.assertEqual([len(text) for text in said], [100])
+
+
 if __name__ == "__main__":
     unittest.main()
