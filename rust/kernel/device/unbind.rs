@@ -4,9 +4,11 @@
 //!
 //! What the device core releases by itself ([`devres`](crate::devres)), and the private data of a
 //! driver, go after the bus has given up its claim to the device's DMA, which is too late for
-//! whatever still uses a PASID of the device.
+//! whatever still uses a PASID of the device. So the adapters of the buses let go of these first,
+//! with nothing locked but the device: it may take long, and what happens to other devices of the
+//! bus does not wait for it.
 //!
-//! C header: [`include/linux/device/bus.h`](srctree/include/linux/device/bus.h)
+//! C header: [`include/linux/device/devres.h`](srctree/include/linux/device/devres.h)
 
 use super::{
     Bound,
@@ -14,16 +16,7 @@ use super::{
 };
 use crate::{
     bindings,
-    container_of,
-    devres,
-    error::to_result,
-    new_mutex,
-    prelude::*,
-    sync::{
-        aref::ARef,
-        Mutex, //
-    },
-    types::Opaque, //
+    prelude::*, //
 };
 
 /// A value of which only matters when it is dropped.
@@ -31,28 +24,14 @@ trait Kept: Send {}
 
 impl<T: Send> Kept for T {}
 
-/// Keeps a value until its device is about to be unbound.
-///
-/// Not generic: lockdep knows the lock by the addresses of its key and of its name, and a module
-/// with generic code would have a name of its own to the key that all have.
-///
-/// # Invariants
-///
-/// `block` is registered with the bus of `dev`.
-#[pin_data(PinnedDrop)]
-struct Keeper {
-    dev: ARef<Device>,
-    #[pin]
-    value: Mutex<Option<KBox<dyn Kept>>>,
-    #[pin]
-    block: Opaque<bindings::notifier_block>,
-}
-
 /// Keeps `value` until the driver of `dev` is about to be unbound, or its probe has failed, and
-/// drops it then: before the driver's own remove callback, with all that the device has still
-/// there. May sleep.
+/// drops it then: before the driver's own `unbind`, with all that the device has still there, what
+/// was kept last first. May sleep.
 ///
-/// Fails with [`EINVAL`] if `dev` is on no bus; `value` is dropped on any failure.
+/// On the auxiliary, faux, PCI and platform buses. On others it goes with what is managed by the
+/// device core: after `unbind`.
+///
+/// Fails with [`ENOMEM`]; `value` is dropped then.
 ///
 /// # Examples
 ///
@@ -77,62 +56,61 @@ pub fn keep_until_unbind<T: Send + 'static>(dev: &Device<Bound>, value: T) -> Re
 }
 
 fn keep(dev: &Device<Bound>, value: KBox<dyn Kept>) -> Result {
-    // SAFETY: A bound device is valid, and does not leave its bus.
-    let bus = unsafe { (*dev.as_raw()).bus };
-    if bus.is_null() {
-        return Err(EINVAL);
+    // SAFETY: The function may be called with any size; the name is a static string.
+    let node = unsafe {
+        bindings::__devres_alloc_node(
+            Some(release),
+            size_of::<KBox<dyn Kept>>(),
+            GFP_KERNEL.as_raw(),
+            bindings::NUMA_NO_NODE,
+            c"keep_until_unbind".as_char_ptr(),
+        )
+    };
+    if node.is_null() {
+        return Err(ENOMEM);
     }
-
-    let keeper = try_pin_init!(Keeper {
-        dev: dev.into(),
-        value <- new_mutex!(Some(value)),
-        // INVARIANT: Registered here.
-        block <- Opaque::try_ffi_init(|block: *mut bindings::notifier_block| {
-            // SAFETY: `block` is valid for writes and pinned; the fields that the callback uses are
-            // initialised above. `Drop` unregisters it.
-            unsafe {
-                block.write(bindings::notifier_block {
-                    notifier_call: Some(Keeper::notify),
-                    ..pin_init::zeroed()
-                });
-                to_result(bindings::bus_register_notifier(bus, block))
-            }
-        }),
-    }? Error);
-    devres::register(dev, keeper, GFP_KERNEL)
+    // SAFETY: The node has the size of a box and the alignment of any allocation. The device is
+    // bound, so that it is released in the end.
+    unsafe {
+        node.cast::<KBox<dyn Kept>>().write(value);
+        bindings::devres_add(dev.as_raw(), node);
+    }
+    Ok(())
 }
 
-impl Keeper {
-    extern "C" fn notify(
-        block: *mut bindings::notifier_block,
-        action: c_ulong,
-        data: *mut c_void,
-    ) -> c_int {
-        // SAFETY: `block` is in a `Keeper`, which unregisters it before it goes.
-        let keeper = unsafe { &*container_of!(Opaque::cast_from(block), Self, block) };
-        let about_to_go = matches!(
-            action as u32,
-            bindings::bus_notifier_event_BUS_NOTIFY_UNBIND_DRIVER
-                | bindings::bus_notifier_event_BUS_NOTIFY_DRIVER_NOT_BOUND
-        );
-        if about_to_go && data.cast() == keeper.dev.as_raw() {
-            let value = keeper.value.lock().take();
-            drop(value);
-        }
-        bindings::NOTIFY_DONE as c_int
-    }
+/// # Safety
+///
+/// `node` must be one that [`keep`] has made, and not be used afterwards.
+unsafe extern "C" fn release(_dev: *mut bindings::device, node: *mut c_void) {
+    // SAFETY: There is a box in it, by the requirement of this function.
+    drop(unsafe { node.cast::<KBox<dyn Kept>>().read() });
 }
 
-// SAFETY: The bus locks its notifiers, and a keeper may be dropped by any task.
-unsafe impl Send for Keeper {}
-
-#[pinned_drop]
-impl PinnedDrop for Keeper {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant; the device is still on its bus, since this is called by
-        // devres or on failure in its probe.
-        unsafe {
-            bindings::bus_unregister_notifier((*self.dev.as_raw()).bus, self.block.get());
+/// Drops all that is kept until `dev` is unbound.
+///
+/// To be called by the adapter of a bus: in the remove callback before the driver's own `unbind`,
+/// and when a probe fails.
+pub(crate) fn let_go<Ctx: super::DeviceContext>(dev: &Device<Ctx>) {
+    loop {
+        // SAFETY: `dev` is valid, and there is no further condition.
+        let node = unsafe {
+            bindings::devres_remove(
+                dev.as_raw(),
+                Some(release),
+                None,
+                core::ptr::null_mut(),
+            )
+        };
+        if node.is_null() {
+            return;
         }
+        // SAFETY: `release` is that of nodes which `keep` has made, and this one was taken out. It
+        // is freed before the value is dropped, which may take long.
+        let value = unsafe {
+            let value = node.cast::<KBox<dyn Kept>>().read();
+            bindings::devres_free(node);
+            value
+        };
+        drop(value);
     }
 }

@@ -53,6 +53,21 @@ impl Bond {
         // SAFETY: By the type invariant the bond exists.
         unsafe { bindings::iommu_sva_get_pasid(self.0.as_ptr()) }
     }
+
+    /// Whether the device waits for a page of the address space: it has asked for one, and was not
+    /// answered. May sleep.
+    #[cfg(CONFIG_IOMMU_IOPF)]
+    pub fn has_page_requests(&self) -> bool {
+        // SAFETY: By the type invariant the bond exists, whose device is bound to the PASID and
+        // does not go before it.
+        unsafe { bindings::iopf_is_pending((*self.0.as_ptr()).dev, self.pasid()) }
+    }
+
+    /// Without that option no device can ask for pages.
+    #[cfg(not(CONFIG_IOMMU_IOPF))]
+    pub fn has_page_requests(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Bond {
