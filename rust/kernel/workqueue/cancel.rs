@@ -63,13 +63,11 @@ impl From<Arc<OwnedQueue>> for QueueRef {
     }
 }
 
-impl Deref for QueueRef {
-    type Target = Queue;
-
-    fn deref(&self) -> &Queue {
+impl QueueRef {
+    fn queue(&self) -> &Queue {
         match self {
             Self::Static(queue) => queue,
-            Self::Owned(queue) => queue,
+            Self::Owned(queue) => queue.queue(),
         }
     }
 }
@@ -99,7 +97,7 @@ impl Schedule {
         unsafe {
             bindings::queue_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
-                self.queue.0.get(),
+                self.queue.queue().0.get(),
                 self.work.get(),
                 delay,
             )
@@ -116,7 +114,7 @@ impl Schedule {
         unsafe {
             bindings::mod_delayed_work_on(
                 bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
-                self.queue.0.get(),
+                self.queue.queue().0.get(),
                 self.work.get(),
                 delay,
             )

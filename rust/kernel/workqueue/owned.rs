@@ -4,16 +4,20 @@
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
-use super::Queue;
+use super::{
+    Queue,
+    RawWorkItem, //
+};
 use crate::{
+    alloc::{
+        self,
+        AllocError, //
+    },
     bindings,
     prelude::*, //
 };
 use core::{
-    ops::{
-        BitOr,
-        Deref, //
-    },
+    ops::BitOr,
     ptr::NonNull, //
 };
 
@@ -37,16 +41,20 @@ impl BitOr for Flags {
     }
 }
 
-/// A work queue. Dropping it waits for all work that is in it.
+/// A work queue. Dropping it waits for all work that is in it. May sleep; one of its own workers
+/// that drops it waits for itself.
+///
+/// It is no [`Queue`]: what waits for its time there is in no queue yet, so nobody would wait for
+/// it. Work with a delay is [`OwnedDelayedWork`](super::cancel::OwnedDelayedWork), which keeps the
+/// queue.
 ///
 /// # Examples
 ///
 /// ```
-/// use kernel::workqueue::{owned::{Flags, OwnedQueue}, Queue};
+/// use kernel::workqueue::owned::{Flags, OwnedQueue};
 ///
-/// let owned = OwnedQueue::new(c"rust_example", Flags::UNBOUND | Flags::MEM_RECLAIM)?;
-/// // Takes work as any other queue does.
-/// let _queue: &Queue = &owned;
+/// let queue = OwnedQueue::new(c"rust_example", Flags::UNBOUND | Flags::MEM_RECLAIM)?;
+/// queue.try_spawn(GFP_KERNEL, || pr_info!("done before the queue has gone\n"))?;
 /// # Ok::<(), Error>(())
 /// ```
 ///
@@ -69,10 +77,25 @@ impl OwnedQueue {
     }
 }
 
-impl Deref for OwnedQueue {
-    type Target = Queue;
+impl OwnedQueue {
+    /// Enqueues a work item. See [`Queue::enqueue`].
+    pub fn enqueue<W, const ID: u64>(&self, work: W) -> W::EnqueueOutput
+    where
+        W: RawWorkItem<ID> + Send + 'static,
+    {
+        self.queue().enqueue::<W, ID>(work)
+    }
 
-    fn deref(&self) -> &Queue {
+    /// Enqueues a function. See [`Queue::try_spawn`].
+    pub fn try_spawn<F>(&self, flags: alloc::Flags, f: F) -> Result<(), AllocError>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.queue().try_spawn(flags, f)
+    }
+
+    /// The queue, for those who leave no timer behind that would put work there later.
+    pub(super) fn queue(&self) -> &Queue {
         // SAFETY: By the type invariant.
         unsafe { self.0.as_ref() }
     }
@@ -80,7 +103,8 @@ impl Deref for OwnedQueue {
 
 impl Drop for OwnedQueue {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; nobody can add work any more.
+        // SAFETY: By the type invariant; nobody can add work any more, and no timer is to: delayed
+        // work keeps the queue.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr().cast()) };
     }
 }
@@ -89,3 +113,37 @@ impl Drop for OwnedQueue {
 unsafe impl Send for OwnedQueue {}
 // SAFETY: As above.
 unsafe impl Sync for OwnedQueue {}
+
+#[macros::kunit_tests(rust_workqueue_owned)]
+mod tests {
+    use super::*;
+    use crate::{
+        sync::{
+            atomic::{
+                Atomic,
+                Relaxed, //
+            },
+            Arc, //
+        },
+        time::{
+            delay::fsleep,
+            Delta, //
+        },
+    };
+
+    #[test]
+    fn all_is_done_when_it_is_gone() -> Result {
+        let done = Arc::new(Atomic::new(0u32), GFP_KERNEL)?;
+        let queue = OwnedQueue::new(c"rust_owned", Flags::UNBOUND)?;
+        for _ in 0..3 {
+            let done = done.clone();
+            queue.try_spawn(GFP_KERNEL, move || {
+                fsleep(Delta::from_millis(1));
+                done.fetch_add(1, Relaxed);
+            })?;
+        }
+        drop(queue);
+        assert_eq!(done.load(Relaxed), 3);
+        Ok(())
+    }
+}
