@@ -6,8 +6,8 @@ BENCH := tools/testing/accel
 export KSRC LINUX_SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor tree kernel kernels run shell test quick hammer races fuzz bench lint series fresh \
-	clean
+.PHONY: help doctor tree kernel kernels run shell test quick hammer races cfi fuzz bench lint series \
+	fresh clean
 
 help:
 	@echo 'accel: an accelerator subsystem for Linux, in Rust'
@@ -20,6 +20,7 @@ help:
 	@echo '  make hammer TIME=600 [SEED=1] [CHECK=1]'
 	@echo '                          everything at once, for so many seconds'
 	@echo '  make races [T=pattern]  the tests of the virtual machine under KCSAN, which finds data races'
+	@echo '  make cfi [T=pattern]    … and KUnit, where each indirect call is checked for its type'
 	@echo '  make fuzz TIME=600 [SEED=1]'
 	@echo '                          random programs, guided by what they reach, and what that was'
 	@echo '  make bench              this subsystem beside uacce, in instructions and memory'
@@ -33,7 +34,7 @@ help:
 	@echo '  make tree               build/linux: Linux 7.3.x + this repository + integration/'
 	@echo '  make kernel [CHECK=1]   the kernel; CHECK=1 adds KASAN, lockdep, kmemleak and more'
 	@echo '  make kernel ARCH=arm64  … for another machine, only compiled; or riscv64'
-	@echo '  make kernels            … for each of them, and with SMP, IOMMU, PCI off, DRM accel on'
+	@echo '  make kernels            … for each of them, and with SMP, IOMMU, PCI off, DRM accel, CFI on'
 	@echo
 	@echo '  make clean              removes build/; the cache stays'
 	@echo
@@ -71,6 +72,9 @@ hammer:
 
 races:
 	@$(BENCH)/vm test --races $(if $(T),--only '$(T)')
+
+cfi:
+	@$(BENCH)/vm test --cfi $(if $(T),--only '$(T)')
 
 fuzz:
 	@$(BENCH)/vm fuzz --time $(or $(TIME),600) --seed $(or $(SEED),1)

@@ -15,7 +15,7 @@ BOTH = PLAIN + CHECK
 # KUnit's cases of the plain kernel are among those of the checking one.
 KUNIT = CHECK
 # Seconds of tests that are worth a boot.
-WORTH = {"plain": 60, "check": 150, "races": 600, "quick": 60}
+WORTH = {"plain": 60, "check": 150, "races": 600, "cfi": 60, "quick": 60}
 UNKNOWN = 30  # seconds
 
 

@@ -12,7 +12,7 @@ from .schedule import KINDS
 DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
 MACHINE = ("revision", "queues", "memory", "append")
 WORDS = ("limit", "kernel", "modules", "option", *MACHINE)
-KERNELS = ("plain", "check", "races", "quick")
+KERNELS = ("plain", "check", "races", "cfi", "quick")
 DEFAULT_LIMIT = 300  # seconds
 MEMORY = 1024
 CHECK_MEMORY = 1024  # more, for what the checkers keep

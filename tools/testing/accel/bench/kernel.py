@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels under test: `plain`, `check`, `races` and `fuzz` with run-time checkers, `quick`, which
-is a process, and those only compiled.
+"""The kernels under test: `plain`, `check`, `races`, `cfi` and `fuzz` with run-time checkers, `quick`,
+which is a process, and those only compiled.
 """
 
 import hashlib
@@ -36,6 +36,7 @@ BOOTED = {
     "plain": Flavour(MACHINE),
     "check": Flavour((*TESTED, "checking")),
     "races": Flavour((*TESTED, "races")),
+    "cfi": Flavour((*TESTED, "cfi")),
     # `make fuzz` says which lines of Rust it has reached.
     "fuzz": Flavour((*TESTED, "checking", "coverage"),
                     rust_flags="-Cdebuginfo=line-tables-only"),
