@@ -48,16 +48,16 @@ pub enum Sensor {
 impl Sensor {
     fn from_raw(sensor: bindings::hwmon_sensor_types) -> Result<Self> {
         match sensor {
-            bindings::hwmon_sensor_types_hwmon_temp => Ok(Self::Temperature),
-            bindings::hwmon_sensor_types_hwmon_power => Ok(Self::Power),
+            bindings::hwmon_sensor_types::hwmon_temp => Ok(Self::Temperature),
+            bindings::hwmon_sensor_types::hwmon_power => Ok(Self::Power),
             _ => Err(EOPNOTSUPP),
         }
     }
 
     const fn as_raw(self) -> bindings::hwmon_sensor_types {
         match self {
-            Self::Temperature => bindings::hwmon_sensor_types_hwmon_temp,
-            Self::Power => bindings::hwmon_sensor_types_hwmon_power,
+            Self::Temperature => bindings::hwmon_sensor_types::hwmon_temp,
+            Self::Power => bindings::hwmon_sensor_types::hwmon_power,
         }
     }
 
