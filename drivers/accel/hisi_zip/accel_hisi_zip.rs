@@ -254,8 +254,9 @@ impl<'a> Zip<'a> {
 
 impl Zip<'_> {
     fn start(&self) -> Result {
-        // `halt` has switched it off.
-        self.pdev.restore_master();
+        // `halt` has switched it off. If the bus is resetting the function, `reset_done` has
+        // switched it on, or will call this again.
+        let _ = self.pdev.try_restore_master();
         let fast = module_parameters::perf_mode.value();
         hardware::init(&self.bar, self.revision, self.queues, fast)?;
 
@@ -296,8 +297,9 @@ impl Zip<'_> {
             Ok(()) | Err(ENODEV) => {}
             Err(e) => dev_err!(self.pdev, "it does not halt ({e:?}); cutting it off\n"),
         }
-        // Also if it says that it has: others get the memory next.
-        self.pdev.clear_master();
+        // Also if it says that it has: others get the memory next. The bus itself does so for a
+        // reset, if this is part of one.
+        let _ = self.pdev.try_clear_master();
     }
 
     /// The device says or does what can't be.
@@ -647,7 +649,11 @@ impl pci::ErrorHandler for PciDriver {
         this.accel.begin_bus_reset();
     }
 
-    fn reset_done<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
+    fn reset_done<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
+        // It is as it was before the reset: off, if the device was isolated then.
+        if this.accel.is_in_bus_reset() {
+            pdev.set_master();
+        }
         let _ = this.accel.end_bus_reset();
     }
 }

@@ -371,6 +371,11 @@ impl Device {
         Ok(())
     }
 
+    /// Whether the bus resets the device, and [`end_bus_reset`](Self::end_bus_reset) will start it.
+    pub fn is_in_bus_reset(&self) -> bool {
+        self.recovery.by_bus.load(Relaxed)
+    }
+
     /// The bus has reset the device: starts it again.
     ///
     /// Fails with [`EIO`] if it does not start, and is isolated then.

@@ -34,17 +34,59 @@ impl Device<device::Bound> {
     }
 
     /// Switches bus mastering off: the function can't access memory any more. For when nothing
-    /// milder helps. Calls `pci_clear_master()`.
-    pub fn clear_master(&self) {
+    /// milder helps. May sleep. Calls `pci_clear_master()`.
+    ///
+    /// The command register, and what the bus knows of it, are read, changed and written. So this
+    /// holds the lock of the configuration space, which a reset of the function holds as well: what
+    /// one of them has switched off the other can't switch on again.
+    ///
+    /// Fails with [`EAGAIN`] if that lock is taken, most often by a reset of the function, which
+    /// switches bus mastering off and then on again, if it was. In the callbacks of a reset,
+    /// [`reset_prepare`](super::ErrorHandler::reset_prepare) and
+    /// [`reset_done`](super::ErrorHandler::reset_done), it always is.
+    pub fn try_clear_master(&self) -> Result {
+        let _locked = ConfigLock::try_new(self)?;
         // SAFETY: `self` is a valid device.
         unsafe { bindings::pci_clear_master(self.as_raw()) };
+        Ok(())
     }
 
-    /// Switches bus mastering on again, after [`clear_master`](Self::clear_master) or a reset.
-    /// Calls `pci_set_master()`.
-    pub fn restore_master(&self) {
+    /// Switches bus mastering on again, after [`try_clear_master`](Self::try_clear_master). May
+    /// sleep. Calls `pci_set_master()`.
+    ///
+    /// Fails with [`EAGAIN`] as that does. In the callbacks of a reset it is
+    /// [`set_master`](Self::set_master) that does it.
+    pub fn try_restore_master(&self) -> Result {
+        let _locked = ConfigLock::try_new(self)?;
         // SAFETY: `self` is a valid device.
         unsafe { bindings::pci_set_master(self.as_raw()) };
+        Ok(())
+    }
+}
+
+/// The lock of a function's configuration space: user space and resets stay out of it.
+///
+/// # Invariants
+///
+/// The lock is held.
+struct ConfigLock<'a>(&'a Device<device::Bound>);
+
+impl<'a> ConfigLock<'a> {
+    fn try_new(pdev: &'a Device<device::Bound>) -> Result<Self> {
+        // SAFETY: `pdev` is a valid device.
+        if unsafe { bindings::pci_cfg_access_trylock(pdev.as_raw()) } {
+            // INVARIANT: Taken above.
+            Ok(Self(pdev))
+        } else {
+            Err(EAGAIN)
+        }
+    }
+}
+
+impl Drop for ConfigLock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::pci_cfg_access_unlock(self.0.as_raw()) };
     }
 }
 

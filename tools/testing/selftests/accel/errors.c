@@ -270,6 +270,35 @@ TEST_F(errors, isolated_device_can_be_unbound_and_bound)
 	expect_device_works(_metadata);
 }
 
+/* Whether the device may access memory at all, or -1. */
+static int is_master(const char *address)
+{
+	char path[PATH_MAX];
+	__u8 command = 0;
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", address);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ret = pread(fd, &command, 1, 4);
+	close(fd);
+	return ret == 1 ? command >> 2 & 1 : -1;
+}
+
+TEST_F(errors, isolated_device_is_brought_back_by_the_bus)
+{
+	EXPECT_EQ(1, is_master(self->address));
+	raise_too_many(_metadata, self);
+	EXPECT_EQ(0, is_master(self->address)) {
+		TH_LOG("expected: what is isolated is cut off from memory");
+	}
+	ASSERT_RET(0, pci_write(self->address, "reset", "1"), "a reset by the bus");
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->monitor)) {
+		TH_LOG("expected: it is in service again");
+	}
+	EXPECT_EQ(1, is_master(self->address));
+	expect_device_works(_metadata);
+}
+
 TEST_F(errors, pci_error_is_one_too)
 {
 	int generation = accel_generation(self->monitor);
