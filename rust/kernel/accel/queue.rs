@@ -39,7 +39,10 @@ use super::{
     usage::Seen, //
 };
 use crate::{
-    anon_inode,
+    anon_inode::{
+        self,
+        Inode, //
+    },
     bindings,
     capability::{
         capable,
@@ -60,7 +63,6 @@ use crate::{
     mm::fault::{
         Fault,
         FaultResult,
-        Inode,
         Kind,
         NewMapping,
         Sigbus, //
@@ -375,9 +377,10 @@ impl Queue {
     /// Makes the queue's file; destroys the queue if that fails.
     fn into_file(self: Arc<Self>, access: &Access<'_>) -> Result<ARef<File>> {
         let queue = self.clone();
-        let file = anon_inode::create_file::<Descriptor>(c"[accel_queue]", self, flags::O_RDWR)
-            .inspect_err(|_| queue.close(access))?;
-        *queue.inode.lock() = Some(Inode::of(&file));
+        let (file, inode) =
+            anon_inode::create_file::<Descriptor>(c"[accel_queue]", self, flags::O_RDWR)
+                .inspect_err(|_| queue.close(access))?;
+        *queue.inode.lock() = Some(inode);
         Ok(file)
     }
 

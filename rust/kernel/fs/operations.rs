@@ -167,12 +167,15 @@ impl<T: Operations> Table<T> {
         len: usize,
         _pos: *mut bindings::loff_t,
     ) -> isize {
-        // SAFETY: The VFS keeps `file` open during the call; `f_pos` is not used.
+        // SAFETY: The VFS keeps `file` open during the call. The files that carry the table, those
+        // of devices and anonymous ones, are such that `fdget_pos()` locks no position, and no
+        // operation here looks at one.
         let (this, file) = unsafe { (Self::private(file), File::from_raw_file(file)) };
         let to = UserSlice::new(UserPtr::from_ptr(buf.cast()), len).writer();
 
         match T::read(this, file, to) {
-            Ok(n) => n as isize,
+            // The VFS believes whatever it is told.
+            Ok(n) => n.min(len) as isize,
             Err(e) => e.to_errno() as isize,
         }
     }

@@ -6,16 +6,18 @@
 //! runs at the same time, because the mapping is not in the file's tree yet. So nothing is inserted
 //! there: [`Operations::fault`] inserts the page that was touched, under whatever lock makes sure
 //! that the page still may be given out, and [`Inode::zap_mappings`] takes back all pages of a file
-//! after that lock has been used to forbid new ones.
+//! after that lock has been used to forbid new ones. Only files that
+//! [`create_file`](crate::anon_inode::create_file) makes have such an inode: that of a device node
+//! is on a file system that can be unmounted, and is shared by all who open the node.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
+//! [`Inode::zap_mappings`]: crate::anon_inode::Inode::zap_mappings
 //! [`Operations::fault`]: crate::fs::operations::Operations::fault
 
 use crate::{
     bindings,
     dma::pages::CoherentPages,
-    fs::File,
     io::PhysAddr,
     mm::virt::{
         flags,
@@ -395,47 +397,3 @@ impl Registers {
         self.size
     }
 }
-
-/// The inode of a file, held to zap the file's mappings at a time when the file itself may be
-/// going.
-///
-/// # Invariants
-///
-/// Owns a reference to the inode.
-pub struct Inode(NonNull<bindings::inode>);
-
-impl Inode {
-    /// Takes a reference to the inode of `file`.
-    pub fn of(file: &File) -> Self {
-        // SAFETY: An open file has an inode, and its reference keeps the inode from going.
-        unsafe {
-            let inode = (*file.as_ptr()).f_inode;
-            bindings::ihold(inode);
-            // INVARIANT: The reference was taken above.
-            Self(NonNull::new_unchecked(inode))
-        }
-    }
-
-    /// Takes away all pages of all mappings of the inode, in all processes.
-    ///
-    /// Returns when no processor can reach them any more. May sleep. A page that
-    /// [`Operations::fault`] inserts after this call stays: forbid that first.
-    ///
-    /// [`Operations::fault`]: crate::fs::operations::Operations::fault
-    pub fn zap_mappings(&self) {
-        // SAFETY: The inode and so its mapping are valid; a length of 0 means all.
-        unsafe { bindings::unmap_mapping_range((*self.0.as_ptr()).i_mapping, 0, 0, 1) };
-    }
-}
-
-impl Drop for Inode {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant, we own a reference.
-        unsafe { bindings::iput(self.0.as_ptr()) };
-    }
-}
-
-// SAFETY: An inode is counted atomically and may be zapped and put by any task.
-unsafe impl Send for Inode {}
-// SAFETY: `unmap_mapping_range()` takes the locks it needs.
-unsafe impl Sync for Inode {}
