@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
@@ -13,6 +14,11 @@ __rust_helper unsigned long rust_helper_page_to_pfn(const struct page *page)
 __rust_helper s64 rust_helper_mm_add_pinned(struct mm_struct *mm, s64 pages)
 {
 	return atomic64_add_return(pages, &mm->pinned_vm);
+}
+
+__rust_helper struct user_struct *rust_helper_get_current_user(void)
+{
+	return get_current_user();
 }
 
 __rust_helper unsigned long rust_helper_rlimit(unsigned int limit)

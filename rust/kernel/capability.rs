@@ -41,7 +41,8 @@ impl Cap {
 /// Whether the current task has a capability.
 ///
 /// Ask when the answer decides, and not before: the task is marked as one that has used it, and a
-/// security module may log that it was refused. Process context.
+/// security module may log that it was refused. Process context; in a kernel thread the answer is
+/// about the kernel, which may do all, whichever process it works for.
 ///
 /// # Examples
 ///

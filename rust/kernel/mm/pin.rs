@@ -22,7 +22,13 @@ use crate::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+    },
     task::Task, //
 };
 use core::ptr::NonNull;
@@ -45,47 +51,111 @@ impl Access {
     }
 }
 
-/// Pages that count as pinned by a process.
+/// Pages that a user has locked, of the number that all processes of the user may lock.
+///
+/// They are the user's and not those of an address space: that may end while the pages stay, and
+/// would take the count with it.
+///
+/// # Invariants
+///
+/// Owns a reference to `user`, whose `locked_vm` contains `pages`.
+struct Locked {
+    user: NonNull<bindings::user_struct>,
+    pages: usize,
+}
+
+impl Locked {
+    /// Returns `None` if the user of the current task would have more than `limit`.
+    fn new(pages: usize, limit: usize) -> Option<Self> {
+        // SAFETY: A task always has a user.
+        let user = unsafe { NonNull::new_unchecked(bindings::get_current_user()) };
+        // INVARIANT: The reference was taken just now, and there are no pages yet.
+        let mut this = Self { user, pages: 0 };
+        let locked = this.locked();
+        let mut before = locked.load(Relaxed);
+        loop {
+            let after = before.checked_add(pages).filter(|after| *after <= limit)?;
+            match locked.cmpxchg(before, after, Relaxed) {
+                Ok(_) => break,
+                Err(now) => before = now,
+            }
+        }
+        // INVARIANT: Added above.
+        this.pages = pages;
+        Some(this)
+    }
+
+    /// What the user has locked.
+    fn locked(&self) -> &Atomic<usize> {
+        // SAFETY: By the type invariant the user is there. C code treats the number as an atomic
+        // one as well.
+        unsafe { Atomic::from_ptr((&raw mut (*self.user.as_ptr()).locked_vm).cast()) }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.locked().fetch_add(self.pages.wrapping_neg(), Relaxed);
+        // SAFETY: By the type invariant the reference is ours.
+        unsafe { bindings::free_uid(self.user.as_ptr()) };
+    }
+}
+
+/// Pages that a process is said to have pinned, in `/proc/PID/status`.
 ///
 /// # Invariants
 ///
 /// `pages` are contained in the `pinned_vm` of `mm`.
-struct Charge {
+struct Counted {
     mm: ARef<Mm>,
-    pages: usize,
+    pages: i64,
 }
 
-impl Charge {
-    /// Fails with [`ENOMEM`] if these are more than the current task may pin.
-    fn new(mm: &Mm, pages: usize) -> Result<Self> {
-        // Added before the check, so that two tasks can't both be let in by the last free page.
+impl Counted {
+    fn new(mm: &Mm, pages: i64) -> Self {
         // INVARIANT: As many are added.
         let this = Self {
             mm: mm.into(),
             pages,
         };
-        let pinned = this.add(pages.try_into()?);
-
-        // SAFETY: There is such a limit.
-        let limit = unsafe { bindings::rlimit(bindings::RLIMIT_MEMLOCK) } >> PAGE_SHIFT;
-        let allowed = usize::try_from(pinned).is_ok_and(|pinned| pinned <= limit);
-        if !allowed && !capable(Cap::IpcLock) {
-            return Err(ENOMEM);
-        }
-        Ok(this)
+        this.add(pages);
+        this
     }
 
-    fn add(&self, pages: i64) -> i64 {
+    fn add(&self, pages: i64) {
         // SAFETY: The `mm_struct` is there for as long as we hold a reference to it, whatever
         // became of the process.
-        unsafe { bindings::mm_add_pinned(self.mm.as_raw(), pages) }
+        unsafe { bindings::mm_add_pinned(self.mm.as_raw(), pages) };
     }
 }
 
-impl Drop for Charge {
+impl Drop for Counted {
     fn drop(&mut self) {
-        // CAST: `new` has made sure that it fits.
-        self.add(-(self.pages as i64));
+        self.add(-self.pages);
+    }
+}
+
+/// Who pays for pinned pages. A task with `CAP_IPC_LOCK` may have more than the limit, and its
+/// user does not pay for those.
+struct Charge {
+    _user: Option<Locked>,
+    _process: Counted,
+}
+
+impl Charge {
+    /// Fails with [`ENOMEM`] if these are more than the current task may pin.
+    fn new(mm: &Mm, pages: usize) -> Result<Self> {
+        let process = pages.try_into()?;
+        // SAFETY: There is such a limit.
+        let limit = unsafe { bindings::rlimit(bindings::RLIMIT_MEMLOCK) } >> PAGE_SHIFT;
+        let user = Locked::new(pages, limit);
+        if user.is_none() && !capable(Cap::IpcLock) {
+            return Err(ENOMEM);
+        }
+        Ok(Self {
+            _user: user,
+            _process: Counted::new(mm, process),
+        })
     }
 }
 
@@ -125,7 +195,8 @@ impl PinnedPages {
 
     /// Pins `len` bytes at `addr` of the current process. May sleep.
     ///
-    /// They count against `RLIMIT_MEMLOCK` of the process, beside what others have pinned.
+    /// They count against `RLIMIT_MEMLOCK`, beside what other processes of the same user have locked
+    /// by such means, until they are unpinned.
     ///
     /// All is pinned or nothing. Fails with
     ///
@@ -133,13 +204,22 @@ impl PinnedPages {
     ///   addresses;
     /// - [`EFAULT`] if there is a hole, something that can't be pinned such as the registers of a
     ///   device, or something that the process may not access in this way; or if the current task
-    ///   is no process;
+    ///   is no process, even if it [uses the memory](crate::mm::MmWithUser::use_in_kthread) of one:
+    ///   nobody would have to pay;
     /// - [`EOPNOTSUPP`] for files of some file systems, those in persistent memory;
     /// - [`ENOMEM`] if the limit is exceeded and the task lacks `CAP_IPC_LOCK`, or there is no
     ///   memory;
     /// - [`ERESTARTSYS`], [`EINTR`] or [`EAGAIN`] if a signal came.
     pub fn new(addr: usize, len: usize, access: Access) -> Result<Self> {
         let count = check_pages(addr, len)?;
+        // SAFETY: A task's flags are written by itself.
+        if unsafe { (*Task::current_raw()).flags } & bindings::PF_KTHREAD != 0 {
+            return Err(EFAULT);
+        }
+        Self::pin(addr, count, access)
+    }
+
+    fn pin(addr: usize, count: usize, access: Access) -> Result<Self> {
         let task = current!();
         let mm = task.mm().ok_or(EFAULT)?;
 
@@ -272,7 +352,13 @@ mod tests {
         }
 
         fn pin(&self, access: Access) -> Result<PinnedPages> {
-            PinnedPages::new(self.addr, self.count * PAGE_SIZE, access)
+            PinnedPages::pin(self.addr, self.count, access)
+        }
+
+        /// What the task's user has locked.
+        fn locked() -> Result<usize> {
+            let nothing = Locked::new(0, usize::MAX).ok_or(EINVAL)?;
+            Ok(nothing.locked().load(Relaxed))
         }
 
         fn pinned() -> i64 {
@@ -310,14 +396,39 @@ mod tests {
     fn pins_and_counts() -> Result {
         let memory = Memory::new(PinnedPages::BATCH + 3, RW)?;
         let before = Memory::pinned();
+        let locked = Memory::locked()?;
         let pages = memory.pin(Access::ReadWrite)?;
         assert_eq!(pages.count(), memory.count);
         assert!(pages.writable());
         assert!(pages.page(memory.count).is_none());
         assert_eq!(Memory::pinned() - before, i64::try_from(memory.count)?);
+        assert_eq!(Memory::locked()? - locked, memory.count);
 
         drop(pages);
         assert_eq!(Memory::pinned(), before);
+        assert_eq!(Memory::locked()?, locked);
+        Ok(())
+    }
+
+    #[test]
+    fn a_user_has_a_limit() -> Result {
+        let limit = Memory::locked()? + 10;
+        let most = Locked::new(7, limit).ok_or(ENOMEM)?;
+        for (pages, fits) in [(3, true), (4, false), (usize::MAX, false)] {
+            assert_eq!(Locked::new(pages, limit).is_some(), fits);
+        }
+        drop(most);
+        assert!(Locked::new(10, limit).is_some());
+        assert_eq!(Memory::locked()? + 10, limit);
+        Ok(())
+    }
+
+    #[test]
+    fn a_kernel_thread_pays_for_nothing_and_pins_nothing() -> Result {
+        // The thread of a test is one, with an address space.
+        let memory = Memory::new(1, RW)?;
+        let pages = PinnedPages::new(memory.addr, PAGE_SIZE, Access::ReadWrite);
+        assert_eq!(pages.err(), Some(EFAULT));
         Ok(())
     }
 
@@ -333,7 +444,7 @@ mod tests {
     fn a_hole_undoes_all() -> Result {
         let memory = Memory::new(2, RW)?;
         let before = Memory::pinned();
-        let pages = PinnedPages::new(memory.addr, 3 * PAGE_SIZE, Access::ReadWrite);
+        let pages = PinnedPages::pin(memory.addr, 3, Access::ReadWrite);
         assert_eq!(pages.err(), Some(EFAULT));
         assert_eq!(Memory::pinned(), before);
         Ok(())

@@ -930,6 +930,48 @@ struct shared_wrap {
 	int sock;
 };
 
+/* As many pages as may be pinned, or one. */
+static int wrap_limited(struct shared_wrap *shared, int pages)
+{
+	struct rlimit limit = { 16 * PAGE, 16 * PAGE };
+	void *own = anonymous(16 * PAGE, PROT_READ | PROT_WRITE);
+	int fd;
+
+	if (drop_capability(CAP_IPC_LOCK) || setrlimit(RLIMIT_MEMLOCK, &limit))
+		return -EPERM;
+	fd = buffer_wrap(shared->ctx, own, pages * PAGE, 0);
+	if (fd >= 0 && shared->sock >= 0 && send_fd(shared->sock, fd))
+		return -EPIPE;
+	return fd < 0 ? fd : 0;
+}
+
+static int wrap_all(void *arg)
+{
+	return wrap_limited(arg, 16);
+}
+
+static int wrap_one(void *arg)
+{
+	return wrap_limited(arg, 1);
+}
+
+TEST_F(buffer, pinned_memory_counts_when_its_process_has_ended)
+{
+	struct shared_wrap shared = { .ctx = self->ctx }, alone = { .ctx = self->ctx, .sock = -1 };
+	int socks[2], fd;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
+	shared.sock = socks[1];
+	ASSERT_RET(0, in_child(wrap_all, &shared), "a process pins what it may, and ends");
+	fd = recv_fd(socks[0]);
+	ASSERT_WORKS(fd, "its buffer");
+	EXPECT_RET(-ENOMEM, in_child(wrap_one, &alone), "another process of the same user");
+	close(fd);
+	EXPECT_RET(0, in_child(wrap_one, &alone), "once the buffer is gone");
+	close(socks[0]);
+	close(socks[1]);
+}
+
 static int wrap_and_be_killed(void *arg)
 {
 	struct shared_wrap *shared = arg;
