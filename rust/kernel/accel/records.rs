@@ -5,7 +5,7 @@
 use super::region::Region;
 use crate::{
     page::{
-        Page,
+        SharedPage,
         SharedPages, //
     },
     prelude::*,
@@ -43,7 +43,7 @@ impl Records {
         Region::records(self.memory.clone())
     }
 
-    pub(super) fn page(&self, index: usize) -> Option<&Page> {
+    pub(super) fn page(&self, index: usize) -> Option<&SharedPage> {
         self.memory.page(index)
     }
 

@@ -13,7 +13,7 @@ use crate::{
         Sigbus, //
     },
     page::{
-        Page,
+        SharedPage,
         SharedPages,
         PAGE_SIZE, //
     },
@@ -204,7 +204,7 @@ impl Regions {
     }
 
     /// Answers a fault on the status page, if it is one.
-    pub(super) fn fault_status(fault: &Fault<'_>, page: &Page) -> Option<FaultResult> {
+    pub(super) fn fault_status(fault: &Fault<'_>, page: &SharedPage) -> Option<FaultResult> {
         (fault.offset() < PAGE_SIZE as u64).then(|| fault.insert_page(page))
     }
 }

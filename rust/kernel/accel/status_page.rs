@@ -3,7 +3,7 @@
 //! The page in which a process reads the state of its queue without a system call.
 
 use crate::{
-    page::Page,
+    page::SharedPage,
     prelude::*,
     sync::barrier::{
         smp_mb,
@@ -14,17 +14,17 @@ use crate::{
 use core::mem::offset_of;
 
 /// A page that begins with `struct accel_queue_status`. It outlives the device.
-pub(super) struct StatusPage(Page);
+pub(super) struct StatusPage(SharedPage);
 
 impl StatusPage {
     pub(super) fn new(generation: u32) -> Result<Self> {
-        let page = Self(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?);
+        let page = Self(SharedPage::new()?);
         page.write(offset_of!(uapi::accel_queue_status, generation), generation);
         page.set_state(uapi::accel_queue_state_ACCEL_QUEUE_LIVE);
         Ok(page)
     }
 
-    pub(super) fn page(&self) -> &Page {
+    pub(super) fn page(&self) -> &SharedPage {
         &self.0
     }
 

@@ -25,7 +25,7 @@ use crate::{
     },
     page::{
         list::PageList,
-        Page,
+        SharedPage,
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
@@ -104,8 +104,7 @@ impl NewMapping<'_> {
     /// This has to be said here, and not when a page is touched: `mprotect()` makes protections
     /// from what the VMA has.
     pub fn set_uncached(&self) {
-        // SAFETY: This only computes a value.
-        self.change_prot(|prot| unsafe { bindings::pgprot_noncached(prot) });
+        self.change_prot(uncached);
     }
 
     /// Writes to the mapping are combined on their way to memory: it is of a [`PageList`] that is
@@ -162,6 +161,22 @@ impl NewMapping<'_> {
 fn write_combined(prot: bindings::pgprot_t) -> bindings::pgprot_t {
     // SAFETY: This only computes a value.
     unsafe { bindings::pgprot_writecombine(prot) }
+}
+
+fn uncached(prot: bindings::pgprot_t) -> bindings::pgprot_t {
+    // SAFETY: As above.
+    unsafe { bindings::pgprot_noncached(prot) }
+}
+
+/// Whether `prot` is no less cached than `cached` is, as far as the architecture has a difference.
+fn cached_like(prot: bindings::pgprot_t, cached: bindings::pgprot_t) -> bool {
+    [uncached, write_combined].into_iter().all(|change| {
+        let (was_changed, can_be) = (
+            change(prot).pgprot == prot.pgprot,
+            change(cached).pgprot != cached.pgprot,
+        );
+        !(was_changed && can_be)
+    })
 }
 
 /// The page can't be given out: the access ends in `SIGBUS`.
@@ -223,8 +238,7 @@ impl Fault<'_> {
         &self,
         change: impl FnOnce(bindings::pgprot_t) -> bindings::pgprot_t,
     ) -> core::result::Result<bindings::pgprot_t, Sigbus> {
-        // SAFETY: The VMA is locked against changes while the handler runs.
-        let prot = unsafe { (*self.vma()).vm_page_prot };
+        let prot = self.page_prot();
         // This is how `pgprot_modify()` tells, too.
         if change(prot).pgprot == prot.pgprot {
             Ok(prot)
@@ -233,23 +247,48 @@ impl Fault<'_> {
         }
     }
 
-    fn is_frames(&self) -> bool {
-        // SAFETY: The VMA is locked against changes while the handler runs.
-        let flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
-        flags & flags::PFNMAP != 0
+    /// The protection of the mapping, if it is cached.
+    fn cached_prot(&self) -> core::result::Result<bindings::pgprot_t, Sigbus> {
+        let prot = self.page_prot();
+        // SAFETY: This only computes a value.
+        let as_new = unsafe { bindings::vm_get_page_prot(self.flags()) };
+        if cached_like(prot, as_new) {
+            Ok(prot)
+        } else {
+            Err(Sigbus)
+        }
     }
 
-    /// Gives out `page`; the mapping holds a reference to it until it goes.
-    pub fn insert_page(&self, page: &Page) -> FaultResult {
+    fn page_prot(&self) -> bindings::pgprot_t {
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        unsafe { (*self.vma()).vm_page_prot }
+    }
+
+    fn flags(&self) -> bindings::vm_flags_t {
+        // SAFETY: The VMA is locked against changes while the handler runs.
+        unsafe { (*self.vma()).__bindgen_anon_2.vm_flags }
+    }
+
+    fn is_frames(&self) -> bool {
+        self.flags() & flags::PFNMAP != 0
+    }
+
+    /// Gives out `page`, if the mapping is cached; it holds a reference to the page until it goes.
+    ///
+    /// Other pages may have to be kept from being written or from being cached, or belong to a
+    /// file that would miss them: they are given out, not counted, by
+    /// [`insert_listed`](Self::insert_listed).
+    pub fn insert_page(&self, page: &SharedPage) -> FaultResult {
         if self.is_frames() {
             return Err(Sigbus);
         }
+        self.cached_prot()?;
 
         // Were the page left in `vmf`, it would be unlocked after it is mapped, by when a
         // revocation may have taken the mapping's reference, and whoever revokes the last one.
         //
         // SAFETY: `vmf` is valid while the handler runs, its VMA is a `VM_MIXEDMAP` one, and the
-        // page is there at least until this returns.
+        // page is there at least until this returns; by its type invariant it may be mapped so.
         let code =
             unsafe { bindings::vmf_insert_page_mkwrite(self.vmf.as_ptr(), page.as_ptr(), false) };
         Ok(Handled(code))
@@ -257,6 +296,9 @@ impl Fault<'_> {
 
     /// Gives out the page at `offset` bytes into `memory`, and the pages around it, if the mapping
     /// is [`set_coherent`](NewMapping::set_coherent).
+    ///
+    /// What lies behind and before the page in the mapping must be what does in `memory`, as far as
+    /// both reach.
     ///
     /// # Safety
     ///
@@ -305,13 +347,13 @@ impl Fault<'_> {
             return Err(Sigbus);
         }
 
-        // SAFETY: This only computes a value.
-        let prot = self.prot(|prot| unsafe { bindings::pgprot_noncached(prot) })?;
+        let prot = self.prot(uncached)?;
         self.insert_frame(((registers.start + offset) >> PAGE_SHIFT) as usize, prot)
     }
 
     /// Gives out the page at `index` of `pages`, counted from 0, if the mapping is
-    /// [`set_write_combined`](NewMapping::set_write_combined) where the list is.
+    /// [`set_write_combined`](NewMapping::set_write_combined) where the list is, and cached where
+    /// it is not.
     ///
     /// A list that may not be written gets no page into a mapping that could be.
     ///
@@ -321,15 +363,13 @@ impl Fault<'_> {
     /// given out again.
     pub unsafe fn insert_listed(&self, pages: &dyn PageList, index: usize) -> FaultResult {
         let page = pages.page(index).ok_or(Sigbus)?;
-        // SAFETY: The VMA is locked against changes while the handler runs.
-        let vm_flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
-        if !pages.writable() && vm_flags & (flags::WRITE | flags::MAYWRITE) != 0 {
+        if !pages.writable() && self.flags() & (flags::WRITE | flags::MAYWRITE) != 0 {
             return Err(Sigbus);
         }
         let prot = if pages.write_combined() {
             self.prot(write_combined)?
         } else {
-            self.prot(|prot| prot)?
+            self.cached_prot()?
         };
 
         // SAFETY: The page is valid.
@@ -381,19 +421,73 @@ impl Registers {
         offset: u64,
         size: u64,
     ) -> Result<Self> {
-        let end = offset.checked_add(size).ok_or(EINVAL)?;
-        let start = pdev.resource_start(bar)? + offset;
-        let aligned = (start | size) % PAGE_SIZE as u64 == 0;
-        if size == 0 || !aligned || end > pdev.resource_len(bar)? || !pdev.is_memory(bar) {
+        if !pdev.is_memory(bar) {
             return Err(EINVAL);
         }
+        // INVARIANT: A BAR belongs to its device.
+        Self::part(
+            pdev.resource_start(bar)?,
+            pdev.resource_len(bar)?,
+            offset,
+            size,
+        )
+    }
 
-        // INVARIANT: Checked above; a BAR belongs to its device.
+    /// The registers at `offset` of those that begin at `start` and have `len` bytes.
+    #[cfg_attr(not(CONFIG_PCI), allow(dead_code))]
+    fn part(start: PhysAddr, len: u64, offset: u64, size: u64) -> Result<Self> {
+        let end = offset.checked_add(size).ok_or(EINVAL)?;
+        if size == 0 || end > len {
+            return Err(EINVAL);
+        }
+        let start = start.checked_add(offset).ok_or(EINVAL)?;
+        if (start | size) % PAGE_SIZE as u64 != 0 {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Checked above.
         Ok(Self { start, size })
     }
 
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+}
+
+#[macros::kunit_tests(rust_mm_fault)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_whole_pages_of_their_bar() {
+        let (page, bar) = (PAGE_SIZE as u64, 4 * PAGE_SIZE as u64);
+        let start = !0 - (bar - 1);
+        for (offset, size, is) in [
+            (0, bar, true),
+            (3 * page, page, true),
+            (page, bar, false),
+            (0, 0, false),
+            (1, page, false),
+            (0, page - 1, false),
+            (bar, page, false),
+            (!0 - (page - 1), page, false),
+            (!0 - (2 * page - 1), page, false),
+        ] {
+            assert_eq!(Registers::part(start, bar, offset, size).is_ok(), is);
+        }
+    }
+
+    #[test]
+    fn what_is_cached_is_told_from_what_is_not() {
+        // SAFETY: This only computes a value.
+        let cached = unsafe { bindings::vm_get_page_prot(flags::READ | flags::SHARED) };
+        assert!(cached_like(cached, cached));
+        for change in [uncached, write_combined] {
+            let changed = change(cached);
+            assert_eq!(
+                cached_like(changed, cached),
+                changed.pgprot == cached.pgprot
+            );
+        }
     }
 }

@@ -17,7 +17,40 @@ use crate::{
     bindings,
     prelude::*, //
 };
-use core::ptr::NonNull;
+use core::{
+    ops::Deref,
+    ptr::NonNull, //
+};
+
+/// A zeroed page that user space may map and write: cached, and the kernel's own.
+///
+/// [`Fault::insert_page`](crate::mm::fault::Fault::insert_page) gives it out. A process that has
+/// mapped it holds a reference, so it may be dropped at any time.
+///
+/// # Invariants
+///
+/// The page is none of a larger allocation, of a file or of a process, and the kernel maps it
+/// cached.
+#[repr(transparent)]
+pub struct SharedPage(Page);
+
+impl SharedPage {
+    /// Allocates a page, charged to the memory cgroup of the current task. May sleep.
+    ///
+    /// Fails with [`ENOMEM`].
+    pub fn new() -> Result<Self> {
+        // INVARIANT: It is a page by itself, made just now.
+        Ok(Self(Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?))
+    }
+}
+
+impl Deref for SharedPage {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.0
+    }
+}
 
 /// Zeroed memory made of single pages, which the kernel sees as one piece.
 ///
@@ -45,7 +78,7 @@ use core::ptr::NonNull;
 /// `pages` are mapped one after the other at `base`, by a mapping that this owns.
 pub struct SharedPages {
     base: NonNull<u8>,
-    pages: KVVec<Page>,
+    pages: KVVec<SharedPage>,
 }
 
 impl SharedPages {
@@ -61,8 +94,7 @@ impl SharedPages {
 
         let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            let page = Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?;
-            pages.push(page, GFP_KERNEL)?;
+            pages.push(SharedPage::new()?, GFP_KERNEL)?;
         }
 
         // INVARIANT: `map` returns a mapping of these pages, which nobody else knows.
@@ -72,7 +104,7 @@ impl SharedPages {
         })
     }
 
-    fn map(pages: &[Page]) -> Result<NonNull<u8>> {
+    fn map(pages: &[SharedPage]) -> Result<NonNull<u8>> {
         let mut raw = KVVec::with_capacity(pages.len(), GFP_KERNEL)?;
         for page in pages {
             raw.push(page.as_ptr(), GFP_KERNEL)?;
@@ -96,7 +128,7 @@ impl SharedPages {
     }
 
     /// The page at `index`, counted from 0, if there are that many.
-    pub fn page(&self, index: usize) -> Option<&Page> {
+    pub fn page(&self, index: usize) -> Option<&SharedPage> {
         self.pages.get(index)
     }
 

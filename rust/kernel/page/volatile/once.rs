@@ -3,12 +3,12 @@
 //! Accesses to a page that is not mapped otherwise.
 
 use super::{
-    super::Page,
+    super::SharedPage,
     Volatile, //
 };
 use crate::prelude::*;
 
-impl Page {
+impl SharedPage {
     /// Writes a value once; others may be reading it.
     ///
     /// Fails with [`EINVAL`] if it does not lie in the page, aligned.
