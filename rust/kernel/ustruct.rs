@@ -29,14 +29,14 @@ pub fn size(from: UserPtr) -> Result<u32> {
         .read::<u32>()
 }
 
-/// Reads a struct of at least `min` bytes into `to`.
+/// Reads a struct of at least `min` bytes into `to`, which has room for them and for a size.
 ///
-/// Fails with [`EINVAL`] if it is shorter than `min`, [`E2BIG`] if it is longer than a page or not
-/// zero behind the length of `to`, [`EFAULT`] if it can't be read.
+/// Fails with [`EINVAL`] if it is shorter than `min`, or if `to` is, [`E2BIG`] if it is longer than
+/// a page or not zero behind the length of `to`, [`EFAULT`] if it can't be read.
 pub fn read_bytes(from: UserPtr, min: usize, to: &mut [u8]) -> Result {
     // The size is read together with all that must be there, which mostly is all there is.
     let min = min.max(size_of::<u32>());
-    let (first, rest) = to.split_at_mut(min);
+    let (first, rest) = to.split_at_mut_checked(min).ok_or(EINVAL)?;
     if let Err(e) = UserSlice::new(from, min).reader().read_slice(first) {
         // It may be shorter than that.
         let shorter = (size(from)? as usize) < min;
@@ -107,7 +107,9 @@ pub fn write_bytes(to: UserPtr, size: u32, bytes: &[u8]) -> Result {
     UserSlice::new(to, len).writer().write_slice(&bytes[..len])
 }
 
-/// Fills `room` bytes of user memory with `value`, and zeroes behind it.
+/// Fills `room` bytes of user memory with `value`, and zeroes behind it. May sleep.
+///
+/// Fails with [`EFAULT`] if they can't be written, [`EINTR`] if the task is killed meanwhile.
 pub fn fill<T: AsBytes + ?Sized>(to: UserPtr, room: usize, value: &T) -> Result {
     const ZEROES: [u8; 256] = [0; 256];
 
@@ -116,8 +118,26 @@ pub fn fill<T: AsBytes + ?Sized>(to: UserPtr, room: usize, value: &T) -> Result 
     let mut writer = UserSlice::new(to, room).writer();
     writer.write_slice(&bytes[..len])?;
     while !writer.is_empty() {
+        // The room is whatever user space says that it is.
+        if current!().fatal_signal_pending() {
+            return Err(EINTR);
+        }
         let len = writer.len().min(ZEROES.len());
         writer.write_slice(&ZEROES[..len])?;
     }
     Ok(())
+}
+
+#[macros::kunit_tests(rust_ustruct)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_struct_has_room_for_its_size_and_its_first_version() {
+        let nowhere = UserPtr::from_addr(0);
+        assert_eq!(read::<u16>(nowhere, 0), Err(EINVAL));
+        assert_eq!(read::<u16>(nowhere, 2), Err(EINVAL));
+        assert_eq!(read::<u64>(nowhere, 9), Err(EINVAL));
+        assert_eq!(read_bytes(nowhere, 0, &mut []), Err(EINVAL));
+    }
 }

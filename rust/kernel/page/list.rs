@@ -189,18 +189,11 @@ impl SystemPages {
     /// the current task. May sleep.
     ///
     /// Fails with [`EINVAL`] if `size` is zero or the alignment is no power of two, [`EOVERFLOW`]
-    /// or [`ENOMEM`] if it is too large. Contiguous memory that is larger than what the page
-    /// allocator keeps together, often 4 MiB, or than what it has left, is [`ENOMEM`], too.
+    /// or [`ENOMEM`] if it is too large, [`EINTR`] if the task is killed. Contiguous memory that is
+    /// larger than what the page allocator keeps together, often 4 MiB, or than what it has left,
+    /// is [`ENOMEM`], too.
     pub fn new(size: usize, layout: Layout) -> Result<Self> {
-        let count = page_align(size).ok_or(EOVERFLOW)? >> PAGE_SHIFT;
-        if count == 0 {
-            return Err(EINVAL);
-        }
-        // SAFETY: It can always be asked.
-        if count as c_ulong > unsafe { bindings::totalram_pages() } {
-            return Err(ENOMEM);
-        }
-
+        let count = count(size)?;
         // INVARIANT: No pages yet.
         let mut this = Self {
             pages: KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | merciful())?,
@@ -231,6 +224,7 @@ impl SystemPages {
     fn fill_scattered(&mut self, count: usize, gfp: bindings::gfp_t) -> Result {
         let mut order = LARGEST_PIECE;
         while self.pages.len() < count {
+            check_killed()?;
             let left = count - self.pages.len();
             order = order.min(left.ilog2());
             if order == 0 {
@@ -286,6 +280,32 @@ impl SystemPages {
     fn set_write_combined(&mut self) -> Result {
         Ok(())
     }
+}
+
+/// The number of pages that `size` bytes are, if that is not more than there could be.
+///
+/// Fails with [`EINVAL`] if there are none, with [`EOVERFLOW`] or [`ENOMEM`] if it is too large.
+pub(super) fn count(size: usize) -> Result<usize> {
+    let count = page_align(size).ok_or(EOVERFLOW)? >> PAGE_SHIFT;
+    if count == 0 {
+        return Err(EINVAL);
+    }
+    // SAFETY: It can always be asked.
+    if count as c_ulong > unsafe { bindings::totalram_pages() } {
+        return Err(ENOMEM);
+    }
+    Ok(count)
+}
+
+/// Lets others run, and fails with [`EINTR`] if the task is killed: what takes as long as user space
+/// wants it to asks this now and then. May sleep.
+pub(super) fn check_killed() -> Result {
+    // SAFETY: The caller may sleep.
+    unsafe { bindings::cond_resched() };
+    if current!().fatal_signal_pending() {
+        return Err(EINTR);
+    }
+    Ok(())
 }
 
 /// Flags for an allocation that is only tried: there is another way.
@@ -429,7 +449,10 @@ unsafe impl<M: PageList> PageList for Slice<M> {
 #[macros::kunit_tests(rust_page_list)]
 mod tests {
     use super::*;
-    use crate::page::SharedPages;
+    use crate::{
+        page::SharedPages,
+        task::Task, //
+    };
 
     fn frames(list: &dyn PageList) -> Result<KVVec<usize>> {
         let mut frames = KVVec::new();
@@ -503,6 +526,38 @@ mod tests {
         ] {
             assert_eq!(SystemPages::new(size, layout).err(), Some(err));
         }
+    }
+
+    /// Calls `f` as a task that is killed.
+    fn killed<T>(f: impl FnOnce() -> T) -> T {
+        /// What a kernel thread has as the handler of a signal that it is not deaf to.
+        const HEARD: usize = 2;
+
+        let kill = bindings::SIGKILL as c_int;
+        // SAFETY: The thread of a test is its own, and can be told which signals it hears.
+        unsafe {
+            let heard = core::mem::transmute::<usize, bindings::__sighandler_t>(HEARD);
+            bindings::kernel_sigaction(kill, heard);
+            bindings::send_sig(kill, Task::current_raw(), 1);
+        }
+        let result = f();
+        // SAFETY: As above.
+        unsafe { bindings::flush_signals(Task::current_raw()) };
+        result
+    }
+
+    #[test]
+    fn a_task_that_is_killed_waits_for_no_memory() -> Result {
+        let size = 3 * PAGE_SIZE;
+        let (system, shared) = killed(|| {
+            (
+                SystemPages::new(size, Layout::new()).err(),
+                SharedPages::new(size).err(),
+            )
+        });
+        assert_eq!((system, shared), (Some(EINTR), Some(EINTR)));
+        SystemPages::new(size, Layout::new())?;
+        Ok(())
     }
 
     #[test]

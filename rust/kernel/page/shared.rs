@@ -5,15 +5,22 @@
 //! C header: [`include/linux/vmalloc.h`](srctree/include/linux/vmalloc.h)
 
 use super::{
-    list::PageList,
-    page_align,
+    list::{
+        check_killed,
+        count,
+        merciful,
+        PageList, //
+    },
     volatile::Volatile,
     BorrowedPage,
     Page,
     PAGE_SHIFT, //
 };
 use crate::{
-    alloc::flags::__GFP_ZERO,
+    alloc::{
+        flags::__GFP_ZERO,
+        Flags, //
+    },
     bindings,
     prelude::*, //
 };
@@ -39,8 +46,12 @@ impl SharedPage {
     ///
     /// Fails with [`ENOMEM`].
     pub fn new() -> Result<Self> {
+        Self::with(GFP_KERNEL_ACCOUNT)
+    }
+
+    fn with(flags: Flags) -> Result<Self> {
         // INVARIANT: It is a page by itself, made just now.
-        Ok(Self(Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?))
+        Ok(Self(Page::alloc_page(flags | __GFP_ZERO)?))
     }
 }
 
@@ -85,16 +96,15 @@ impl SharedPages {
     /// Allocates at least `size` bytes, rounded up to whole pages, charged to the memory cgroup of
     /// the current task. May sleep.
     ///
-    /// Fails with [`EINVAL`] if `size` is zero, [`EOVERFLOW`] or [`ENOMEM`] if it is too large.
+    /// Fails with [`EINVAL`] if `size` is zero, [`EOVERFLOW`] or [`ENOMEM`] if it is too large,
+    /// [`EINTR`] if the task is killed.
     pub fn new(size: usize) -> Result<Self> {
-        let count = page_align(size).ok_or(EOVERFLOW)? >> PAGE_SHIFT;
-        if count == 0 {
-            return Err(EINVAL);
-        }
-
-        let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
+        let count = count(size)?;
+        let mut pages = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | merciful())?;
         for _ in 0..count {
-            pages.push(SharedPage::new()?, GFP_KERNEL)?;
+            check_killed()?;
+            let page = SharedPage::with(GFP_KERNEL_ACCOUNT | merciful())?;
+            pages.push(page, GFP_KERNEL)?;
         }
 
         // INVARIANT: `map` returns a mapping of these pages, which nobody else knows.
@@ -105,7 +115,7 @@ impl SharedPages {
     }
 
     fn map(pages: &[SharedPage]) -> Result<NonNull<u8>> {
-        let mut raw = KVVec::with_capacity(pages.len(), GFP_KERNEL)?;
+        let mut raw = KVVec::with_capacity(pages.len(), GFP_KERNEL | merciful())?;
         for page in pages {
             raw.push(page.as_ptr(), GFP_KERNEL)?;
         }
@@ -201,7 +211,12 @@ mod tests {
 
     #[test]
     fn refuses_sizes() {
-        for (size, err) in [(0, EINVAL), (usize::MAX, EOVERFLOW)] {
+        for (size, err) in [
+            (0, EINVAL),
+            (usize::MAX, EOVERFLOW),
+            (usize::MAX - PAGE_SIZE, ENOMEM),
+            (1 << 40, ENOMEM),
+        ] {
             assert_eq!(SharedPages::new(size).err(), Some(err));
         }
     }
