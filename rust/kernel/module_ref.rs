@@ -12,6 +12,14 @@ use crate::{
 
 /// Keeps a module loaded.
 ///
+/// Nothing else does, but the owner of an open file, of a buffer and of a bound driver: a module
+/// whose references are gone is unloaded with its code, that of its closures, of the `Drop` of its
+/// types and of its tables among it. All that can lead there has to be gone before, which dropping
+/// it does. What is never dropped is not: what was given to [`core::mem::forget`], an
+/// [`Arc`](crate::sync::Arc) that leads back to itself, and what lies in a `static`. Safe code can
+/// do that, so whoever hands such a value to the kernel holds one of these beside it, or sees to it
+/// that the last of its users drops it.
+///
 /// # Invariants
 ///
 /// Owns a reference to the module, which is null for built-in code.

@@ -244,6 +244,31 @@ mod tests {
         Ok((told, Callback::new(tell, GFP_KERNEL)?))
     }
 
+    /// Says when it is dropped.
+    struct Captured(Arc<Atomic<i32>>);
+
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Full);
+        }
+    }
+
+    #[test]
+    fn what_a_callback_has_captured_goes_with_its_watch() -> Result {
+        let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let captured = Captured(dropped.clone());
+        let tell = move |_| drop(captured.0.clone());
+        let callback = Callback::new(tell, GFP_KERNEL)?;
+        let pending = pending()?;
+        let watch = callback.register(pending.fence()).map_err(|_| EINVAL)?;
+        pending.signal(Ok(()));
+        // Not in the context that has signalled.
+        assert_eq!(dropped.load(Acquire), 0);
+        drop(watch);
+        assert_eq!(dropped.load(Acquire), 1);
+        Ok(())
+    }
+
     #[test]
     fn tells_how_the_work_ended() -> Result {
         for result in [Ok(()), Err(EIO)] {

@@ -10,15 +10,12 @@ use crate::{
     sync::aref::ARef,
     types::Opaque, //
 };
-use core::cell::UnsafeCell;
 
 /// What a fence has in its list, and behind it the function that it stands for.
-///
-/// `F` is an [`Option`] of the function, which is [`None`] once it has run.
 #[repr(C)]
 struct Node<F: ?Sized> {
     cb: Opaque<bindings::dma_fence_cb>,
-    f: UnsafeCell<F>,
+    f: F,
 }
 
 /// A function to be called when some fence is signalled, with the result of its work.
@@ -29,9 +26,12 @@ struct Node<F: ?Sized> {
 /// held. It must therefore not sleep, not signal other fences, not ask the fence for its
 /// [`result`](Fence::result), and not drop a [`Watch`] of the same fence: queue work for that.
 ///
+/// What the function has captured is not dropped there, but with the callback or its [`Watch`],
+/// which so end where that may be: with a [`Vmap`](crate::dma_buf::Vmap) in it, where one may sleep.
+///
 /// # Invariants
 ///
-/// `node` is a `Node<Option<F>>`, in the list of no fence but that of its [`Watch`], and `func` is
+/// `node` is a `Node<F>`, in the list of no fence but that of its [`Watch`], and `func` is
 /// `run::<F>`.
 ///
 /// # Examples
@@ -71,12 +71,12 @@ impl Callback {
     /// Fails with [`ENOMEM`].
     pub fn new<F>(f: F, flags: Flags) -> Result<Self>
     where
-        F: FnOnce(Result) + Send + 'static,
+        F: Fn(Result) + Send + 'static,
     {
         let node: KBox<Node<dyn Send>> = KBox::new(
             Node {
                 cb: Opaque::uninit(),
-                f: UnsafeCell::new(Some(f)),
+                f,
             },
             flags,
         )?;
@@ -122,21 +122,19 @@ impl Callback {
 ///
 /// # Safety
 ///
-/// To be called only by `fence` as it is signalled, with the `cb` of a `Node<Option<F>>`.
-unsafe extern "C" fn run<F: FnOnce(Result)>(
+/// To be called only by `fence` as it is signalled, with the `cb` of a `Node<F>`.
+unsafe extern "C" fn run<F: Fn(Result)>(
     fence: *mut bindings::dma_fence,
     cb: *mut bindings::dma_fence_cb,
 ) {
-    let node = cb.cast::<Node<Option<F>>>();
+    let node = cb.cast::<Node<F>>();
     // SAFETY: `cb` begins a node. Only the fence gets at the function, once, as long as the node is
     // registered with it; `Watch` waits for that to be over.
-    let f = unsafe { (*(*node).f.get()).take() };
+    let f = unsafe { &(*node).f };
     // SAFETY: The fence is referenced by `Watch` or the caller of `register()`. It is signalled,
     // and its lock is held.
     let result = unsafe { Fence::from_raw(fence).result_of_signaled() };
-    if let Some(f) = f {
-        f(result);
-    }
+    f(result);
 }
 
 // SAFETY: The function is `Send`, and nothing of the rest belongs to a task.
@@ -147,8 +145,14 @@ unsafe impl Sync for Callback {}
 /// A callback that is registered with a fence.
 ///
 /// Dropping it takes the callback back: once that is done, the function has either run to its end
-/// or will never run. Drop it in any context but NMI, not in a function that the same fence calls,
-/// and not with a lock held that the function takes.
+/// or will never run. Drop it in any context but NMI where what the function has captured may be
+/// dropped, not in a function that the same fence calls, and not with a lock held that the function
+/// takes.
+///
+/// To forget one is to keep for ever what its function has captured, the fence, and the fence's
+/// list with it. Where what is captured leads back to the watch, as from a job to the fence that it
+/// waits for, somebody has to take it out and drop it: otherwise they hold each other for good, and
+/// the code that the fence will call goes with its module. See [`module_ref`](crate::module_ref).
 ///
 /// # Invariants
 ///
