@@ -13,3 +13,10 @@ __rust_helper void rust_helper_module_put(struct module *module)
 	module_put(module);
 }
 #endif
+
+#ifndef CONFIG_MODULES
+__rust_helper struct module *rust_helper___module_address(unsigned long addr)
+{
+	return __module_address(addr);
+}
+#endif

@@ -26,12 +26,16 @@ use core::ptr::NonNull;
 /// The file holds the module that `T` is in. On failure `private` is dropped, without
 /// [`Operations::release`].
 ///
+/// Fails with [`EINVAL`] if `T` is generic and the module that names its parameters is not the one
+/// that implements [`Operations`] for it.
+///
 /// The inode can be kept apart from the file, to take the pages of its mappings away.
 pub fn create_file<T: Operations>(
     name: &'static CStr,
     private: T::Private,
     flags: u32,
 ) -> Result<(ARef<File>, Inode)> {
+    Table::<T>::check_owner()?;
     let private = private.into_foreign();
     // SAFETY: `name` and the table are static, and `private_data` is what the table expects.
     let file = from_err_ptr(unsafe {

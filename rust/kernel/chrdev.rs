@@ -26,6 +26,7 @@ use crate::{
         },
         File, //
     },
+    module_ref,
     prelude::*,
     str::CStr,
     sync::aref::{
@@ -166,6 +167,9 @@ pub trait Open: Operations + Send + Sync + 'static {
     const MODE: u16;
 
     /// `open(2)`: returns the private data of the new file.
+    ///
+    /// May still run, and even begin, after the [`Registration`] was dropped: for who had found the
+    /// node before.
     fn open(&self, file: &File) -> Result<Self::Private>;
 
     /// The attributes in `/sys/class/CLASS/NAME/`. Asked once, when the node becomes visible.
@@ -322,7 +326,8 @@ pub struct Registration<'a, T: Open> {
 impl<'a, T: Open> Registration<'a, T> {
     /// Creates a node and makes it visible as `/dev/NAME`.
     ///
-    /// Every open file holds `owner`. Fails with [`EINVAL`] if `minor` is outside `numbers`.
+    /// Every open file holds `owner`. Fails with [`EINVAL`] if `minor` is outside `numbers`, or the
+    /// code for a `T` is in another module.
     pub fn new(
         parent: &'a device::Device<Bound>,
         class: &'static Class,
@@ -333,6 +338,7 @@ impl<'a, T: Open> Registration<'a, T> {
         data: T,
     ) -> Result<Self> {
         let number = numbers.get(minor).ok_or(EINVAL)?;
+        module_ref::check_owner(owner.as_ptr(), Node::<T>::open as *const ())?;
         let node = Node::new(data)?;
         let dev = node.as_raw();
 

@@ -30,6 +30,7 @@ use crate::{
     types::Opaque, //
 };
 use core::ptr::NonNull;
+use export::Exporter;
 use resv::Resv;
 
 pub mod export;
@@ -201,10 +202,15 @@ impl DmaBuf {
     /// not be locked by the caller. An exporter that has no reference to its buffer takes
     /// [`Mappings`](export::Mappings).
     ///
+    /// Fails with [`EPERM`] if the buffer is not one of `E`, which is how an exporter shows that it
+    /// is its own.
+    ///
     /// [`Exporter::check_map`]: export::Exporter::check_map
-    pub fn zap_mappings(&self) {
+    pub fn zap_mappings<E: Exporter>(&self) -> Result {
+        let mappings = self.mappings::<E>().ok_or(EPERM)?;
         // SAFETY: The exporter stays as long as the buffer has references.
-        unsafe { self.mappings().zap() };
+        unsafe { mappings.zap() };
+        Ok(())
     }
 
     /// Tells the devices whose drivers can do without that they must give the memory back, now or
@@ -213,8 +219,16 @@ impl DmaBuf {
     /// This is for its exporter. Drivers that did not say that they can keep the memory, and even
     /// those that did may go on using it when this returns, until they have unmapped it. The
     /// reservation must not be locked by the caller.
+    ///
+    /// Fails with [`EPERM`] if the buffer is not one of `E`.
+    pub fn invalidate_mappings<E: Exporter>(&self) -> Result {
+        self.exporter::<E>().ok_or(EPERM)?;
+        self.invalidate();
+        Ok(())
+    }
+
     #[inline(never)]
-    pub fn invalidate_mappings(&self) {
+    fn invalidate(&self) {
         let locked = self.resv().lock();
         // SAFETY: The buffer is valid and its reservation is locked.
         unsafe { bindings::dma_buf_invalidate_mappings(self.as_raw()) };

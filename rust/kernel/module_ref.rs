@@ -7,6 +7,7 @@
 use crate::{
     bindings,
     prelude::*,
+    sync::rcu,
     ThisModule, //
 };
 
@@ -45,7 +46,46 @@ impl Drop for ModuleRef {
     }
 }
 
+/// Fails with [`EINVAL`] unless `code` stays for as long as somebody holds `owner`, the module that
+/// an implementation is in.
+///
+/// A trait knows the module that implements it for a type. If the type is generic, its code, that
+/// of the `Drop` of its parameters among it, is in the module that has named them, and may be gone
+/// before.
+pub(crate) fn check_owner(owner: *mut bindings::module, code: *const ()) -> Result {
+    let _guard = rcu::read_lock();
+    // SAFETY: Any address may be asked for; the answer is only compared.
+    let holder = unsafe { bindings::__module_address(code as usize) };
+    if holds(owner, holder) {
+        Ok(())
+    } else {
+        pr_err!("a generic type of one module has callbacks in another\n");
+        Err(EINVAL)
+    }
+}
+
+/// Whether to hold `owner` keeps `holder`, null for what is part of the kernel.
+fn holds(owner: *mut bindings::module, holder: *mut bindings::module) -> bool {
+    holder.is_null() || holder == owner
+}
+
 // SAFETY: Module references are counted atomically.
 unsafe impl Send for ModuleRef {}
 // SAFETY: There is nothing to do with a shared one.
 unsafe impl Sync for ModuleRef {}
+
+#[macros::kunit_tests(rust_module_ref)]
+mod tests {
+    use super::*;
+    use core::ptr::null_mut;
+
+    #[test]
+    fn code_goes_with_its_module_alone() {
+        let (one, other): (*mut bindings::module, _) = (8 as *mut _, 16 as *mut _);
+        assert!(holds(one, one));
+        assert!(holds(one, null_mut()) && holds(null_mut(), null_mut()));
+        assert!(!holds(one, other) && !holds(null_mut(), other));
+        // This is part of the kernel.
+        assert_eq!(check_owner(null_mut(), holds as *const ()), Ok(()));
+    }
+}

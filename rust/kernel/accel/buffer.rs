@@ -226,8 +226,9 @@ impl Request {
         let access = device.enter()?;
         let block = memory.allocate(self.size, self.alignment, self.contiguous)?;
         let (dma_buf, buffer) = export(Memory::Device(block), Some(device.clone()))?;
+        let mappings = dma_buf.mappings::<Buffer>().ok_or(EINVAL)?;
         // SAFETY: The exporter keeps it from here on.
-        let resident = unsafe { memory.add_buffer(&dma_buf)? };
+        let resident = unsafe { memory.add_buffer(mappings)? };
         let counted = Counted::new(&context.device_memory, self.size as u64);
         buffer.local.populate((resident, counted));
         drop(access);

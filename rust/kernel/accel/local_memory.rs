@@ -7,10 +7,7 @@ use crate::{
         Charge,
         Region, //
     },
-    dma_buf::{
-        export::Mappings,
-        DmaBuf, //
-    },
+    dma_buf::export::Mappings,
     gpu::buddy::{
         AllocatedBlocks,
         GpuBuddy,
@@ -151,17 +148,17 @@ impl LocalMemory {
         Ok(())
     }
 
-    /// Makes a buffer known that is in the memory, for [`close`](Self::close).
+    /// Makes it known how a buffer that is in the memory is mapped, for [`close`](Self::close).
     ///
     /// # Safety
     ///
-    /// The exporter of `dma_buf` must keep the result, and drop it with itself.
-    pub(super) unsafe fn add_buffer(self: &Arc<Self>, dma_buf: &DmaBuf) -> Result<Resident> {
+    /// The exporter of the buffer must keep the result, and drop it with itself.
+    pub(super) unsafe fn add_buffer(self: &Arc<Self>, mappings: Mappings) -> Result<Resident> {
         let mut residents = self.residents.lock();
         let number = residents.next;
         residents.next += 1;
         // INVARIANT: The result takes it out when the exporter is dropped.
-        let buffer = (number, dma_buf.mappings());
+        let buffer = (number, mappings);
         residents.all.push(buffer, GFP_KERNEL)?;
         Ok(Resident {
             memory: self.clone(),

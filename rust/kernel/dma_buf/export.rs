@@ -45,6 +45,7 @@ use crate::{
         virt::flags,
     },
     module::this_module,
+    module_ref,
     page::{
         list::{
             self,
@@ -133,6 +134,7 @@ pub trait Exporter: Send + Sync + 'static {
 
 /// An [`Exporter`], whatever its type.
 trait Object: Send + Sync {
+    fn owner(&self) -> *mut bindings::module;
     fn as_any(&self) -> &dyn Any;
     fn memory(&self) -> &dyn PageList;
     fn check_attach(&self, dev: &Device) -> Result;
@@ -140,6 +142,10 @@ trait Object: Send + Sync {
 }
 
 impl<E: Exporter> Object for E {
+    fn owner(&self) -> *mut bindings::module {
+        owner_of::<E>()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -157,23 +163,28 @@ impl<E: Exporter> Object for E {
     }
 }
 
+/// The module that the implementation is in.
+fn owner_of<E: Exporter>() -> *mut bindings::module {
+    this_module::<E::OwnerModule>().as_ptr()
+}
+
 /// Makes a buffer of the memory of `exporter`, which is kept until the buffer is gone, together
 /// with the module that it is in. May sleep.
 ///
 /// The file is open for reading and, if the memory may be written, writing.
 ///
-/// Fails with [`EINVAL`] if the memory is empty, with [`ENOENT`] while the module is being removed,
-/// with [`ENOMEM`], [`ENFILE`].
+/// Fails with [`EINVAL`] if the memory is empty, or if `E` is generic and the module that names its
+/// parameters is not the one that implements [`Exporter`] for it; with [`ENOENT`] while the module
+/// is being removed, with [`ENOMEM`], [`ENFILE`].
 pub fn export<E: Exporter>(exporter: Arc<E>) -> Result<ARef<DmaBuf>> {
-    export_object(exporter, E::NAME, this_module::<E::OwnerModule>().as_ptr())
+    let code = <E as Object>::check_map as *const ();
+    module_ref::check_owner(owner_of::<E>(), code)?;
+    export_object(exporter, E::NAME)
 }
 
 #[inline(never)]
-fn export_object(
-    object: Arc<dyn Object>,
-    name: &'static CStr,
-    owner: *mut bindings::module,
-) -> Result<ARef<DmaBuf>> {
+fn export_object(object: Arc<dyn Object>, name: &'static CStr) -> Result<ARef<DmaBuf>> {
+    let owner = object.owner();
     let memory = object.memory();
     let (count, writable) = (memory.count(), memory.writable());
     if count == 0 {
@@ -270,7 +281,12 @@ impl Private {
 impl DmaBuf {
     /// The exporter, if the buffer was made by [`export()`] of one of this type.
     pub fn exporter<E: Exporter>(&self) -> Option<&E> {
-        Private::of(self)?.object.as_any().downcast_ref()
+        let object = &Private::of(self)?.object;
+        // Two modules may have crates, and types in them, that the compiler can't tell apart.
+        if object.owner() != owner_of::<E>() {
+            return None;
+        }
+        object.as_any().downcast_ref()
     }
 
     /// Whether the buffer may be written, as far as is known: those made by other means than
@@ -294,8 +310,9 @@ pub struct Mappings {
 }
 
 impl DmaBuf {
-    /// What processes have mapped of it.
-    pub fn mappings(&self) -> Mappings {
+    /// What processes have mapped of it, for those who know its exporter by its type.
+    pub fn mappings<E: Exporter>(&self) -> Option<Mappings> {
+        self.exporter::<E>()?;
         // SAFETY: The file is there as long as the buffer has references, and has an inode.
         let inode = unsafe {
             let inode = (*(*self.as_raw()).file).f_inode;
@@ -303,11 +320,11 @@ impl DmaBuf {
             NonNull::new_unchecked(inode)
         };
         // INVARIANT: The reference was taken just now.
-        Mappings {
+        Some(Mappings {
             // CAST: The type is transparent.
             buf: NonNull::from(self).cast(),
             inode,
-        }
+        })
     }
 }
 
@@ -761,8 +778,10 @@ extern "C" fn end_cpu_access(
 extern "C" fn vmap(buf: *mut bindings::dma_buf, map: *mut bindings::iosys_map) -> c_int {
     from_result(|| {
         // SAFETY: The buffer is valid during the call, and keeps the memory while it is mapped.
-        let memory = unsafe { Private::from_raw(buf) }.memory()?;
-        let base = list::raw::vmap(memory)?;
+        let private = unsafe { Private::from_raw(buf) };
+        // dma-buf warns of a failure, once, and passes it on.
+        private.object.check_map()?;
+        let base = list::raw::vmap(private.memory()?)?;
         // SAFETY: `map` is ours to write.
         unsafe {
             (*map).__bindgen_anon_1.vaddr = base.as_ptr();
@@ -1139,13 +1158,19 @@ mod tests {
         let process = Process::map(&buf, 0, 2 * PAGE_SIZE, WRITE, SHARED)?;
         process.set_byte(0, 1)?;
 
+        assert_eq!(buf.zap_mappings::<Test<SystemPages>>(), Err(EPERM));
+        assert_eq!(buf.invalidate_mappings::<Test<SystemPages>>(), Err(EPERM));
+        assert_eq!(process.byte(0), Ok(1));
         state.closed.store(1, Relaxed);
-        buf.zap_mappings();
+        buf.zap_mappings::<Test<SharedPages>>()?;
         for offset in [0, PAGE_SIZE] {
             assert_eq!(process.byte(offset), Err(EFAULT));
         }
         let another = Process::map(&buf, 0, PAGE_SIZE, READ, SHARED);
         assert_eq!(another.err(), Some(ENODEV));
+        assert_eq!(buf.vmap().err(), Some(ENODEV));
+        let mut map = pin_init::zeroed();
+        assert_eq!(vmap(buf.as_raw(), &mut map), ENODEV.to_errno());
 
         state.closed.store(0, Relaxed);
         assert_eq!(process.byte(0), Ok(1));

@@ -539,11 +539,11 @@ mod tests {
         let attachment =
             unsafe { Attachment::with_importer(buf.clone(), dev.as_ref(), count.clone())? };
         let mapping = attachment.map(DataDirection::ToDevice)?;
-        buf.invalidate_mappings();
+        buf.invalidate_mappings::<Test<SharedPages>>()?;
         assert_eq!(count.0.load(Relaxed), 1);
 
         drop(mapping);
-        buf.invalidate_mappings();
+        buf.invalidate_mappings::<Test<SharedPages>>()?;
         assert_eq!(count.0.load(Relaxed), 1);
         Ok(())
     }

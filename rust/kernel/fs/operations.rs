@@ -18,6 +18,7 @@ use crate::{
         NewMapping, //
     },
     module::this_module,
+    module_ref,
     prelude::*,
     seq_file::SeqFile,
     sync::poll::PollTable,
@@ -143,6 +144,13 @@ impl<T: Operations> Table<T> {
         owner: this_module::<T::OwnerModule>().as_ptr(),
         ..pin_init::zeroed()
     };
+
+    /// Fails with [`EINVAL`] unless a file that holds the module that `T` is in keeps the table's
+    /// functions.
+    pub(crate) fn check_owner() -> Result {
+        let owner = this_module::<T::OwnerModule>().as_ptr();
+        module_ref::check_owner(owner, Self::release as *const ())
+    }
 
     /// Borrows the private data of `file`.
     ///
