@@ -20,6 +20,8 @@ use core::ptr;
 ///
 /// Without `CONFIG_CGROUP_DMEM`, or with a size of zero, nothing is accounted.
 ///
+/// Dropping it sleeps: it waits for those who look for regions.
+///
 /// # Invariants
 ///
 /// `region` is registered, or null if nothing is accounted.

@@ -14,11 +14,12 @@ use crate::{
 };
 
 impl Device<Bound> {
-    /// The NUMA node that the device is near, -1 if that is not known.
+    /// The NUMA node that the device is near, -1 if that is not known. User space can change it, by
+    /// `numa_node` of a PCI device in sysfs.
     pub fn numa_node(&self) -> i32 {
         #[cfg(CONFIG_NUMA)]
-        // SAFETY: The device is valid, and its node does not change while it is bound.
-        return unsafe { (*self.as_raw()).numa_node };
+        // SAFETY: The device is valid. Its node is a word that may be written meanwhile.
+        return unsafe { (&raw const (*self.as_raw()).numa_node).read_volatile() };
 
         #[cfg(not(CONFIG_NUMA))]
         -1

@@ -31,6 +31,9 @@ use core::mem::ManuallyDrop;
 
 /// Zeroed memory, coherent between the CPU and a device, whose pages can be mapped into a process.
 ///
+/// It must be dropped before the driver is unbound: architectures where the DMA operations of a
+/// device go with its driver could not free it afterwards.
+///
 /// # Examples
 ///
 /// ```
@@ -151,6 +154,12 @@ impl Drop for CoherentPages {
 /// To allocate coherent memory takes page tables of the device and of the kernel beside the pages
 /// themselves; what is here already only has to be cleared.
 ///
+/// It is for memory that the device is certain not to use any more when it comes back. What is kept
+/// stays mapped for the device: an access that comes late hits what somebody else has there by
+/// then, where it would have been a fault of the IOMMU.
+///
+/// It goes with the last of its memory, and so must, too, before the driver is unbound.
+///
 /// # Examples
 ///
 /// ```
@@ -196,7 +205,8 @@ impl Reserve {
         let size = page_align(size).ok_or(EOVERFLOW)?;
         let mut pages = match self.take(size) {
             Some(memory) => {
-                // SAFETY: What was given back is used by nobody, the device included.
+                // SAFETY: What was given back is used by nobody; a device that is not done with
+                // it could as well write to what it was never given.
                 unsafe { memory.as_mut_ptr().cast::<u8>().write_bytes(0, size) };
                 CoherentPages::with_memory(memory, dev)
             }

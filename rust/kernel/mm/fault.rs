@@ -147,7 +147,8 @@ impl NewMapping<'_> {
 
         let vma = self.vma.as_ptr();
         // SAFETY: The VMA is not shared during its set-up. Of the two flags, which exclude each
-        // other, none is set: whoever checks a `NewMapping` has no way to.
+        // other, none is set: whoever checks a `NewMapping` has no way to, and nobody has its
+        // `VmaNew`, whose `set_mixedmap()` counts on it that Rust code sets no `VM_PFNMAP`.
         unsafe {
             (*vma).__bindgen_anon_2.vm_flags |= match kind {
                 Kind::Pages => flags::MIXEDMAP,
