@@ -278,8 +278,8 @@ impl<T: ErrorHandler> Callbacks<T> {
         cor_error_detected: None,
     };
 
-    // The PCI core, AER, EEH and s390 hold the device lock around all of these. The front-end of
-    // Xen does not, for any driver; there, an unbind can race with an error.
+    // The PCI core, AER, EEH, s390 and the front-end of Xen hold the device lock around all of
+    // these.
 
     /// # Safety
     ///

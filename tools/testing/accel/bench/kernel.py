@@ -51,7 +51,7 @@ COMPILED = {
     "no-smp": Flavour(("portable", "x86", "pci", "x86-iommu")),
     "no-iommu": Flavour(("portable", "x86", "smp", "pci")),
     "no-pci": Flavour(("portable", "x86", "smp")),
-    "drm-accel": Flavour(("portable", "x86", "smp", "pci", "x86-iommu", "drm-accel")),
+    "drm-accel": Flavour(("portable", "x86", "smp", "pci", "x86-iommu", "drm-accel", "xen")),
 }
 FLAVOURS = {**BOOTED, **COMPILED}
 REPRODUCIBLE = {
