@@ -65,13 +65,14 @@ struct Locked {
 }
 
 impl Locked {
-    /// Returns `None` if the user of the current task would have more than `limit`.
+    /// Returns `None` if the user of the current task would have more than `limit`, or if this is a
+    /// kernel that has no such number, having nobody else who would count.
     fn new(pages: usize, limit: usize) -> Option<Self> {
         // SAFETY: A task always has a user.
         let user = unsafe { NonNull::new_unchecked(bindings::get_current_user()) };
         // INVARIANT: The reference was taken just now, and there are no pages yet.
         let mut this = Self { user, pages: 0 };
-        let locked = this.locked();
+        let locked = this.locked()?;
         let mut before = locked.load(Relaxed);
         loop {
             let after = before.checked_add(pages).filter(|after| *after <= limit)?;
@@ -85,17 +86,37 @@ impl Locked {
         Some(this)
     }
 
-    /// What the user has locked.
-    fn locked(&self) -> &Atomic<usize> {
+    /// What the user has locked. The options are those in `include/linux/sched/user.h`.
+    fn locked(&self) -> Option<&Atomic<usize>> {
+        #[cfg(any(
+            CONFIG_NET,
+            CONFIG_IO_URING,
+            CONFIG_VFIO_PCI_ZDEV_KVM,
+            CONFIG_IOMMUFD,
+            CONFIG_SECRETMEM
+        ))]
         // SAFETY: By the type invariant the user is there. C code treats the number as an atomic
         // one as well.
-        unsafe { Atomic::from_ptr((&raw mut (*self.user.as_ptr()).locked_vm).cast()) }
+        return Some(unsafe {
+            Atomic::from_ptr((&raw mut (*self.user.as_ptr()).locked_vm).cast())
+        });
+
+        #[cfg(not(any(
+            CONFIG_NET,
+            CONFIG_IO_URING,
+            CONFIG_VFIO_PCI_ZDEV_KVM,
+            CONFIG_IOMMUFD,
+            CONFIG_SECRETMEM
+        )))]
+        None
     }
 }
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        self.locked().fetch_add(self.pages.wrapping_neg(), Relaxed);
+        if let Some(locked) = self.locked() {
+            locked.fetch_add(self.pages.wrapping_neg(), Relaxed);
+        }
         // SAFETY: By the type invariant the reference is ours.
         unsafe { bindings::free_uid(self.user.as_ptr()) };
     }
@@ -358,7 +379,7 @@ mod tests {
         /// What the task's user has locked.
         fn locked() -> Result<usize> {
             let nothing = Locked::new(0, usize::MAX).ok_or(EINVAL)?;
-            Ok(nothing.locked().load(Relaxed))
+            Ok(nothing.locked().ok_or(EINVAL)?.load(Relaxed))
         }
 
         fn pinned() -> i64 {
