@@ -448,7 +448,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
 
     /// Adds entries to the device's directory in debugfs, `accelerator/accelN`.
     fn debugfs<'a>(
-        _data: &'a Self::Data<'a>,
+        _data: &'a Self::Data<'_>,
         _device: &'a Arc<Device>,
         _dir: &debugfs::ScopedDir<'a, '_>,
     ) {

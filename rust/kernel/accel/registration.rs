@@ -221,9 +221,9 @@ impl<T: Driver> Registration<T> {
         let scope = class::shared()?
             .debugfs
             .scope(inspected, &name, |inspected, dir| {
-                // SAFETY: By the type invariant. Lifetimes do not affect layout, and `T::debugfs`
-                // is generic over this one.
-                let data = unsafe { inspected.data.cast().as_ref() };
+                // SAFETY: By the type invariant. `T::debugfs` is generic over both lifetimes, that
+                // of the reference and that of the data, so neither lets the other one escape.
+                let data = unsafe { inspected.data.as_ref() };
                 T::debugfs(data, &inspected.device, dir);
             });
         KBox::pin_init(scope, GFP_KERNEL)

@@ -94,12 +94,7 @@ pub(crate) fn let_go<Ctx: super::DeviceContext>(dev: &Device<Ctx>) {
     loop {
         // SAFETY: `dev` is valid, and there is no further condition.
         let node = unsafe {
-            bindings::devres_remove(
-                dev.as_raw(),
-                Some(release),
-                None,
-                core::ptr::null_mut(),
-            )
+            bindings::devres_remove(dev.as_raw(), Some(release), None, core::ptr::null_mut())
         };
         if node.is_null() {
             return;

@@ -260,7 +260,7 @@ mod tests {
         let tell = move |_| drop(captured.0.clone());
         let callback = Callback::new(tell, GFP_KERNEL)?;
         let pending = pending()?;
-        let watch = callback.register(pending.fence()).map_err(|_| EINVAL)?;
+        let watch = callback.register(&pending.fence()).map_err(|_| EINVAL)?;
         pending.signal(Ok(()));
         // Not in the context that has signalled.
         assert_eq!(dropped.load(Acquire), 0);

@@ -9,12 +9,16 @@ pub mod anon_inode {
         sync::aref::ARef,
     };
 
+    pub use crate::mm::fault::Inode;
+
     pub fn create_file<O: Operations>(
         _name: &CStr,
         private: O::Private,
         _flags: u32,
-    ) -> Result<ARef<File>> {
-        Ok(File::new::<O>(private))
+    ) -> Result<(ARef<File>, Inode)> {
+        let file = File::new::<O>(private);
+        let inode = file.inode.clone();
+        Ok((file, inode))
     }
 }
 
@@ -124,7 +128,7 @@ pub mod iommu {
 
 pub mod mm {
     pub mod fault {
-        use crate::{fs::File, page::Page, sync::Mutex};
+        use crate::{page::Page, sync::Mutex};
         use std::{any::Any, rc::Rc};
 
         #[derive(Debug)]
@@ -140,10 +144,6 @@ pub mod mm {
         impl Inode {
             pub fn new() -> Self {
                 Self(Rc::new(Mutex::new(None)))
-            }
-
-            pub fn of(file: &File) -> Self {
-                file.inode.clone()
             }
 
             pub fn zap_mappings(&self) {
