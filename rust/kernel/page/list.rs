@@ -297,8 +297,8 @@ pub(super) fn count(size: usize) -> Result<usize> {
     Ok(count)
 }
 
-/// Lets others run, and fails with [`EINTR`] if the task is killed: what takes as long as user space
-/// wants it to asks this now and then. May sleep.
+/// Lets others run, and fails with [`EINTR`] if the task is killed: what takes as long as user
+/// space wants it to asks this now and then. May sleep.
 pub(super) fn check_killed() -> Result {
     // SAFETY: The caller may sleep.
     unsafe { bindings::cond_resched() };

@@ -9,10 +9,6 @@ use super::{
     RawWorkItem, //
 };
 use crate::{
-    alloc::{
-        self,
-        AllocError, //
-    },
     bindings,
     prelude::*, //
 };
@@ -51,10 +47,32 @@ impl BitOr for Flags {
 /// # Examples
 ///
 /// ```
+/// use kernel::prelude::*;
+/// use kernel::sync::Arc;
 /// use kernel::workqueue::owned::{Flags, OwnedQueue};
+/// use kernel::workqueue::{impl_has_work, new_work, Work, WorkItem};
+///
+/// #[pin_data]
+/// struct Job {
+///     #[pin]
+///     work: Work<Job>,
+/// }
+///
+/// impl_has_work! {
+///     impl HasWork<Self> for Job { self.work }
+/// }
+///
+/// impl WorkItem for Job {
+///     type Pointer = Arc<Self>;
+///
+///     fn run(_job: Arc<Self>) {
+///         pr_info!("done before the queue has gone\n");
+///     }
+/// }
 ///
 /// let queue = OwnedQueue::new(c"rust_example", Flags::UNBOUND | Flags::MEM_RECLAIM)?;
-/// queue.try_spawn(GFP_KERNEL, || pr_info!("done before the queue has gone\n"))?;
+/// let job = Arc::pin_init(pin_init!(Job { work <- new_work!("Job::work") }), GFP_KERNEL)?;
+/// let _ = queue.enqueue(job);
 /// # Ok::<(), Error>(())
 /// ```
 ///
@@ -84,14 +102,6 @@ impl OwnedQueue {
         W: RawWorkItem<ID> + Send + 'static,
     {
         self.queue().enqueue::<W, ID>(work)
-    }
-
-    /// Enqueues a function. See [`Queue::try_spawn`].
-    pub fn try_spawn<F>(&self, flags: alloc::Flags, f: F) -> Result<(), AllocError>
-    where
-        F: FnOnce() + Send + 'static,
-    {
-        self.queue().try_spawn(flags, f)
     }
 
     /// The queue, for those who leave no timer behind that would put work there later.
@@ -137,7 +147,7 @@ mod tests {
         let queue = OwnedQueue::new(c"rust_owned", Flags::UNBOUND)?;
         for _ in 0..3 {
             let done = done.clone();
-            queue.try_spawn(GFP_KERNEL, move || {
+            queue.queue().try_spawn(GFP_KERNEL, move || {
                 fsleep(Delta::from_millis(1));
                 done.fetch_add(1, Relaxed);
             })?;
