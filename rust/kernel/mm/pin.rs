@@ -216,8 +216,8 @@ impl PinnedPages {
 
     /// Pins `len` bytes at `addr` of the current process. May sleep.
     ///
-    /// They count against `RLIMIT_MEMLOCK`, beside what other processes of the same user have locked
-    /// by such means, until they are unpinned.
+    /// They count against `RLIMIT_MEMLOCK`, beside what other processes of the same user have
+    /// locked by such means, until they are unpinned.
     ///
     /// All is pinned or nothing. Fails with
     ///

@@ -27,7 +27,8 @@ struct Node<F: ?Sized> {
 /// [`result`](Fence::result), and not drop a [`Watch`] of the same fence: queue work for that.
 ///
 /// What the function has captured is not dropped there, but with the callback or its [`Watch`],
-/// which so end where that may be: with a [`Vmap`](crate::dma_buf::Vmap) in it, where one may sleep.
+/// which so end where that may be: with a [`Vmap`](crate::dma_buf::Vmap) in it, where one may
+/// sleep.
 ///
 /// # Invariants
 ///
