@@ -406,12 +406,8 @@ impl Zip<'_> {
 
     /// A queue could not be made because the device did not do its part.
     fn queue_not_made(&self, device: &Arc<accel::Device>, queue: u16, e: Error) {
-        if e == EBUSY && self.mailbox.is_stopping() {
-            // That another queue does not stop has been told.
-            return;
-        }
         self.misbehaves(device, fmt!("queue {queue} does not start: {e:?}"));
-        if e == ETIMEDOUT || e == EBUSY {
+        if e == ETIMEDOUT || e == ENXIO {
             // Nothing can be asked of it any more.
             device.request_reset();
         }
@@ -517,9 +513,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn queue_destroy(zip: &Zip<'_>, queue: &Queue) -> Result {
-        queue
-            .stop(&zip.bar, &zip.mailbox, zip.revision)
-            .inspect_err(|e| dev_warn!(zip.pdev, "a queue does not stop: {e:?}\n"))?;
+        queue.stop(&zip.bar, &zip.mailbox, zip.revision)?;
         if let Some(jobs) = &queue.jobs {
             jobs.close();
         }
@@ -537,12 +531,7 @@ impl accel::Driver for ZipDriver {
             });
         }
         // First, since it fails if the device is gone and the counters mean nothing.
-        let pending = match queue.is_pending(&zip.bar, &zip.mailbox) {
-            // Another queue does not stop, and keeps the mailbox until the device is reset. There
-            // is nothing to say against this one.
-            Err(EBUSY) if zip.mailbox.is_stopping() => false,
-            pending => pending?,
-        };
+        let pending = queue.is_pending(&zip.bar, &zip.mailbox)?;
         Ok(Progress {
             jobs: queue.count(zip.completed(queue)),
             pending,

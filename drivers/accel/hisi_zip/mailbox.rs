@@ -22,18 +22,14 @@ use kernel::{
     new_mutex,
     pci,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Mutex, //
-    },
+    sync::Mutex,
     time::Delta, //
 };
 
 /// How long the mailbox is waited for without sleep.
 const SOON_MICROS: usize = 10;
+/// How long it is waited for at all. Nothing that is asked of it has to wait for a job.
+const TIMEOUT: Delta = Delta::from_secs(1);
 
 /// BAR 2.
 pub(crate) type Bar<'a> = pci::Bar<'a, BAR2_SIZE>;
@@ -54,7 +50,7 @@ pub(crate) enum Command {
     SqcTable = 4,
     /// The same, of completion queues.
     CqcTable = 5,
-    /// Stop a queue, once what it has begun is finished. Revision 0x30.
+    /// Stop a queue, once what it has begun is finished, for which the mailbox waits. Revision 0x30.
     StopQueue = 8,
 }
 
@@ -68,16 +64,12 @@ pub(crate) struct Mailbox {
     /// way it belongs to the device.
     #[pin]
     buffer: Mutex<CoherentPages>,
-    /// The message that was given up is to stop a queue. What the device says about that is not
-    /// asked for: all queues would have to believe it.
-    stopping: Atomic<bool>,
 }
 
 impl Mailbox {
     pub(crate) fn new(dev: &Device<Bound>) -> impl PinInit<Self, Error> + '_ {
         try_pin_init!(Self {
             buffer <- new_mutex!(CoherentPages::new(dev, size_of::<Context>())?),
-            stopping: Atomic::new(false),
         })
     }
 
@@ -120,30 +112,20 @@ impl Mailbox {
         Ok(context)
     }
 
-    /// Whether the message that is still under way is to stop a queue.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Relaxed)
-    }
-
     /// Sends a message that carries an address, or nothing.
     pub(crate) fn send(&self, bar: &Bar<'_>, command: Command, queue: u16, address: u64) -> Result {
         let _guard = self.buffer.lock();
         self.check_idle(bar)?;
-        let sent = send(bar, command, queue, address, false);
-        let given_up = sent.is_err_and(|e| e == ETIMEDOUT);
-        let is_stop = matches!(command, Command::StopQueue);
-        self.stopping.store(given_up && is_stop, Relaxed);
-        sent
+        send(bar, command, queue, address, false)
     }
 
-    /// Fails with [`EBUSY`] while a message that was given up is still under way, [`ENODEV`] if the
+    /// Fails with [`ENXIO`] while a message that was given up is still under way, [`ENODEV`] if the
     /// device is no longer there.
     fn check_idle(&self, bar: &Bar<'_>) -> Result {
-        if state(bar)?.busy() {
-            return Err(EBUSY);
+        match state(bar)?.busy() {
+            true => Err(ENXIO),
+            false => Ok(()),
         }
-        self.stopping.store(false, Relaxed);
-        Ok(())
     }
 }
 
@@ -161,12 +143,6 @@ fn state(bar: &Bar<'_>) -> Result<regs::MAILBOX_LOW> {
 /// Sends a message and waits until it is done. Fails with [`ETIMEDOUT`] if it is not, [`EIO`] if
 /// the queue manager refuses it, [`ENODEV`] if the device is no longer there.
 fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -> Result {
-    let timeout = match command {
-        // A job that was begun is finished first; it may have to wait for 16 MiB of pages.
-        Command::StopQueue => Delta::from_secs(30),
-        _ => Delta::from_secs(1),
-    };
-
     let first = regs::MAILBOX_LOW::zeroed()
         .with_command(command as u8)
         .with_read(read)
@@ -185,7 +161,7 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
     let soon = read_poll_timeout_atomic(state, is_done, Delta::from_micros(1), SOON_MICROS);
     let done = match soon {
         Err(e) if e == ETIMEDOUT => {
-            read_poll_timeout(state, is_done, Delta::from_micros(50), timeout)?
+            read_poll_timeout(state, is_done, Delta::from_micros(50), TIMEOUT)?
         }
         soon => soon?,
     };

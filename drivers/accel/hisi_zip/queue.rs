@@ -280,22 +280,28 @@ impl Queue {
         context
     }
 
-    /// Stops the queue: when this returns, the device does not touch its rings or data any more.
+    /// Stops the queue: when this succeeds, the device does not touch its rings or data any more.
+    ///
+    /// Fails with [`EBUSY`] if it has entries that are not completed. All queues share the mailbox,
+    /// so it is not asked to wait for jobs: what one of them waits for may never come.
     pub(crate) fn stop(&self, bar: &Bar<'_>, mailbox: &Mailbox, revision: Revision) -> Result {
+        self.drain(bar, mailbox)?;
         match revision {
             Revision::V3 => mailbox.send(bar, Command::StopQueue, self.id, 0),
-            Revision::V2 => self.drain(bar, mailbox),
+            // It can't be told; a queue without entries does nothing.
+            Revision::V2 => Ok(()),
         }
     }
 
-    /// Waits until every entry that was submitted is completed: revision 0x21 can't stop a queue.
+    /// Waits a moment until every entry that was submitted is completed.
     fn drain(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
         read_poll_timeout(
             || self.tails(bar, mailbox),
             |(submitted, completed)| submitted == completed,
-            Delta::from_micros(100),
-            Delta::from_secs(5),
-        )?;
+            Delta::from_micros(50),
+            Delta::from_millis(2),
+        )
+        .map_err(|e| if e == ETIMEDOUT { EBUSY } else { e })?;
         Ok(())
     }
 }

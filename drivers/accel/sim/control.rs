@@ -29,6 +29,10 @@ const SENSOR_TIMEOUT_MS: i64 = 5000;
 /// How often it is looked whether the device hangs no longer.
 const SENSOR_POLL_MS: i64 = 100;
 
+/// How long a reset that is held takes at most, and how often it is looked whether it still is.
+const HOLD_MAX_MS: i64 = 60_000;
+const HOLD_POLL_MS: i64 = 1;
+
 /// What is asked of a device, and counted of it, across its queues.
 pub(crate) struct Control {
     hung: Atomic<bool>,
@@ -36,6 +40,8 @@ pub(crate) struct Control {
     stuck: Atomic<u32>,
     /// Resets that will fail.
     fail_reset: Atomic<u32>,
+    /// Resets take until this is cleared, or for a minute.
+    hold_reset: Atomic<bool>,
     /// Jobs that will fault.
     fault: Atomic<u32>,
     jobs: Atomic<u64>,
@@ -47,6 +53,7 @@ impl Control {
             hung: Atomic::new(false),
             stuck: Atomic::new(0),
             fail_reset: Atomic::new(0),
+            hold_reset: Atomic::new(false),
             fault: Atomic::new(0),
             jobs: Atomic::new(0),
         }
@@ -69,6 +76,12 @@ impl Control {
 
     /// Fails with [`EIO`] if this reset is to fail; else all is well with the device again.
     pub(crate) fn reset(&self) -> Result {
+        for _ in 0..HOLD_MAX_MS / HOLD_POLL_MS {
+            if !self.hold_reset.load(Relaxed) {
+                break;
+            }
+            fsleep(Delta::from_millis(HOLD_POLL_MS));
+        }
         refuse_if(&self.fail_reset, EIO)?;
         self.hung.store(false, Relaxed);
         self.stuck.store(0, Relaxed);
@@ -141,6 +154,7 @@ pub(crate) fn add_files<'a>(sim: &'a Sim, device: &'a Arc<Device>, dir: &ScopedD
     let control: &'a Control = &sim.control;
     dir.read_write_file(c"stuck", &control.stuck);
     dir.read_write_file(c"fail_reset", &control.fail_reset);
+    dir.read_write_file(c"hold_reset", &control.hold_reset);
     dir.read_write_file(c"fault", &control.fault);
     dir.write_only_callback_file(c"hang", sim, &write_hang);
     dir.write_only_callback_file(c"error", device, &write_error);

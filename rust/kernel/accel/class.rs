@@ -32,8 +32,9 @@ pub(super) struct Shared {
     pub(super) debugfs: debugfs::Dir,
     /// Whether the administrator lets processes map doorbells that others share.
     pub(super) allow_shared_doorbells: bool,
-    /// Hands over jobs in `KERNEL` mode, and lets their buffers go.
-    pub(super) pipelines: OwnedQueue,
+    /// What fences of jobs in `KERNEL` mode depend on. Nothing in it waits for memory, or takes a
+    /// lock under which others wait for fences.
+    pub(super) signalling: OwnedQueue,
     /// Ids in use.
     ids: Pin<KBox<Mutex<BitmapVec>>>,
 }
@@ -52,7 +53,7 @@ pub fn start(allow_shared_doorbells: bool) -> Result {
         debugfs: debugfs::Dir::new(CLASS_NAME),
         allow_shared_doorbells,
         // Those who reclaim memory may wait for the fence of a job.
-        pipelines: OwnedQueue::new(c"accel", Flags::UNBOUND | Flags::MEM_RECLAIM)?,
+        signalling: OwnedQueue::new(c"accel", Flags::UNBOUND | Flags::MEM_RECLAIM)?,
         ids: KBox::pin_init(new_mutex!(ids), GFP_KERNEL)?,
     };
     if SHARED.populate(shared) {

@@ -52,6 +52,10 @@ use crate::{
     uapi,
     ustruct, //
 };
+use core::{
+    mem::ManuallyDrop,
+    ops::Deref, //
+};
 
 /// What lets the device reach memory.
 enum Hold {
@@ -62,7 +66,8 @@ enum Hold {
 }
 
 /// The address space of a context, and what the driver has for it. Kept by the context and by each
-/// of its queues.
+/// of its queues, for which its last holder has to call [`Space::put`]; by whoever uses it for a
+/// moment as a [`SpaceUse`], which does that.
 pub(super) struct Space {
     pub(super) mode: AddressMode,
     driver: DriverContext,
@@ -98,6 +103,53 @@ impl Space {
             Hold::Private(space) => Some(space),
             _ => None,
         }
+    }
+
+    /// Whether the device, which is at work on a job, may be waiting for memory of the process. A
+    /// driver of a device in software would not say that it is at work otherwise.
+    pub(super) fn waits_for_memory(&self, access: &Access<'_>) -> bool {
+        match &self.hold {
+            Hold::Shared(bond) => bond.has_page_requests(),
+            Hold::Private(_) => false,
+            Hold::Nothing => {
+                self.mode == AddressMode::Shared && access.info().reach == Reach::Software
+            }
+        }
+    }
+}
+
+/// A space that is used for as long as the device is entered.
+pub(super) struct SpaceUse<'a> {
+    space: ManuallyDrop<Arc<Space>>,
+    access: &'a Access<'a>,
+}
+
+impl<'a> SpaceUse<'a> {
+    fn new(space: Arc<Space>, access: &'a Access<'_>) -> Self {
+        Self {
+            space: ManuallyDrop::new(space),
+            access,
+        }
+    }
+
+    /// A hold of one's own, for which [`Space::put`] has to be called.
+    pub(super) fn keep(&self) -> Arc<Space> {
+        Arc::clone(&self.space)
+    }
+}
+
+impl Deref for SpaceUse<'_> {
+    type Target = Space;
+
+    fn deref(&self) -> &Space {
+        &self.space
+    }
+}
+
+impl Drop for SpaceUse<'_> {
+    fn drop(&mut self) {
+        // SAFETY: It is taken once; `access` keeps the driver's data.
+        unsafe { Space::put(ManuallyDrop::take(&mut self.space), self.access.data()) };
     }
 }
 
@@ -349,14 +401,11 @@ impl Context {
         f: impl FnOnce(&AddressSpace, &Access<'_>) -> Result<R>,
     ) -> Result<R> {
         let access = self.device.enter()?;
-        let space = self.space()?;
-        let result = match space.address_space() {
+        let space = self.space(&access)?;
+        match space.address_space() {
             Some(private) => f(private, &access),
             None => Err(EOPNOTSUPP),
-        };
-        // SAFETY: `access` keeps the data.
-        unsafe { Space::put(space, access.data()) };
-        result
+        }
     }
 
     /// What IOMMU drivers answer if something is missing that was not seen before is remembered as
@@ -381,15 +430,12 @@ impl Context {
         let (index, mut argument) = Argument::read(shapes, nr, arg)?;
 
         let access = self.device.operate()?;
-        let space = self.space()?;
-        let result = self.check_caller(space.mode).and_then(|()| {
-            // SAFETY: `access` keeps the driver's data, `space` its context.
-            unsafe { space.driver.ioctl(access.data(), index, argument.bytes()) }
-        });
-        // SAFETY: `access` keeps the driver's data.
-        unsafe { Space::put(space, access.data()) };
+        let space = self.space(&access)?;
+        self.check_caller(space.mode)?;
+        // SAFETY: `access` keeps the driver's data, `space` its context.
+        unsafe { space.driver.ioctl(access.data(), index, argument.bytes())? };
+        drop(space);
         drop(access);
-        result?;
         argument.write().map(|()| 0)
     }
 
@@ -416,12 +462,11 @@ impl Context {
         seq_print!(seq, "accel-mapped:\t{}\n", self.mapped.load(Relaxed));
     }
 
-    /// The space that a new queue works in, to be given back by [`Space::put`]. Fails with
-    /// [`ENOTCONN`] if there is none yet.
-    pub(super) fn space(&self) -> Result<Arc<Space>> {
+    /// The space that a new queue works in. Fails with [`ENOTCONN`] if there is none yet.
+    pub(super) fn space<'a>(&self, access: &'a Access<'_>) -> Result<SpaceUse<'a>> {
         match &*self.state.lock() {
             State::Unbound => Err(ENOTCONN),
-            State::Bound(space) => Ok(space.clone()),
+            State::Bound(space) => Ok(SpaceUse::new(space.clone(), access)),
             State::Gone => Err(ENODEV),
         }
     }

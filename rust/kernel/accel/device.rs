@@ -17,10 +17,16 @@ use super::{
         Events, //
     },
     local_memory::LocalMemory,
-    pipeline::Pipeline,
+    pipeline::{
+        Pipeline,
+        Refusals, //
+    },
+    irq::Lines,
+    queue::Queue,
     recovery::{
         Recovery,
-        RECOVERY, //
+        CLEARING,
+        CUTTING, //
     },
     sensors::{
         Sensors,
@@ -162,8 +168,12 @@ pub struct Device {
     #[pin]
     pub(super) recovery: Recovery,
     pub(super) sensors: Sensors,
+    pub(super) refusals: Refusals,
+    pub(super) lines: Lines,
     #[pin]
-    recovery_work: Work<Device, RECOVERY>,
+    cutting_work: Work<Device, CUTTING>,
+    #[pin]
+    clearing_work: Work<Device, CLEARING>,
     #[pin]
     sampling_work: DelayedWork<Device, SAMPLING>,
     #[pin]
@@ -171,7 +181,8 @@ pub struct Device {
 }
 
 impl_has_work! {
-    impl HasWork<Self, RECOVERY> for Device { self.recovery_work }
+    impl HasWork<Self, CUTTING> for Device { self.cutting_work }
+    impl HasWork<Self, CLEARING> for Device { self.clearing_work }
     impl HasWork<Self, SENSORS> for Device { self.sensors_work }
 }
 
@@ -207,7 +218,10 @@ impl Device {
                 events <- Events::new(),
                 recovery <- Recovery::new(threshold),
                 sensors: Sensors::new(ops.sensors)?,
-                recovery_work <- new_work!("accel_recovery"),
+                refusals: Refusals::new(),
+                lines: Lines::new(),
+                cutting_work <- new_work!("accel_cutting"),
+                clearing_work <- new_work!("accel_clearing"),
                 sampling_work <- new_delayed_work!("accel_sampling"),
                 sensors_work <- new_work!("accel_sensors"),
             }),
@@ -292,9 +306,7 @@ impl Device {
         if !self.info.modes.contains(&mode) {
             return uapi::accel_mode_reason_ACCEL_REASON_DRIVER;
         }
-        // Without knowing of its progress, nobody could promise that a job ends.
-        let takes_jobs = self.ops.submission.is_some() && self.ops.queue_progress.is_some();
-        if mode == AddressMode::Kernel && !takes_jobs {
+        if mode == AddressMode::Kernel && self.ops.submission.is_none() {
             return uapi::accel_mode_reason_ACCEL_REASON_DRIVER;
         }
         if self.info.reach == Reach::Software {
@@ -386,68 +398,56 @@ impl Device {
         self.data.store(data.as_raw(), Release);
     }
 
-    /// Ends all use of the hardware: returns when no callback of the driver runs, no queue is left,
-    /// and no address space is bound.
-    pub(super) fn leave(&self) {
-        const REMOVED: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED;
-
-        // Whoever is told that the device is gone finds that processes have nothing of it any more;
-        // and they learn it at once, before the first queue is waited for.
-        if let Some(memory) = self.local_memory() {
-            memory.close();
-        }
-        self.revoke_queues(REMOVED);
-        let Some(data) = Data::from_raw(self.data.xchg(core::ptr::null_mut(), Acquire)) else {
-            return;
-        };
+    /// Takes the driver's data back: when this returns, no callback of the driver runs.
+    pub(super) fn unpublish(&self) {
+        self.data.store(core::ptr::null_mut(), Release);
         self.registered.synchronize();
-        // Those that were being made.
-        self.revoke_queues(REMOVED);
+    }
 
-        // SAFETY: `data` lives until this function returns, by the contract of `publish`.
-        unsafe { self.stop_queues(data) };
-        // Those that are closed from here on are left to this.
-        let contexts = core::mem::take(&mut *self.contexts.lock());
-        for context in contexts {
-            // SAFETY: As above.
-            unsafe { context.unbind(data) };
-        }
-        let removed = uapi::accel_event_type_ACCEL_EVENT_REMOVED;
-        self.events.tell(Event::new(removed, 0));
+    /// The queues that the hardware has, but those that somebody is ending.
+    pub(super) fn queues(&self) -> impl Iterator<Item = Arc<Queue>> + '_ {
+        (0..self.slots.len()).filter_map(|id| self.slots.get(id))
     }
 
     /// Takes all doorbells and rings from all processes.
     pub(super) fn revoke_queues(&self, state: uapi::accel_queue_state) {
+        for queue in self.queues() {
+            queue.revoke(state);
+        }
+    }
+
+    /// Gives up all queues.
+    ///
+    /// # Safety
+    ///
+    /// The device must be halted, and nobody be in `operating`; `data` must be of this device, and
+    /// live.
+    pub(super) unsafe fn drop_queues(&self, data: Data) {
         for id in 0..self.slots.len() {
-            if let Some(queue) = self.slots.get(id) {
-                queue.revoke(state);
+            if let Some(queue) = self.slots.take(id) {
+                // SAFETY: By the requirements of this function.
+                unsafe { queue.destroy_halted(data) };
             }
         }
     }
 
-    /// Stops all queues; halts the device if one does not.
+    /// Lets all pipelines ask the driver again that it has refused a job.
+    pub(super) fn retry_refused(&self) {
+        for id in 0..self.slots.len() {
+            self.slots.with(id, Queue::retry_job);
+        }
+    }
+
+    /// Unbinds all contexts, for good.
     ///
     /// # Safety
     ///
     /// `data` must be of this device, and live.
-    unsafe fn stop_queues(&self, data: Data) {
-        let mut halted = false;
-        for id in 0..self.slots.len() {
-            let Some(queue) = self.slots.take(id) else {
-                continue;
-            };
-            // SAFETY: By the requirement of this function; the device is halted before it is
-            // relied upon.
-            unsafe {
-                if !halted && queue.destroy(data).is_err() {
-                    dev_warn!(self.parent(), "a queue does not stop; halting the device\n");
-                    (self.ops.halt)(data);
-                    halted = true;
-                }
-                if halted {
-                    queue.destroy_halted(data);
-                }
-            }
+    pub(super) unsafe fn unbind_contexts(&self, data: Data) {
+        let contexts = core::mem::take(&mut *self.contexts.lock());
+        for context in contexts {
+            // SAFETY: By the requirement of this function.
+            unsafe { context.unbind(data) };
         }
     }
 

@@ -376,7 +376,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
         Ok(KVec::new())
     }
 
-    /// An interrupt came. Runs in a thread of its own, one for each interrupt.
+    /// An interrupt came. Runs in a thread of its own, one for each interrupt. [`halt`](Self::halt)
+    /// waits for it, so what is said there about fences holds here.
     ///
     /// Returns [`IrqReturn::None`] if the device had no cause for it: the kernel switches an
     /// interrupt off that hardly ever has one.
@@ -392,8 +393,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Stops the hardware. No queue is left, and no other callback runs any more but
-    /// [`interrupt`](Self::interrupt).
+    /// Stops the hardware, which was halted. No queue is left, and no other callback runs any more.
     fn stop(_data: &Self::Data<'_>) {}
 
     /// Gives a context what the device needs for it, when it gets its address space.
@@ -416,13 +416,21 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Nobody can reach its regions any more. When this succeeds, the device no longer touches
     /// memory on behalf of the queue: the address space is unbound and the rings are freed next.
     ///
-    /// If the queue does not stop, say so: the core keeps all that it has, its number too, and
-    /// tries again later, or resets the device.
+    /// It must not wait for memory of a process, nor for more than a few milliseconds. If the
+    /// device is still at work on jobs of the queue, or waits for memory of its process, it fails
+    /// with [`EBUSY`], and is called again later: the queue keeps all that it has until then. With
+    /// any other error the device does not do its part, and is reset.
+    ///
+    /// Others wait for the fences of jobs that end with this: no memory may be allocated with
+    /// [`GFP_KERNEL`], and no lock be taken under which somebody does.
     fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
 
     /// Tells what a queue has done. Called about once a second, or four times within
-    /// [`DeviceInfo::job_limit`], while there are queues; page faults on the queue's regions wait
-    /// for it, so it must not wait for jobs.
+    /// [`DeviceInfo::job_limit`], while there are queues, and once more before each
+    /// [`queue_destroy`](Self::queue_destroy), under the same rules.
+    ///
+    /// Not needed for jobs that the driver has [`Ticket`](super::Ticket)s of: the core counts
+    /// these itself, and sees when one does not end.
     fn queue_progress(_data: &Self::Data<'_>, _queue: &Self::Queue) -> Result<Progress> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -430,7 +438,14 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Ends all accesses of the device to memory, for good and by whatever means, until
     /// [`start`](Self::start).
     ///
-    /// Called before a reset, and before [`stop`](Self::stop) if queues are left that did not stop.
+    /// Called before a reset, before the bus resets the device or takes its power, to isolate it,
+    /// and before [`stop`](Self::stop). Other callbacks may be under way, and may try to make a
+    /// queue or to hand over a job: what this has brought about holds whatever they do. Only
+    /// [`interrupt`](Self::interrupt) is not, and is not called before `start`: what a driver knows
+    /// of jobs that the device had can be forgotten here, and must not be begun again after `start`.
+    ///
+    /// It may wait for a DMA that can't be aborted, if that has an end. Others wait for the fences
+    /// of jobs that end with this, as with [`queue_destroy`](Self::queue_destroy).
     fn halt(data: &Self::Data<'_>);
 
     /// Resets the hardware after [`halt`](Self::halt); [`start`](Self::start) comes next. The

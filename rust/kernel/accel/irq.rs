@@ -14,9 +14,46 @@ use crate::{
         ThreadedRegistration, //
     },
     prelude::*,
-    sync::Arc, //
+    sync::{
+        new_mutex,
+        Arc,
+        Mutex,
+        SetOnce, //
+    }, //
 };
 use core::ptr::NonNull;
+
+/// Whether interrupts of one line reach the driver. Held while one is there.
+#[pin_data]
+struct Line {
+    #[pin]
+    open: Mutex<bool>,
+}
+
+/// The lines of a device, so that no interrupt is handled while it is halted: the handler would
+/// find jobs that are no longer there, or begin some.
+pub(super) struct Lines(SetOnce<KVec<Arc<Line>>>);
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self(SetOnce::new())
+    }
+
+    /// Lets no interrupt through any more. When this returns, none is being handled.
+    pub(super) fn close(&self) {
+        self.set(false);
+    }
+
+    pub(super) fn open(&self) {
+        self.set(true);
+    }
+
+    fn set(&self, open: bool) {
+        for line in self.0.as_ref().into_iter().flatten() {
+            *line.open.lock() = open;
+        }
+    }
+}
 
 /// Leads an interrupt to the driver.
 ///
@@ -27,6 +64,7 @@ pub(super) struct Handler<T: Driver> {
     device: Arc<Device>,
     data: NonNull<T::Data<'static>>,
     index: usize,
+    line: Arc<Line>,
 }
 
 // SAFETY: `T::Data` is `Sync`, and `Device` is reached through an `Arc`.
@@ -36,6 +74,10 @@ unsafe impl<T: Driver> Sync for Handler<T> {}
 
 impl<T: Driver> ThreadedHandler for Handler<T> {
     fn handle_threaded(&self) -> IrqReturn {
+        let open = self.line.open.lock();
+        if !*open {
+            return IrqReturn::None;
+        }
         // SAFETY: By the type invariant.
         T::interrupt(unsafe { self.data.as_ref() }, &self.device, self.index)
     }
@@ -58,12 +100,16 @@ pub(super) unsafe fn request<T: Driver>(
     let held: &'static T::Data<'static> = unsafe { NonNull::from(data).as_ref() };
 
     let mut all = KVec::new();
+    let mut lines = KVec::new();
     for (index, request) in T::interrupts(held)?.into_iter().enumerate() {
+        let line = Arc::pin_init(pin_init!(Line { open <- new_mutex!(true) }), GFP_KERNEL)?;
+        lines.push(line.clone(), GFP_KERNEL)?;
         let handler = Handler {
             device: device.clone(),
             // INVARIANT: By the requirement of this function.
             data: NonNull::from(data),
             index,
+            line,
         };
         // SAFETY: It is not leaked, by the requirement of this function.
         let interrupt = unsafe {
@@ -71,5 +117,6 @@ pub(super) unsafe fn request<T: Driver>(
         };
         all.push(KBox::pin_init(interrupt, GFP_KERNEL)?, GFP_KERNEL)?;
     }
+    device.lines.0.populate(lines);
     Ok(all)
 }

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! `run` hands jobs to the driver, `end_job` hears of their ends and signals fences in order,
-//! `reap` lets buffers go, which may sleep and take locks that nobody who signals a fence may take.
+//! `reap` lets buffers go, which may sleep and take locks that nobody who signals a fence may take:
+//! it has a work queue of its own, and nobody waits for it who has fences to signal.
 //!
 //! # Invariants
 //!
@@ -55,6 +56,11 @@ use crate::{
     str::CString,
     sync::{
         aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Full, //
+        },
         new_mutex,
         new_spinlock,
         Arc,
@@ -62,6 +68,7 @@ use crate::{
         SpinLock, //
     },
     workqueue::{
+        self,
         Work,
         WorkItem, //
     }, //
@@ -72,6 +79,47 @@ pub(super) type JobNumber = u64;
 
 const RUN: u64 = 0;
 const REAP: u64 = 1;
+
+/// What a device's pipelines know of its room for jobs.
+///
+/// A driver that refuses a job may have room again when any of its jobs has ended, of whichever
+/// queue. So each end is counted, and who ends one while a pipeline waits lets all try again.
+///
+/// # Invariants
+///
+/// Who finds in [`note`](Self::note) that no job has ended since [`ends`](Self::ends) is seen to
+/// wait by whoever ends the next one.
+pub(super) struct Refusals {
+    ends: Atomic<u32>,
+    waiting: Atomic<bool>,
+}
+
+impl Refusals {
+    pub(super) fn new() -> Self {
+        Self {
+            ends: Atomic::new(0),
+            waiting: Atomic::new(false),
+        }
+    }
+
+    /// Jobs that have ended, modulo 2^32, to be read before the driver is asked.
+    fn ends(&self) -> u32 {
+        self.ends.load(Acquire)
+    }
+
+    /// A job was refused; returns whether one has ended since there were `ends`.
+    fn note(&self, ends: u32) -> bool {
+        self.waiting.xchg(true, Full);
+        // What is read in order to be written is not older than that.
+        self.ends.fetch_add(0, Full) != ends
+    }
+
+    /// A job has ended; returns whether somebody waits for that.
+    fn end(&self) -> bool {
+        self.ends.fetch_add(1, Full);
+        self.waiting.xchg(false, Full)
+    }
+}
 
 /// Where a queue's submissions are.
 struct State {
@@ -86,8 +134,8 @@ struct State {
     next: JobNumber,
     /// Jobs that have ended.
     ends: u64,
-    /// The driver had no room for the next job.
-    full: bool,
+    /// The driver had no room for the next job when it was asked last.
+    refused: bool,
     /// The queue is dead: how its jobs end.
     dead: Option<Error>,
 }
@@ -153,6 +201,13 @@ impl State {
             count += 1;
         }
         count
+    }
+
+    /// Whether there is a job that nobody but the device, or its driver, keeps from ending.
+    fn is_pending(&mut self) -> bool {
+        let head = self.head;
+        // Those before the first one that waits for fences of others have ended.
+        head != self.tail && self.at(head).is_some_and(|s| s.may_begin().is_some())
     }
 
     /// Takes out the oldest submission that has ended.
@@ -228,7 +283,7 @@ impl Pipeline {
                     tail: 0,
                     next: 0,
                     ends: 0,
-                    full: false,
+                    refused: false,
                     dead: None,
                 }),
                 reaping <- new_mutex!(()),
@@ -274,21 +329,36 @@ impl Pipeline {
     /// Looks, soon, whether a job can be handed over. May be called from interrupt context.
     pub(super) fn schedule(self: &Arc<Self>) {
         if let Ok(shared) = class::shared() {
-            let _ = shared.pipelines.enqueue::<_, RUN>(self.clone());
+            let _ = shared.signalling.enqueue::<_, RUN>(self.clone());
         }
+    }
+
+    /// The same, if the driver has refused the next job: it may have room by now.
+    pub(super) fn retry(self: &Arc<Self>) {
+        if self.state.lock().refused {
+            self.schedule();
+        }
+    }
+
+    /// How many jobs have ended, and whether there is one that should end soon.
+    pub(super) fn progress(&self) -> (u64, bool) {
+        let mut state = self.state.lock();
+        (state.ends, state.is_pending())
     }
 
     /// Takes no jobs any more, and hands none to the driver: those that are left end with `error`
     /// when the device has stopped. Does nothing the second time.
     pub(super) fn die(&self, error: Error) {
         self.state.lock().dead.get_or_insert(error);
-        *self.gate.lock() = None;
+        let shut = self.gate.lock().take();
+        drop(shut);
     }
 
-    /// Ends all jobs that are left, and lets all buffers go.
+    /// Ends all jobs that are left; their buffers are let go soon.
     ///
-    /// To be called when the device touches no memory for the queue any more. May sleep.
-    pub(super) fn finish(self: &Arc<Self>) {
+    /// To be called when the pipeline is dead and the device touches no memory for the queue any
+    /// more.
+    pub(super) fn end_all(self: &Arc<Self>) {
         let mut state = self.state.lock();
         let error = *state.dead.get_or_insert(ECANCELED);
         for position in state.head..state.tail {
@@ -300,7 +370,6 @@ impl Pipeline {
         let ended = state.signal();
         drop(state);
         self.tell(ended);
-        self.reap();
     }
 
     /// Hands jobs to the driver, as many as can be.
@@ -330,7 +399,9 @@ impl Pipeline {
             Ok(()) => true,
             Err(ticket) => {
                 ticket.keep();
-                self.take_back(next)
+                self.take_back(next);
+                // What had ended before the driver was asked is not told again.
+                self.device.refusals.note(next.ends)
             }
         }
     }
@@ -338,9 +409,11 @@ impl Pipeline {
     /// The next job to hand over, which counts as handed over from now on.
     fn next(self: &Arc<Self>) -> Option<Next> {
         let mut ended = 0;
+        let ends = self.device.refusals.ends();
         let mut state = self.state.lock();
+        state.refused = false;
         let next = loop {
-            let (hand, ends) = (state.hand, state.ends);
+            let hand = state.hand;
             if hand == state.tail {
                 break None;
             }
@@ -361,15 +434,13 @@ impl Pipeline {
         next
     }
 
-    /// The driver had no room for this job: it stays the next one. Returns whether there may be
-    /// room by now.
-    fn take_back(&self, job: &Next) -> bool {
+    /// The driver had no room for this job: it stays the next one.
+    fn take_back(&self, job: &Next) {
         let mut state = self.state.lock();
         if let Some(submitted) = state.find(job.number) {
             submitted.handed -= 1;
         }
-        state.full = state.ends == job.ends;
-        !state.full
+        state.refused = true;
     }
 
     /// A job has ended: with `result`, or with the error of the queue.
@@ -390,11 +461,11 @@ impl Pipeline {
         submitted.count_end(result);
         state.ends += 1;
         let ended = state.signal();
-        let full = core::mem::take(&mut state.full);
         drop(state);
         self.tell(ended);
-        if full {
-            self.schedule();
+        // The room may be any queue's, so all may try.
+        if self.device.refusals.end() {
+            self.device.retry_refused();
         }
     }
 
@@ -418,9 +489,7 @@ impl Pipeline {
         if ended == 0 {
             return;
         }
-        if let Ok(shared) = class::shared() {
-            let _ = shared.pipelines.enqueue::<_, REAP>(self.clone());
-        }
+        let _ = workqueue::system_dfl().enqueue::<_, REAP>(self.clone());
     }
 
     /// Lets the buffers go of what has ended. When this returns, all of that is done which had

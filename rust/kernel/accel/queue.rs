@@ -6,7 +6,8 @@ use super::{
     class,
     context::{
         Context,
-        Space, //
+        Space,
+        SpaceUse, //
     },
     device::{
         Access,
@@ -48,6 +49,7 @@ use crate::{
         capable,
         Cap, //
     },
+    dma_buf::fence,
     eventfd::EventFd,
     fs::{
         file::{
@@ -90,7 +92,11 @@ use crate::{
         SetOnce,
         SpinLock, //
     },
-    time::Delta,
+    time::{
+        ClockSource,
+        Delta,
+        Monotonic, //
+    },
     uaccess::{
         UserPtr,
         UserSlice,
@@ -102,16 +108,29 @@ use crate::{
 
 /// How long a job may take whose fence others may wait for.
 const FENCE_LIMIT: Delta = Delta::from_secs(60);
+/// How long a queue that is to stop may go on without that any of its jobs ends.
+const STOP_LIMIT: Delta = Delta::from_secs(5);
+
+const LIVE: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
 
 /// What a queue has for as long as the hardware knows it.
 struct Live {
-    /// Shared with the pipeline, and with those who prepare jobs.
+    /// Shared with `Hardware`, the pipeline, and those who prepare jobs.
     driver: Arc<DriverQueue>,
     regions: Regions,
     space: Arc<Space>,
-    seen: Seen,
     /// No page is given out any more.
     revoked: bool,
+}
+
+/// What the device does for a queue.
+#[derive(Default)]
+struct Hardware {
+    /// Until the driver has stopped it.
+    driver: Option<Arc<DriverQueue>>,
+    seen: Seen,
+    /// When it was to stop first, and did not.
+    stopping_since: Option<i64>,
 }
 
 impl Live {
@@ -141,7 +160,7 @@ struct Events {
 
 impl Events {
     fn is_live(&self) -> bool {
-        self.status == uapi::accel_queue_state_ACCEL_QUEUE_LIVE
+        self.status == LIVE
     }
 }
 
@@ -153,15 +172,16 @@ impl Events {
 ///   live  ---------->  revoked  ---------->  (stopping)  ---------->  gone
 ///                         ^                      |
 ///                         +----------------------+
-///                              destroy fails
+///                              destroy fails: it is tried again
 /// ```
 ///
 /// # Invariants
 ///
 /// - Nobody is given a page of a queue but in `live`, by `Queue::live`. When `revoke` has returned,
 ///   nobody has one; only after that do `events` and the status page tell of it.
-/// - In `stopping` and `gone`, `Queue::live` is empty. What it held goes once, when the device does
-///   not touch it any more.
+/// - What `live` holds goes once, when the device does not touch it any more: `hardware` has no
+///   driver then.
+/// - A queue that has jobs is in its slot: they end first.
 /// - The number belongs to the queue until it is gone. Until then it is in its slot, or who took it
 ///   out there ends it or puts it back, and nobody else does. Whoever puts it back has set `stuck`
 ///   and asks for another try.
@@ -179,6 +199,12 @@ pub(super) struct Queue {
     /// can zap the mappings and knows that none comes back.
     #[pin]
     live: Mutex<Option<Live>>,
+    /// Held while the driver is asked about the queue, or stops it. Fences depend on that: nobody
+    /// waits for memory with it held.
+    #[pin]
+    hardware: Mutex<Hardware>,
+    /// The state that it is to be killed with, `LIVE` if it is not.
+    doom: Atomic<u32>,
     /// Held while the queue is being revoked.
     #[pin]
     inode: Mutex<Option<Inode>>,
@@ -202,7 +228,7 @@ pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
     )?;
 
     let access = context.device().operate()?;
-    let space = context.space()?;
+    let space = context.space(&access)?;
     context.check_caller(space.mode)?;
     check_doorbell(context.device(), space.mode)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
@@ -250,17 +276,17 @@ impl Queue {
     fn new(
         context: &Arc<Context>,
         access: &Access<'_>,
-        space: Arc<Space>,
+        space: SpaceUse<'_>,
         args: &uapi::accel_queue_create,
         driver_args: Args,
     ) -> Result<Arc<Self>> {
         let device = context.device();
         let module = ModuleRef::new(device.ops().owner)?;
-        if !device.retry_if_stuck(access) {
-            // The worker may have found that somebody was at it already.
-            device.recover_stuck();
-        }
-        let id = device.slots.claim()?;
+        let id = device.slots.claim().or_else(|e| {
+            // Those that did not stop may have stopped by now.
+            device.retry_if_stuck(access);
+            device.slots.claim().map_err(|_| e)
+        })?;
 
         let wanted = Wanted {
             device,
@@ -272,12 +298,10 @@ impl Queue {
             context: space.driver(),
             args: driver_args,
         };
-        let made = Self::allocate(context, id, &space, module)
-            .inspect_err(|_| device.slots.release(id))
-            .and_then(|queue| queue.begin(access, &wanted, &space).map(|()| queue));
-        // SAFETY: `access` keeps the driver's data.
-        unsafe { Space::put(space, access.data()) };
-        made
+        let queue = Self::allocate(context, id, &space, module)
+            .inspect_err(|_| device.slots.release(id))?;
+        queue.begin(access, &wanted, &space)?;
+        Ok(queue)
     }
 
     /// All that can be had before the driver makes the queue.
@@ -297,6 +321,8 @@ impl Queue {
                 depth: Atomic::new(0),
                 pipeline: SetOnce::new(),
                 live <- new_mutex!(None),
+                hardware <- new_mutex!(Hardware::default()),
+                doom: Atomic::new(LIVE),
                 inode <- new_mutex!(None),
                 events <- new_spinlock!(Events {
                     unread: 0,
@@ -318,7 +344,7 @@ impl Queue {
         self: &Arc<Self>,
         access: &Access<'_>,
         wanted: &Wanted<'_>,
-        space: &Arc<Space>,
+        space: &SpaceUse<'_>,
     ) -> Result {
         let device = self.context.device();
         let Created {
@@ -333,11 +359,11 @@ impl Queue {
             Ok(regions) => (regions, Ok(())),
             Err(e) => (Regions::none(), Err(e)),
         };
+        self.hardware.lock().driver = Some(driver.clone());
         *self.live.lock() = Some(Live {
             driver,
             regions,
-            space: space.clone(),
-            seen: Seen::default(),
+            space: space.keep(),
             revoked: false,
         });
         self.context.queues.fetch_add(1, Relaxed);
@@ -399,9 +425,14 @@ impl Queue {
             .is_some_and(|own| core::ptr::eq(&**own, pipeline))
     }
 
-    /// How long a job may take even if the driver has no limit: others may wait for its fence.
+    /// Whether others may wait for its jobs.
+    pub(super) fn has_fences(&self) -> bool {
+        self.pipeline.as_ref().is_some()
+    }
+
+    /// How long a job may take even if the driver has no limit.
     pub(super) fn job_limit(&self) -> Option<Delta> {
-        self.pipeline.as_ref().map(|_| FENCE_LIMIT)
+        self.has_fences().then_some(FENCE_LIMIT)
     }
 
     pub(super) fn pasid(&self) -> u32 {
@@ -439,35 +470,125 @@ impl Queue {
         let eventfd = self.events.lock().eventfd.take();
         drop(eventfd);
 
-        let device = self.context.device();
         if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) {
-            device.recover_stuck();
+            self.context.device().give_up_queue();
         }
     }
 
-    /// Ends a queue for whatever reason; returns false if it does not stop, and keeps all that it
-    /// has then. Does nothing if somebody else ends it.
+    /// Ends a queue for whatever reason. One that does not stop keeps all that it has, and is tried
+    /// again; returns false if that has gone on for too long. Does nothing if somebody else ends
+    /// it.
     pub(super) fn kill(&self, access: &Access<'_>, state: uapi::accel_queue_state) -> bool {
         let device = self.context.device();
+        let _ = self.doom.cmpxchg(LIVE, state, Relaxed);
+        // Before anything that may have to wait for others, who may wait for these jobs.
+        if let Err(e) = self.end_jobs(access) {
+            self.revoke(state);
+            return self.keeps_on(access, e);
+        }
         // Before `destroy` gives the number to the next queue, which is then in the slot.
         let Some(queue) = device.slots.take_if(self) else {
             return true;
         };
         self.revoke(state);
         // SAFETY: `access` keeps the driver's data.
-        if unsafe { self.destroy(access.data()) }.is_err() {
-            device.slots.set(queue);
-            device.recovery.stuck.store(true, Relaxed);
-            return false;
+        match unsafe { self.destroy(access.data()) } {
+            Ok(()) => true,
+            Err(e) => {
+                device.slots.set(queue);
+                self.keeps_on(access, e)
+            }
         }
-        true
     }
 
-    /// Tries again to destroy a queue that did not stop; returns whether there is nothing more to
-    /// do.
+    /// Has a worker kill the queue with this state; returns whether nobody has begun to.
+    pub(super) fn doom(&self, state: uapi::accel_queue_state) -> bool {
+        let first = self.doom.cmpxchg(LIVE, state, Relaxed).is_ok();
+        if first {
+            self.context.device().recovery.stuck.store(true, Relaxed);
+        }
+        first
+    }
+
+    pub(super) fn is_doomed(&self) -> bool {
+        self.doom.load(Relaxed) != LIVE
+    }
+
+    /// Goes on to kill a queue that is doomed; returns false if that takes too long.
     pub(super) fn retry_kill(&self, access: &Access<'_>) -> bool {
-        let stuck = self.live.lock().as_ref().is_some_and(|live| live.revoked);
-        !stuck || self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED)
+        let state = self.doom.load(Relaxed);
+        state == LIVE || self.kill(access, state)
+    }
+
+    /// The queue does not stop. Has it tried again; returns false if it has had time enough.
+    ///
+    /// The device may still be at work on jobs, or may wait for memory that the process does not
+    /// give it: that is the owner's affair, and no reason to take the device from others.
+    fn keeps_on(&self, access: &Access<'_>, error: Error) -> bool {
+        let device = self.context.device();
+        device.recovery.stuck.store(true, Relaxed);
+        device.start_sampling();
+        if error != EBUSY {
+            return false;
+        }
+        let now = Monotonic::ktime_get();
+        let mut hardware = self.hardware.lock();
+        let since = *hardware.stopping_since.get_or_insert(now);
+        let idle = now - since.max(hardware.seen.moved);
+        drop(hardware);
+        idle < STOP_LIMIT.as_nanos() || self.waits_for_memory(access)
+    }
+
+    fn waits_for_memory(&self, access: &Access<'_>) -> bool {
+        // Jobs with fences have buffers, which are there.
+        !self.has_fences()
+            && (*self.live.lock())
+                .as_ref()
+                .is_some_and(|live| live.space.waits_for_memory(access))
+    }
+
+    /// Ends the jobs of a queue that is doomed, if others may wait for them; returns false if that
+    /// takes too long.
+    pub(super) fn end_doomed_jobs(&self, access: &Access<'_>) -> bool {
+        match self.end_jobs(access) {
+            Ok(()) => true,
+            Err(e) => self.keeps_on(access, e),
+        }
+    }
+
+    /// Stops the queue and ends its jobs, if others may wait for them. Waits for nobody. Fails if
+    /// the queue does not stop.
+    fn end_jobs(&self, access: &Access<'_>) -> Result {
+        let Some(pipeline) = self.pipeline.as_ref() else {
+            return Ok(());
+        };
+        let _signalling = fence::signalling();
+        pipeline.die(error_of(self.doom.load(Relaxed)));
+        // SAFETY: `access` keeps the driver's data.
+        unsafe { self.stop(access.data())? };
+        pipeline.end_all();
+        Ok(())
+    }
+
+    /// Lets no job reach the driver any more.
+    pub(super) fn refuse_jobs(&self, state: uapi::accel_queue_state) {
+        if let Some(pipeline) = self.pipeline.as_ref() {
+            pipeline.die(error_of(state));
+        }
+    }
+
+    /// Ends all jobs that others may wait for: the device is halted.
+    pub(super) fn end_halted_jobs(&self) {
+        if let Some(pipeline) = self.pipeline.as_ref() {
+            pipeline.end_all();
+        }
+    }
+
+    /// Offers the driver again the job that it has refused, if it has. Does not sleep.
+    pub(super) fn retry_job(&self) {
+        if let Some(pipeline) = self.pipeline.as_ref() {
+            pipeline.retry();
+        }
     }
 
     /// Takes the doorbell and the rings from the process, and then tells it why. Does nothing the
@@ -525,24 +646,66 @@ impl Queue {
         Err(ENODEV)
     }
 
-    /// Asks the driver what the queue has done, and `f` for how long it has hung. `None` if the
-    /// queue is dead or the driver can't tell.
-    pub(super) fn sample(
-        &self,
-        access: &Access<'_>,
-        f: impl FnOnce(&mut Seen, Progress) -> i64,
-    ) -> Option<i64> {
-        let mut live = self.live.lock();
-        let live = (*live).as_mut().filter(|live| !live.revoked)?;
-        // SAFETY: `access` keeps the driver's data, the lock the queue.
-        let told = unsafe { live.driver.progress(access.data()) }?;
-        // A device that does not answer does not do its jobs either.
-        let progress = told.unwrap_or(Progress {
-            pending: true,
-            ..live.seen.progress
-        });
-        self.context.count(&live.seen.progress, &progress);
-        Some(f(&mut live.seen, progress))
+    /// Looks at what the queue has done; returns for how many nanoseconds no job has ended though
+    /// there is one, 0 if nobody can tell.
+    pub(super) fn sample(&self, access: &Access<'_>, now: i64) -> i64 {
+        let mut hardware = self.hardware.lock();
+        // SAFETY: `access` keeps the driver's data.
+        match unsafe { self.progress(&hardware, access.data()) } {
+            Some(progress) => hardware.seen.update(now, progress),
+            None => 0,
+        }
+    }
+
+    /// Asks what the queue has done, and counts what is new of it. Others wait for jobs of the
+    /// pipeline, so there its word counts, and not the driver's.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be that of the queue's device, and live.
+    unsafe fn progress(&self, hardware: &Hardware, data: Data) -> Option<Progress> {
+        let driver = hardware.driver.as_ref()?;
+        let before = &hardware.seen.progress;
+        // SAFETY: By the requirement of this function; the queue is not destroyed yet, and
+        // `hardware` is locked.
+        let told = unsafe { driver.progress(data) };
+        let progress = match self.pipeline.as_ref() {
+            Some(pipeline) => {
+                let (jobs, pending) = pipeline.progress();
+                Progress {
+                    jobs,
+                    pending,
+                    ..told.and_then(Result::ok).unwrap_or(*before)
+                }
+            }
+            // A device that does not answer does not do its jobs either.
+            None => told?.unwrap_or(Progress {
+                pending: true,
+                ..*before
+            }),
+        };
+        self.context.count(before, &progress);
+        Some(progress)
+    }
+
+    /// Has the driver stop the queue. Waits for nobody; does nothing if it is stopped.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be that of the queue's device, and live.
+    unsafe fn stop(&self, data: Data) -> Result {
+        let mut hardware = self.hardware.lock();
+        // SAFETY: By the requirement of this function.
+        if let Some(last) = unsafe { self.progress(&hardware, data) } {
+            hardware.seen.progress = last;
+        }
+        if let Some(driver) = &hardware.driver {
+            // SAFETY: By the requirement of this function; it is taken out if this succeeds.
+            unsafe { driver.destroy(data)? };
+        }
+        // Not the last reference: `Live` has one.
+        hardware.driver = None;
+        Ok(())
     }
 
     /// Stops a queue that is revoked, and gives back all that it has. Does nothing if that is done.
@@ -555,47 +718,41 @@ impl Queue {
     ///
     /// `data` must be that of the queue's device, and live. The queue must not be in its slot.
     pub(super) unsafe fn destroy(&self, data: Data) -> Result {
-        // Not under the lock: a fault that waits for it would keep the page requests waiting that
-        // the device waits for.
-        let Some(live) = self.live.lock().take() else {
-            return Ok(());
-        };
-        // SAFETY: `data` is the caller's promise; the queue is not destroyed yet.
-        if let Some(Ok(last)) = unsafe { live.driver.progress(data) } {
-            self.context.count(&live.seen.progress, &last);
+        // SAFETY: By the requirements of this function; when the device has stopped, it does not
+        // touch memory for the queue.
+        unsafe {
+            self.stop(data)?;
+            self.forget(data);
         }
-        // SAFETY: `data` is the caller's promise; `live` is gone for good if this succeeds.
-        if let Err(e) = unsafe { live.driver.destroy(data) } {
-            *self.live.lock() = Some(live);
-            return Err(e);
-        }
-        // SAFETY: The device has stopped.
-        unsafe { self.forget(live, data) };
         Ok(())
     }
 
-    /// Gives back all that a queue has which could not be stopped.
+    /// Gives back all that a queue has which was not stopped.
     ///
     /// # Safety
     ///
     /// The device must not touch memory any more; `data` must be that of the queue's device, and
     /// live.
     pub(super) unsafe fn destroy_halted(&self, data: Data) {
-        let halted = self.live.lock().take();
-        if let Some(live) = halted {
-            // SAFETY: By the requirement of this function.
-            unsafe { self.forget(live, data) };
-        }
+        self.hardware.lock().driver = None;
+        // SAFETY: By the requirement of this function.
+        unsafe { self.forget(data) };
     }
 
     /// # Safety
     ///
     /// As for [`Live::put`].
-    unsafe fn forget(&self, live: Live, data: Data) {
+    unsafe fn forget(&self, data: Data) {
+        let live = self.live.lock().take();
+        let Some(live) = live else {
+            return;
+        };
         // SAFETY: By the requirement of this function.
         unsafe { live.put(data) };
         if let Some(pipeline) = self.pipeline.as_ref() {
-            pipeline.finish();
+            pipeline.end_all();
+            // The mappings of buffers end with the queue, and what its driver made of the jobs.
+            pipeline.reap();
         }
         let device = self.context.device();
         self.context.queues.fetch_sub(1, Relaxed);

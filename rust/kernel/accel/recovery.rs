@@ -14,13 +14,26 @@
 //!
 //! # Invariants
 //!
-//! - Nobody is in the SRCU section `operating` from when `begin` has returned until `end`: no queue
-//!   is made or stopped meanwhile, and no job of user space reaches the device.
+//! Who takes a device down does two things, in this order:
+//!
+//! - `cut_off`: no job reaches the device any more, it is halted, and all jobs end that others may
+//!   wait for. Nothing in there waits for memory, or for a lock under which somebody waits for a
+//!   fence; lockdep checks that.
+//! - `clear_away`: all the rest, which may have to wait for others.
+//!
+//! # Invariants
+//!
+//! - The device is halted from the end of `cut_off` until `bring_up`, and all fences are signalled.
+//! - Nobody is in the SRCU section `operating` from the end of `clear_away` until `end`: no queue
+//!   is made or stopped meanwhile.
 //! - In `ISOLATED` no queue exists and the device is halted.
-//! - What was asked of the worker is done by a run that begins later, and finds all that was done
-//!   before. Something that is less does not take its place.
+//! - What was asked of a worker is done by a run that begins later. Something that is less does not
+//!   take its place.
+//! - While `cut` is not `NOTHING`, the state is `IN_RESET`, and whoever takes it out goes on from
+//!   there.
 
 use super::{
+    class,
     device::{
         Access,
         Device, //
@@ -29,6 +42,7 @@ use super::{
     trace, //
 };
 use crate::{
+    dma_buf::fence,
     prelude::*,
     sync::{
         atomic::{
@@ -47,6 +61,7 @@ use crate::{
         SpinLock,
         Srcu, //
     },
+    task::Task,
     time::{
         delay::fsleep,
         ClockSource,
@@ -63,18 +78,28 @@ use crate::{
 const OPERATIONAL: u32 = uapi::accel_status_ACCEL_STATUS_OPERATIONAL;
 const IN_RESET: u32 = uapi::accel_status_ACCEL_STATUS_IN_RESET;
 const ISOLATED: u32 = uapi::accel_status_ACCEL_STATUS_ISOLATED;
+/// It is being unbound, and does not come back.
+const LEAVING: u32 = uapi::accel_status_ACCEL_STATUS_REMOVED;
+
+const DEAD_RESET: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET;
+const DEAD_ISOLATED: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED;
+const DEAD_REMOVED: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED;
 
 /// The time within which hardware errors count for the threshold.
 const WINDOW_NS: i64 = 3600 * 1_000_000_000;
 
-/// Which of the device's work items this is.
-pub(super) const RECOVERY: u64 = 0;
+/// The device's work item that cuts it off: on the queue of what fences depend on.
+pub(super) const CUTTING: u64 = 0;
+/// The one that clears away, and stops what did not stop: may wait for anybody.
+pub(super) const CLEARING: u64 = 3;
 
-/// What the worker is to do.
+/// What a worker is to do.
 const NOTHING: u32 = 0;
-const RETRY: u32 = 1;
-const RESET: u32 = 2;
-const ISOLATE: u32 = 3;
+const RESET: u32 = 1;
+const ISOLATE: u32 = 2;
+
+/// How long somebody waits for another's reset who can't do without, in steps of 10 ms.
+const PATIENCE: u32 = 1000;
 
 /// Hardware errors of the last hour.
 struct Recent {
@@ -88,6 +113,9 @@ pub(super) struct Recovery {
     state: Atomic<u32>,
     /// The bus has begun the reset and will end it.
     by_bus: Atomic<bool>,
+    /// The task that has the driver reset the device, 0 if none does. The bus may be asked for it,
+    /// and tells the driver then, in that task.
+    resetter: Atomic<usize>,
     /// Readers may use the hardware.
     #[pin]
     operating: Srcu,
@@ -98,8 +126,10 @@ pub(super) struct Recovery {
     #[pin]
     recent: SpinLock<Recent>,
     wanted: Atomic<u32>,
-    /// There are queues that did not stop. Who finds it set and clears it tries them all, and asks
-    /// for another try if it fails.
+    /// What the device was cut off for, while nobody clears away.
+    cut: Atomic<u32>,
+    /// There are queues that are to be stopped. Who finds it set and clears it tries them all, and
+    /// sets it again if one does not stop.
     pub(super) stuck: Atomic<bool>,
 }
 
@@ -108,6 +138,7 @@ impl Recovery {
         try_pin_init!(Self {
             state: Atomic::new(OPERATIONAL),
             by_bus: Atomic::new(false),
+            resetter: Atomic::new(0),
             operating <- new_srcu!(),
             generation: Atomic::new(0),
             resets: Atomic::new(0),
@@ -115,12 +146,17 @@ impl Recovery {
             threshold: Atomic::new(threshold),
             recent <- new_spinlock!(Recent { since: 0, count: 0 }),
             wanted: Atomic::new(NOTHING),
+            cut: Atomic::new(NOTHING),
             stuck: Atomic::new(false),
         })
     }
 
     pub(super) fn status(&self) -> uapi::accel_status {
-        self.state.load(Relaxed)
+        match self.state.load(Relaxed) {
+            // Nobody is told before processes have nothing of it any more.
+            LEAVING => OPERATIONAL,
+            state => state,
+        }
     }
 
     /// Enters the section in which the hardware may be used.
@@ -129,6 +165,7 @@ impl Recovery {
         match self.state.load(Acquire) {
             OPERATIONAL => Ok(guard),
             IN_RESET => Err(EAGAIN),
+            LEAVING => Err(ENODEV),
             _ => Err(EIO),
         }
     }
@@ -136,12 +173,32 @@ impl Recovery {
     /// Takes the device out of operation, if it is in one of these states. Fails with [`EAGAIN`]
     /// if it is not.
     fn begin(&self, from: &[u32]) -> Result {
-        let taken = |&state: &u32| self.state.cmpxchg(state, IN_RESET, Full).is_ok();
+        self.change(from, IN_RESET)
+    }
+
+    fn change(&self, from: &[u32], to: u32) -> Result {
+        let taken = |&state: &u32| self.state.cmpxchg(state, to, Full).is_ok();
         if from.iter().any(taken) {
             Ok(())
         } else {
             Err(EAGAIN)
         }
+    }
+
+    /// Takes the device out of operation for good. If it is being reset, waits for the end of that,
+    /// unless it is only cut off so far.
+    fn begin_leaving(&self) {
+        while self.change(&[OPERATIONAL, ISOLATED], LEAVING).is_err() {
+            if self.cut.xchg(NOTHING, Full) != NOTHING {
+                return self.state.store(LEAVING, Release);
+            }
+            fsleep(Delta::from_millis(1));
+        }
+    }
+
+    /// Whether the current task is in the middle of having the driver reset the device.
+    fn is_own_reset(&self) -> bool {
+        self.resetter.load(Relaxed) == Task::current_raw() as usize
     }
 
     fn end(&self, state: u32) {
@@ -207,50 +264,87 @@ impl Device {
 
     /// Whether there are queues whose jobs have fences.
     fn has_fences(&self) -> bool {
-        (0..self.slots.len())
-            .filter_map(|id| self.slots.get(id))
-            .any(|queue| queue.job_limit().is_some())
+        self.queues().any(|queue| queue.has_fences())
     }
 
-    /// Has the worker try again to stop what did not stop, and reset the device if it still does
-    /// not.
+    /// Has a worker try again to stop what is to be stopped, and reset the device if it does not.
     pub(super) fn recover_stuck(self: &Arc<Self>) {
-        self.recover(RETRY);
+        let _ = workqueue::system_dfl().enqueue::<_, CLEARING>(self.clone());
+    }
+
+    /// A queue does not stop, and there is no reason to wait for it any longer.
+    pub(super) fn give_up_queue(self: &Arc<Self>) {
+        if self.resets_itself() {
+            self.recover(RESET);
+        } else if self.has_fences() {
+            // Others may wait for its jobs, so these have to end in one way or other.
+            self.recover(ISOLATE);
+        }
     }
 
     fn recover(self: &Arc<Self>, wanted: u32) {
-        // The greatest of what was asked for is done. It is written even if it is there already:
-        // the worker that finds it must find what was done before it was asked for.
+        // The greatest of what was asked for is done.
         let asked = &self.recovery.wanted;
         let mut before = asked.load(Relaxed);
         while let Err(now) = asked.cmpxchg(before, before.max(wanted), Full) {
             before = now;
         }
-        let _ = workqueue::system_dfl().enqueue::<_, RECOVERY>(self.clone());
+        if let Ok(shared) = class::shared() {
+            let _ = shared.signalling.enqueue::<_, CUTTING>(self.clone());
+        }
     }
 
-    fn run_recovery(self: &Arc<Self>) {
+    /// Cuts the device off for what was asked for, and leaves the rest to the other worker.
+    fn run_cutting(self: &Arc<Self>) {
         let wanted = self.recovery.wanted.xchg(NOTHING, Full);
         let Ok(access) = self.enter() else {
             return;
         };
+        let state = match wanted {
+            RESET => DEAD_RESET,
+            ISOLATE => DEAD_ISOLATED,
+            _ => return,
+        };
+        // If it is being reset, the errors that led here are forgotten with it; and only the
+        // administrator brings back what is isolated.
+        if self.recovery.begin(&[OPERATIONAL]).is_err() {
+            return;
+        }
         match wanted {
-            RETRY if self.retry_stuck() => {}
-            // Others may wait for the fences of its jobs, so it has to end in one way or other.
-            RETRY if !self.resets_itself() && self.has_fences() => self.isolate(&access),
-            RETRY => self.request_reset(),
+            RESET => dev_warn!(access.parent(), "resetting the device\n"),
+            _ => dev_err!(
+                access.parent(),
+                "isolated after {} errors within an hour; a reset brings it back\n",
+                self.recovery.recent_errors()
+            ),
+        }
+        self.cut_off(&access, state);
+        self.recovery.cut.xchg(wanted, Full);
+        drop(access);
+        self.recover_stuck();
+    }
+
+    fn run_clearing(self: &Arc<Self>) {
+        let Ok(access) = self.enter() else {
+            return;
+        };
+        match self.recovery.cut.xchg(NOTHING, Full) {
             RESET => {
-                dev_warn!(access.parent(), "resetting the device\n");
                 // What fails has been said, and isolated the device.
-                let _ = self.reset(&access);
+                let _ = self.finish_reset(&access);
             }
-            ISOLATE => self.isolate(&access),
-            _ => {}
+            ISOLATE => {
+                self.clear_away(&access, DEAD_ISOLATED);
+                self.stay_down();
+            }
+            _ if self.retry_stuck() => {}
+            _ => self.give_up_queue(),
         }
     }
 
-    /// Tries again to stop the queues that did not stop; returns whether all have.
-    fn retry_stuck(&self) -> bool {
+    /// Tries again to stop the queues that did not stop; returns whether there is nothing to be
+    /// done about those that have not.
+    fn retry_stuck(self: &Arc<Self>) -> bool {
         let Ok(access) = self.operate() else {
             // Whoever stopped the device has stopped them.
             return true;
@@ -259,39 +353,35 @@ impl Device {
     }
 
     /// The same, within an access.
-    pub(super) fn retry_if_stuck(&self, access: &Access<'_>) -> bool {
+    pub(super) fn retry_if_stuck(self: &Arc<Self>, access: &Access<'_>) -> bool {
         if !self.recovery.stuck.xchg(false, Relaxed) {
             return true;
         }
-        (0..self.slots.len())
-            .filter_map(|id| self.slots.get(id))
+        self.queues()
             .fold(true, |all, queue| all & queue.retry_kill(access))
     }
 
     /// Resets the device. Fails with [`EOPNOTSUPP`] if the driver can't, [`EAGAIN`] if one is under
     /// way, [`EIO`] if it does not work afterwards, and is isolated then.
     pub(super) fn reset(self: &Arc<Self>, access: &Access<'_>) -> Result {
-        let reset = self.ops().reset.ok_or(EOPNOTSUPP)?;
+        self.ops().reset.ok_or(EOPNOTSUPP)?;
         self.recovery.begin(&[OPERATIONAL, ISOLATED])?;
-        self.take_down(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET);
-        // SAFETY: `access` keeps the driver's data.
-        let result = unsafe { reset(access.data()) };
-        self.bring_up(access, result)
+        self.cut_off(access, DEAD_RESET);
+        self.finish_reset(access)
     }
 
-    /// Takes the device out of service, until it is reset.
-    fn isolate(self: &Arc<Self>, access: &Access<'_>) {
-        // If it is being reset, the errors that led here are forgotten with it.
-        if self.recovery.begin(&[OPERATIONAL]).is_err() {
-            return;
-        }
-        dev_err!(
-            access.parent(),
-            "isolated after {} errors within an hour; a reset brings it back\n",
-            self.recovery.recent_errors()
-        );
-        self.take_down(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED);
-        self.stay_down();
+    /// Resets a device that is cut off.
+    fn finish_reset(self: &Arc<Self>, access: &Access<'_>) -> Result {
+        self.clear_away(access, DEAD_RESET);
+        let result = self.ops().reset.ok_or(EOPNOTSUPP).and_then(|reset| {
+            let task = Task::current_raw() as usize;
+            self.recovery.resetter.store(task, Relaxed);
+            // SAFETY: `access` keeps the driver's data.
+            let result = unsafe { reset(access.data()) };
+            self.recovery.resetter.store(0, Relaxed);
+            result
+        });
+        self.bring_up(access, result)
     }
 
     fn stay_down(&self) {
@@ -300,31 +390,75 @@ impl Device {
         self.events.tell(Event::new(isolated, 0));
     }
 
-    /// Ends all use of the hardware, between `begin` and `end`.
-    fn take_down(&self, access: &Access<'_>, state: uapi::accel_queue_state) {
-        if state == uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET {
+    /// Ends all accesses of the device to memory, and all jobs that others may wait for; `state` is
+    /// what its queues will be in.
+    ///
+    /// Others in `operating` may still be about to make or to stop a queue: the device is halted,
+    /// whatever they do.
+    fn cut_off(&self, access: &Access<'_>, state: uapi::accel_queue_state) {
+        if state == DEAD_RESET {
             let begin = uapi::accel_event_type_ACCEL_EVENT_RESET_BEGIN;
             self.events.tell(Event::new(begin, 0));
             trace::reset_begin(self.id(), self.recovery.generation.load(Relaxed));
         }
+        let _signalling = fence::signalling();
+        for queue in self.queues() {
+            queue.refuse_jobs(state);
+        }
+        self.lines.close();
+        // SAFETY: `access` keeps the driver's data.
+        unsafe { (self.ops().halt)(access.data()) };
+        for queue in self.queues() {
+            queue.end_halted_jobs();
+        }
+    }
+
+    /// Takes everything of a device that is cut off from processes, and gives up all that its
+    /// queues had.
+    fn clear_away(&self, access: &Access<'_>, state: uapi::accel_queue_state) {
         // Before anybody is waited for: those who use the hardware may hang with it.
         self.revoke_queues(state);
         self.recovery.operating.synchronize();
         // Those that were being made.
         self.revoke_queues(state);
+        // SAFETY: The device is halted, and `access` keeps the driver's data.
+        unsafe { self.drop_queues(access.data()) };
+    }
 
-        // SAFETY: `access` keeps the driver's data.
-        unsafe { (self.ops().halt)(access.data()) };
-        for id in 0..self.slots.len() {
-            if let Some(queue) = self.slots.take(id) {
-                // SAFETY: The device was halted above, and `access` keeps the driver's data.
-                unsafe { queue.destroy_halted(access.data()) };
-            }
+    /// Ends all use of the hardware for good: when this returns no callback of the driver runs, no
+    /// queue is left, and no address space is bound. Does nothing if [`publish`](Self::publish) was
+    /// not called.
+    pub(super) fn leave(&self) {
+        let Ok(access) = self.enter() else {
+            return;
+        };
+        self.recovery.begin_leaving();
+        self.cut_off(&access, DEAD_REMOVED);
+        let data = access.data();
+        drop(access);
+        // Whoever is told that the device is gone finds that processes have nothing of it any more;
+        // and they learn it before anybody is waited for.
+        if let Some(memory) = self.local_memory() {
+            memory.close();
         }
+        self.revoke_queues(DEAD_REMOVED);
+        self.unpublish();
+        // Those that were being made.
+        self.revoke_queues(DEAD_REMOVED);
+        // SAFETY: `data` lives until this function returns, by the contract of `publish`, and the
+        // device is halted.
+        unsafe {
+            self.drop_queues(data);
+            // Those that are closed from here on are left to this.
+            self.unbind_contexts(data);
+        }
+        let removed = uapi::accel_event_type_ACCEL_EVENT_REMOVED;
+        self.events.tell(Event::new(removed, 0));
     }
 
     /// Starts a device that was reset.
     fn bring_up(self: &Arc<Self>, access: &Access<'_>, reset: Result) -> Result {
+        self.lines.open();
         let result = reset.and_then(|()| {
             // SAFETY: `access` keeps the driver's data.
             unsafe { (self.ops().start)(access.data(), self) }
@@ -356,18 +490,43 @@ impl Device {
     /// [`end_bus_reset`](Self::end_bus_reset).
     ///
     /// Called with the device locked, as handlers of bus errors and of resets are. Does nothing in
-    /// a reset of the core's own, which reaches the bus through [`Driver::reset`].
+    /// a reset of the core's own, which reaches the bus through [`Driver::reset`]; waits for the
+    /// end of one that another task has begun.
     ///
     /// [`Driver::reset`]: super::Driver::reset
     pub fn begin_bus_reset(&self) {
-        let _ = self.try_begin_bus_reset(&[OPERATIONAL, ISOLATED]);
+        if self.recovery.is_own_reset() {
+            return;
+        }
+        if self.wait_for_bus_reset(&[OPERATIONAL, ISOLATED]).is_err() {
+            dev_err!(
+                self.parent(),
+                "its bus resets it, though another reset does not end\n"
+            );
+        }
+    }
+
+    /// Begins a reset by the bus, once no other is under way. Fails with [`EBUSY`] if one does not
+    /// end.
+    fn wait_for_bus_reset(&self, from: &[u32]) -> Result {
+        for _ in 0..PATIENCE {
+            match self.try_begin_bus_reset(from) {
+                Err(EAGAIN) if self.recovery.status() == IN_RESET => {
+                    fsleep(Delta::from_millis(10));
+                }
+                // Gone, or nothing that there is to end.
+                _ => return Ok(()),
+            }
+        }
+        Err(EBUSY)
     }
 
     fn try_begin_bus_reset(&self, from: &[u32]) -> Result {
         let access = self.enter()?;
         self.recovery.begin(from)?;
         self.recovery.by_bus.store(true, Relaxed);
-        self.take_down(&access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET);
+        self.cut_off(&access, DEAD_RESET);
+        self.clear_away(&access, DEAD_RESET);
         Ok(())
     }
 
@@ -399,18 +558,7 @@ impl Device {
     ///
     /// Called with the device locked. Fails with [`EBUSY`] if a reset does not end.
     pub fn suspend(&self) -> Result {
-        const TRIES: u32 = 1000;
-
-        for _ in 0..TRIES {
-            match self.try_begin_bus_reset(&[OPERATIONAL]) {
-                Err(EAGAIN) if self.recovery.status() == IN_RESET => {
-                    fsleep(Delta::from_millis(10));
-                }
-                // Gone or isolated: there is nothing to end.
-                _ => return Ok(()),
-            }
-        }
-        Err(EBUSY)
+        self.wait_for_bus_reset(&[OPERATIONAL])
     }
 
     /// The device has its power again: starts it.
@@ -421,10 +569,18 @@ impl Device {
     }
 }
 
-impl WorkItem<RECOVERY> for Device {
+impl WorkItem<CUTTING> for Device {
     type Pointer = Arc<Device>;
 
     fn run(device: Arc<Device>) {
-        device.run_recovery();
+        device.run_cutting();
+    }
+}
+
+impl WorkItem<CLEARING> for Device {
+    type Pointer = Arc<Device>;
+
+    fn run(device: Arc<Device>) {
+        device.run_clearing();
     }
 }

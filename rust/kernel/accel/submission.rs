@@ -32,10 +32,10 @@ use zerocopy::{
 /// signals one after the last. The driver checks jobs, hands them to the device, and says when they
 /// end.
 ///
-/// Every job must end: by [`Ticket::end`], or because the queue is stopped. So the core offers the
-/// mode only for drivers with [`queue_progress`](Driver::queue_progress), and stops a queue whose
-/// job does not end within [`job_limit`](super::DeviceInfo::job_limit), or a minute where there is
-/// none.
+/// Every job must end: by [`Ticket::end`], or because the queue is stopped. The core counts the
+/// jobs that it has handed over and those that may be, whatever the driver does with their tickets,
+/// and stops a queue of which none ends within [`job_limit`](super::DeviceInfo::job_limit), or a
+/// minute where there is none.
 pub trait Submit: Driver {
     /// One of `accel_queue_submit.jobs`, as user space wrote it.
     type Job: FromBytes;
@@ -58,8 +58,9 @@ pub trait Submit: Driver {
         buffers: &Arc<Buffers>,
     ) -> Result<Self::Prepared>;
 
-    /// Hands a job to the device, or gives the ticket back if there is no room; then it is tried
-    /// again when a job of the queue has ended.
+    /// Hands a job to the device, or gives the ticket back if there is no room. Then the job stays
+    /// the queue's next, and is tried again when a job of any queue of the device has ended, and
+    /// from time to time.
     ///
     /// Others wait for the fence of the job: neither here nor on the way to [`Ticket::end`] may
     /// memory be allocated with [`GFP_KERNEL`], or a lock be taken under which somebody does.

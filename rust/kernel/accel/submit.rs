@@ -84,8 +84,8 @@ pub(super) struct Next {
     pub(super) jobs: Arc<KVVec<KBox<dyn Ready>>>,
     pub(super) index: usize,
     pub(super) number: JobNumber,
-    /// Jobs of the queue that had ended when it was looked for.
-    pub(super) ends: u64,
+    /// Jobs of the device that had ended when it was looked for.
+    pub(super) ends: u32,
 }
 
 impl Submitted {
@@ -114,7 +114,7 @@ impl Submitted {
     }
 
     /// Takes out the next job that the driver has not had.
-    pub(super) fn hand(&mut self, ends: u64) -> Option<Next> {
+    pub(super) fn hand(&mut self, ends: u32) -> Option<Next> {
         let index = self.handed;
         if index == self.jobs.len() {
             return None;

@@ -6,8 +6,12 @@
 //! User space hands jobs to the device without the kernel, so the kernel has to look. One work item
 //! for each device looks at all of its queues while there are any. It is not cancelled: it holds a
 //! reference to the device, and ends when the device is gone.
+//!
+//! Fences depend on it, so it waits for nobody: of a queue that hangs it ends the jobs, and leaves
+//! the rest to another worker.
 
 use super::{
+    class,
     device::{
         Access,
         Device, //
@@ -17,6 +21,7 @@ use super::{
     queue::Queue, //
 };
 use crate::{
+    dma_buf::fence,
     prelude::*,
     sync::{
         atomic::Relaxed,
@@ -28,10 +33,7 @@ use crate::{
         Monotonic, //
     },
     uapi,
-    workqueue::{
-        self,
-        WorkItem, //
-    }, //
+    workqueue::WorkItem, //
 };
 
 /// Which of the device's work items this is.
@@ -41,6 +43,8 @@ pub(super) const SAMPLING: u64 = 1;
 const PERIOD_MS: i64 = 1000;
 /// Milliseconds between two looks at the least.
 const PERIOD_MIN_MS: i64 = 10;
+/// Milliseconds between two looks at queues that are to stop and have not.
+const PERIOD_STOPPING_MS: i64 = 100;
 
 /// What was seen of a queue.
 #[derive(Default)]
@@ -48,13 +52,18 @@ pub(super) struct Seen {
     pub(super) progress: Progress,
     /// When a job was first seen to be under way that has not ended since.
     waiting_since: Option<i64>,
+    /// When a job was first seen to have ended after which none has.
+    pub(super) moved: i64,
 }
 
 impl Seen {
     /// Takes in a new sample; returns for how many nanoseconds no job has ended though there is
     /// one.
-    fn update(&mut self, now: i64, progress: Progress) -> i64 {
+    pub(super) fn update(&mut self, now: i64, progress: Progress) -> i64 {
         let moved = progress.jobs != self.progress.jobs;
+        if moved {
+            self.moved = now;
+        }
         self.waiting_since = match self.waiting_since {
             _ if !progress.pending => None,
             Some(since) if !moved => Some(since),
@@ -78,33 +87,42 @@ impl Device {
 
     fn sampling_period_ms(&self) -> i64 {
         let limit = self.info().job_limit;
-        limit.map_or(PERIOD_MS, |limit| {
+        let period = limit.map_or(PERIOD_MS, |limit| {
             (limit.as_millis() / 4).clamp(PERIOD_MIN_MS, PERIOD_MS)
-        })
+        });
+        match self.recovery.stuck.load(Relaxed) {
+            true => period.min(PERIOD_STOPPING_MS),
+            false => period,
+        }
     }
 
     /// Looks at the queues from now on; they have at least one.
     pub(super) fn start_sampling(self: &Arc<Self>) {
-        if self.ops().queue_progress.is_none() {
+        let stuck = self.recovery.stuck.load(Relaxed);
+        let tells = self.ops().queue_progress.is_some() || self.ops().submission.is_some();
+        if !tells && !stuck {
             return;
         }
         let delay = msecs_to_jiffies(self.sampling_period_ms() as u32);
-        // If it is under way already, that will do.
-        let _ = workqueue::system_dfl().enqueue_delayed::<_, SAMPLING>(self.clone(), delay);
+        if let Ok(shared) = class::shared() {
+            // If it is under way already, that will do.
+            let _ = shared
+                .signalling
+                .enqueue_delayed::<_, SAMPLING>(self.clone(), delay);
+        }
     }
 
     fn sample(self: &Arc<Self>) {
         let Ok(access) = self.operate() else {
             return;
         };
-        let mut hung = false;
-        for id in 0..self.slots.len() {
-            if let Some(queue) = self.slots.get(id) {
-                hung |= self.sample_queue(&access, &queue);
-            }
+        let signalling = fence::signalling();
+        for queue in self.queues() {
+            self.sample_queue(&access, &queue);
         }
+        drop(signalling);
         drop(access);
-        if hung {
+        if self.recovery.stuck.load(Relaxed) {
             self.recover_stuck();
         }
         if self.counters.queues.load(Relaxed) != 0 {
@@ -112,18 +130,21 @@ impl Device {
         }
     }
 
-    /// Looks at one queue, and stops it if it hangs; returns whether it does not stop.
-    fn sample_queue(self: &Arc<Self>, access: &Access<'_>, queue: &Arc<Queue>) -> bool {
-        let now = Monotonic::ktime_get();
-        let Some(waiting) = queue.sample(access, |seen, progress| seen.update(now, progress))
-        else {
-            return false;
-        };
+    /// Looks at one queue, and dooms it if it hangs.
+    fn sample_queue(self: &Arc<Self>, access: &Access<'_>, queue: &Queue) {
+        queue.retry_job();
+        let waiting = queue.sample(access, Monotonic::ktime_get());
         let limit = self.info().job_limit.or(queue.job_limit());
-        if limit.is_none_or(|limit| waiting < limit.as_nanos()) {
-            return false;
+        let hung = limit.is_some_and(|limit| waiting >= limit.as_nanos());
+        if hung && queue.doom(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT) {
+            self.tell_timeout(access, queue, waiting);
         }
+        if queue.is_doomed() && !queue.end_doomed_jobs(access) {
+            self.give_up_queue();
+        }
+    }
 
+    fn tell_timeout(&self, access: &Access<'_>, queue: &Queue, waiting: i64) {
         self.counters.timeouts.fetch_add(1, Relaxed);
         dev_warn!(
             access.parent(),
@@ -138,7 +159,6 @@ impl Device {
             pid: queue.pid(),
             ..Event::new(timeout, 0)
         });
-        !queue.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT)
     }
 }
 

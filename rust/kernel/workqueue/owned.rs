@@ -6,11 +6,13 @@
 
 use super::{
     Queue,
+    RawDelayedWorkItem,
     RawWorkItem, //
 };
 use crate::{
     bindings,
-    prelude::*, //
+    prelude::*,
+    time::Jiffies, //
 };
 use core::{
     ops::BitOr,
@@ -42,7 +44,7 @@ impl BitOr for Flags {
 ///
 /// It is no [`Queue`]: what waits for its time there is in no queue yet, so nobody would wait for
 /// it. Work with a delay is [`OwnedDelayedWork`](super::cancel::OwnedDelayedWork), which keeps the
-/// queue.
+/// queue, or on a queue that stays.
 ///
 /// # Examples
 ///
@@ -102,6 +104,19 @@ impl OwnedQueue {
         W: RawWorkItem<ID> + Send + 'static,
     {
         self.queue().enqueue::<W, ID>(work)
+    }
+
+    /// Enqueues a work item after so many jiffies, on a queue that is never destroyed. See
+    /// [`Queue::enqueue_delayed`].
+    pub fn enqueue_delayed<W, const ID: u64>(
+        &'static self,
+        work: W,
+        delay: Jiffies,
+    ) -> W::EnqueueOutput
+    where
+        W: RawDelayedWorkItem<ID> + Send + 'static,
+    {
+        self.queue().enqueue_delayed::<W, ID>(work, delay)
     }
 
     /// The queue, for those who leave no timer behind that would put work there later.

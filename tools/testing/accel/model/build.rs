@@ -25,6 +25,7 @@ const OURS: &[&str] = &[
     "driver",
     "events",
     "ioctl",
+    "irq",
     "local_memory",
     "records",
     "region",

@@ -880,20 +880,12 @@ static int reset_it(void *arg)
 /* Nobody may be told to try again: the queue will never take a job. */
 TEST_F(submit, a_queue_is_dead_while_a_reset_lasts)
 {
-	void *page = anonymous(PAGE, PROT_READ | PROT_WRITE);
-	int fd = userfault_open(page, PAGE), shared = sim_open_shared();
-	struct accel_sim_job keeps = sim_fill(page, ~0ull, PAGE);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct accel_sim_kick kick = { .size = sizeof(kick) };
 	struct submission late = single(sim_nop(0));
 	struct accel_queue_info info;
-	struct accel_queue busy;
 	pid_t resets;
 
-	ASSERT_WORKS(fd, "a userfaultfd");
-	ASSERT_RET(0, sim_queue_open(&busy, shared, 4), "a queue");
-	ASSERT_RET(0, sim_submit(&busy, &keeps), "a job that can't be stopped");
-	ASSERT_EQ(1, poll(&p, 1, WAIT * 1000));
+	ASSERT_RET(0, sim_control(self->number, "hold_reset", "1"), "resets last");
 	resets = child_start(reset_it, &self->ctx);
 	EXPECT_THAT(WAIT_FOR(accel_state(self->ctx) == ACCEL_STATUS_IN_RESET, WAIT), "a reset");
 
@@ -905,13 +897,9 @@ TEST_F(submit, a_queue_is_dead_while_a_reset_lasts)
 	EXPECT_EQ(POLLERR | POLLHUP, poll_now(self->queue, POLLIN) & (POLLERR | POLLHUP));
 	EXPECT_RET(-EAGAIN, accel_queue_create(self->ctx, 4), "a new queue comes later");
 
-	ASSERT_RET(0, userfault_provide(fd, page, PAGE), "the page comes");
+	ASSERT_RET(0, sim_control(self->number, "hold_reset", "0"), "it ends");
 	EXPECT_RET(0, child_result(resets), "the reset");
 	expect_others_work(_metadata, self->ctx);
-	queue_close(&busy);
-	close(shared);
-	close(fd);
-	munmap(page, PAGE);
 }
 
 TEST_F(submit, isolation_ends_jobs)

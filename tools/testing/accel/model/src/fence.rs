@@ -128,7 +128,12 @@ pub mod fence {
         }
     }
 
-    pub fn signalling() {}
+    /// What may be done in between is lockdep's to say.
+    pub struct Signalling;
+
+    pub fn signalling() -> Signalling {
+        Signalling
+    }
 }
 
 pub mod resv {

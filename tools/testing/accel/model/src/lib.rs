@@ -93,13 +93,18 @@ mod scenarios {
     hold! {
         removal_against_creation
         removal_against_close_and_watchdog
+        removal_against_a_look
+        fences_before_a_reset_waits
+        fences_before_a_removal_waits
         one_ends_a_queue
         reset_against_close_and_creation
         two_resets
         pages_against_the_end
         a_queue_that_does_not_stop
+        a_queue_that_stops_late
         requests_of_recovery
         jobs_against_room
+        room_of_another_queue
         jobs_against_the_end
         submission_against_the_end
         fences_that_succeed
@@ -121,9 +126,9 @@ mod mutants {
     }
 
     fail! {
-        removal_does_not_wait in removal_against_creation, "a queue is left";
-        entered_too_late in removal_against_creation, "a queue is left";
-        reset_does_not_wait in reset_against_close_and_creation, "a queue is made amid a reset";
+        removal_does_not_wait in removal_against_creation, "the address space is left";
+        entered_too_late in removal_against_a_look, "Causality violation";
+        reset_does_not_wait in reset_against_close_and_creation, "a queue is live if the device has it";
         made_amid_a_reset in reset_against_close_and_creation, "a queue is live if the device has it";
         two_begin in two_resets, "a device is reset that works";
         wrong_queue in one_ends_a_queue, "a queue is left";
@@ -132,8 +137,10 @@ mod mutants {
         told_too_early in pages_against_the_end, "a dead queue has no pages";
         fault_does_not_check in pages_against_the_end, "a dead queue has no pages";
         fault_does_not_wait in pages_against_the_end, "who gets no page finds the queue dead";
-        stuck_is_forgotten in a_queue_that_does_not_stop, "nobody resets the device";
-        request_is_not_written in a_queue_that_does_not_stop, "nobody resets the device";
+        reset_is_not_asked_for in a_queue_that_does_not_stop, "nobody resets the device";
+        stuck_is_forgotten in a_queue_that_stops_late, "a queue is left";
+        waits_before_it_signals in fences_before_a_reset_waits, "a fence is waited for in vain";
+        room_is_its_own in room_of_another_queue, "a job is forgotten";
         request_is_lost in requests_of_recovery, "a request is lost";
         room_is_missed in jobs_against_room, "a job is forgotten";
         gate_stays_open in jobs_against_the_end, "a job is handed to a queue that was stopped";

@@ -200,6 +200,20 @@ pub mod page {
     pub struct SharedPages;
 }
 
+pub mod task {
+    pub struct Task;
+
+    impl Task {
+        /// Something that each thread has for itself.
+        pub fn current_raw() -> *const u8 {
+            loom::thread_local! {
+                static CURRENT: Box<u8> = Box::new(0);
+            }
+            CURRENT.with(|own| &raw const **own)
+        }
+    }
+}
+
 pub mod seq_file {
     pub struct SeqFile;
 }

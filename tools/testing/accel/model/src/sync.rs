@@ -299,6 +299,8 @@ pub mod atomic {
     // would multiply the orders and show nothing.
     number!(u64, real::AtomicU64);
     number!(i64, real::AtomicI64);
+    // Who a task is does not change.
+    number!(usize, real::AtomicUsize);
 
     pub struct Atomic<T: Value>(T::Cell);
 

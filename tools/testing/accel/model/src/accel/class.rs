@@ -6,13 +6,13 @@ use crate::{prelude::*, workqueue::Queue};
 
 pub struct Shared {
     pub allow_shared_doorbells: bool,
-    pub pipelines: Queue,
+    pub signalling: Queue,
 }
 
 pub fn shared() -> Result<&'static Shared> {
     Ok(&Shared {
         allow_shared_doorbells: false,
-        pipelines: Queue,
+        signalling: Queue,
     })
 }
 

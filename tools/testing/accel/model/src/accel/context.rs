@@ -3,7 +3,7 @@
 //! A context that is bound from the beginning.
 
 use super::{
-    device::Device,
+    device::{Access, Device},
     driver::{AddressMode, Progress},
     table::{Data, DriverContext},
 };
@@ -11,6 +11,7 @@ use crate::{
     prelude::*,
     sync::{atomic::Atomic, Arc, Mutex},
 };
+use core::{mem::ManuallyDrop, ops::Deref};
 
 pub struct Space {
     pub mode: AddressMode,
@@ -33,6 +34,36 @@ impl Space {
         if Arc::into_inner(this).is_some() {
             data.hardware().unbind();
         }
+    }
+
+    pub(super) fn waits_for_memory(&self, _access: &Access<'_>) -> bool {
+        false
+    }
+}
+
+pub(super) struct SpaceUse<'a> {
+    space: ManuallyDrop<Arc<Space>>,
+    access: &'a Access<'a>,
+}
+
+impl SpaceUse<'_> {
+    pub(super) fn keep(&self) -> Arc<Space> {
+        Arc::clone(&self.space)
+    }
+}
+
+impl Deref for SpaceUse<'_> {
+    type Target = Space;
+
+    fn deref(&self) -> &Space {
+        &self.space
+    }
+}
+
+impl Drop for SpaceUse<'_> {
+    fn drop(&mut self) {
+        // SAFETY: It is taken once; `access` keeps the data.
+        unsafe { Space::put(ManuallyDrop::take(&mut self.space), self.access.data()) };
     }
 }
 
@@ -74,8 +105,12 @@ impl Context {
         Ok(())
     }
 
-    pub fn space(&self) -> Result<Arc<Space>> {
-        self.space.lock().clone().ok_or(ENODEV)
+    pub(super) fn space<'a>(&self, access: &'a Access<'_>) -> Result<SpaceUse<'a>> {
+        let space = self.space.lock().clone().ok_or(ENODEV)?;
+        Ok(SpaceUse {
+            space: ManuallyDrop::new(space),
+            access,
+        })
     }
 
     pub fn count(&self, _before: &Progress, _now: &Progress) {}

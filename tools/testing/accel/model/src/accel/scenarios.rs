@@ -120,7 +120,7 @@ impl Machine {
             return;
         };
         if !queue.kill(&access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT) {
-            self.device.recover_stuck();
+            self.device.give_up_queue();
         }
     }
 
@@ -173,6 +173,52 @@ pub fn removal_against_close_and_watchdog() {
         watchdog.join().unwrap();
         machine.assert_all_free();
     });
+}
+
+/// Who looks at the driver's data does so before it is freed.
+pub fn removal_against_a_look() {
+    explore(|| {
+        let machine = Machine::new(AddressMode::Shared);
+        let looker = machine.spawn(|machine| {
+            if let Ok(access) = machine.device.enter() {
+                access.data().hardware();
+            }
+        });
+        machine.remove();
+        looker.join().unwrap();
+    });
+}
+
+/// Somebody in the middle of an operation may wait, for long, for one who waits for a fence: so who
+/// takes the device down signals first, and waits then.
+fn signals_before_it_waits(take_down: fn(&Machine)) {
+    explore_up_to(2, move || {
+        let machine = Machine::new(AddressMode::Kernel);
+        let file = machine.create().unwrap();
+        let fence = submit(&file, &mut []).unwrap();
+        workqueue::work();
+        let access = machine.device.operate().unwrap();
+        let taker = machine.spawn(move |machine| take_down(machine));
+        // As many steps as anybody takes.
+        for _ in 0..200 {
+            if result(&fence).is_some() {
+                break;
+            }
+            thread::yield_now();
+        }
+        assert!(result(&fence).is_some(), "a fence is waited for in vain");
+        drop(access);
+        taker.join().unwrap();
+        file.close();
+    });
+}
+
+pub fn fences_before_a_reset_waits() {
+    signals_before_it_waits(|machine| machine.reset().unwrap());
+}
+
+pub fn fences_before_a_removal_waits() {
+    signals_before_it_waits(Machine::remove);
 }
 
 /// Whoever ends a queue, it is stopped once, its number is given back once and not to two, and who
@@ -289,15 +335,35 @@ pub fn a_queue_that_does_not_stop() {
     });
 }
 
+/// A queue that says that it is at work is tried again until it stops, and the device is not reset.
+pub fn a_queue_that_stops_late() {
+    explore_up_to(3, || {
+        let machine = Machine::new(AddressMode::Shared);
+        let file = machine.create().unwrap();
+        machine.hardware.busy.set(true);
+        machine.hardware.hangs.set(2);
+        file.close();
+        let worker = thread::spawn(workqueue::work);
+        machine.device.recover_stuck();
+        worker.join().unwrap();
+        for _ in 0..2 {
+            // As the sampler does.
+            machine.device.recover_stuck();
+            workqueue::work();
+        }
+        assert_eq!(machine.hardware.resets.get(), 0, "others pay for it");
+        machine.assert_all_free();
+    });
+}
+
 /// What is asked of the worker is done by a run that begins later, and what is less does not
 /// replace it.
 pub fn requests_of_recovery() {
     explore(|| {
         let machine = Machine::new(AddressMode::Shared);
-        let error = machine.spawn(|machine| machine.device.report_error(1));
+        machine.device.report_error(1);
         let worker = thread::spawn(workqueue::work);
-        machine.device.recover_stuck();
-        error.join().unwrap();
+        machine.device.request_reset();
         worker.join().unwrap();
         workqueue::work();
         let isolated = uapi::accel_status_ACCEL_STATUS_ISOLATED;
@@ -351,6 +417,27 @@ pub fn jobs_against_room() {
             assert_eq!(result(fence), Some(Ok(())), "a job is forgotten");
         }
         file.close();
+        machine.assert_all_free();
+    });
+}
+
+/// The room that a job of one queue leaves may be what another waits for.
+pub fn room_of_another_queue() {
+    explore_up_to(3, || {
+        let machine = Machine::new(AddressMode::Kernel);
+        let files = [machine.create().unwrap(), machine.create().unwrap()];
+        let engine = machine.hardware.engine(0).unwrap();
+        machine.hardware.room.set(1);
+        submit(&files[0], &mut []).unwrap();
+        workqueue::work();
+        let fence = submit(&files[1], &mut []).unwrap();
+        let device = thread::spawn(move || engine.work());
+        workqueue::work();
+        device.join().unwrap();
+        workqueue::work();
+        machine.hardware.engine(1).unwrap().work();
+        assert_eq!(result(&fence), Some(Ok(())), "a job is forgotten");
+        files.map(|file| file.close());
         machine.assert_all_free();
     });
 }

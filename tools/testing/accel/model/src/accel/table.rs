@@ -23,11 +23,13 @@ use core::{any::TypeId, ptr::NonNull};
 use std::cell::Cell;
 
 /// What the hardware has for a queue.
-pub struct Engine(Mutex<Works>);
+pub struct Engine(Mutex<Works>, &'static Hardware);
 
 struct Works {
     /// It may touch memory.
     on: bool,
+    /// The driver was told to stop it, and has.
+    stopped: bool,
     jobs: Vec<Ticket<Zip>>,
 }
 
@@ -37,7 +39,9 @@ impl Engine {
     }
 
     fn take(&self) -> Vec<Ticket<Zip>> {
-        core::mem::take(&mut self.0.lock().jobs)
+        let jobs = core::mem::take(&mut self.0.lock().jobs);
+        self.1.has.set(self.1.has.get() - jobs.len());
+        jobs
     }
 
     /// Does the oldest job; returns whether there was one.
@@ -47,6 +51,7 @@ impl Engine {
             return false;
         }
         let ticket = works.jobs.remove(0);
+        self.1.has.set(self.1.has.get() - 1);
         drop(works);
         // As interrupts do: the queue may be destroyed meanwhile.
         ticket.end(Ok(()), &[0; 16]);
@@ -59,15 +64,24 @@ pub struct Hardware {
     /// Read by each callback, written when it is freed.
     data: loom::cell::UnsafeCell<()>,
     engines: Mutex<Vec<Option<Arc<Engine>>>>,
+    /// It touches no memory, whatever is done to it.
     halted: Atomic<bool>,
+    /// It was reset, and not started yet.
+    blank: Atomic<bool>,
+    /// Queues of the driver that exist.
+    pub queues: Cell<u32>,
     /// How often a queue does not stop before it does.
     pub hangs: Cell<u32>,
+    /// Whether it says that it is at work then.
+    pub busy: Cell<bool>,
     pub resets: Cell<u32>,
     pub unbound: Cell<u32>,
     /// Jobs that it was given.
     pub given: Cell<u32>,
-    /// Jobs that fit into a queue.
+    /// Jobs that fit into the device.
     pub room: Cell<usize>,
+    /// Jobs that it has.
+    has: Cell<usize>,
 }
 
 impl Hardware {
@@ -76,7 +90,11 @@ impl Hardware {
             data: loom::cell::UnsafeCell::new(()),
             engines: Mutex::new(vec![None, None, None]),
             halted: Atomic::new(false),
+            blank: Atomic::new(false),
+            queues: Cell::new(0),
             hangs: Cell::new(0),
+            busy: Cell::new(false),
+            has: Cell::new(0),
             resets: Cell::new(0),
             unbound: Cell::new(0),
             given: Cell::new(0),
@@ -106,14 +124,17 @@ impl Hardware {
         self.unbound.set(self.unbound.get() + 1);
     }
 
-    fn make(&self, id: u32) -> Arc<Engine> {
-        require!(!self.is_halted(), "a queue is made amid a reset");
+    fn make(&'static self, id: u32) -> Arc<Engine> {
+        require!(!self.is_blank(), "a queue is made amid a reset");
+        self.queues.set(self.queues.get() + 1);
+        let mut engines = self.engines.lock();
         let works = Works {
-            on: true,
+            on: !self.is_halted(),
+            stopped: false,
             jobs: Vec::new(),
         };
-        let engine = Arc::new(Engine(Mutex::new(works)), GFP_KERNEL).unwrap();
-        let place = &mut self.engines.lock()[id as usize];
+        let engine = Arc::new(Engine(Mutex::new(works), self), GFP_KERNEL).unwrap();
+        let place = &mut engines[id as usize];
         let free = place.as_ref().is_none_or(|engine| !engine.is_on());
         require!(free, "a number is given to two queues");
         *place = Some(engine.clone());
@@ -122,6 +143,10 @@ impl Hardware {
 
     fn is_halted(&self) -> bool {
         self.halted.cmpxchg(true, true, Full).is_ok()
+    }
+
+    fn is_blank(&self) -> bool {
+        self.blank.cmpxchg(true, true, Full).is_ok()
     }
 
     fn halt(&self) {
@@ -134,10 +159,14 @@ impl Hardware {
 
     fn reset(&self) {
         require!(self.is_halted(), "a device is reset that works");
+        require!(self.queues.get() == 0, "a device is reset that has queues");
+        self.blank.xchg(true, Full);
         self.resets.set(self.resets.get() + 1);
     }
 
     fn start(&self) {
+        require!(self.queues.get() == 0, "a device is started that has queues");
+        self.blank.xchg(false, Full);
         self.halted.xchg(false, Full);
     }
 }
@@ -187,25 +216,28 @@ impl DriverContext {
 /// A queue of the driver.
 pub struct DriverQueue {
     engine: Arc<Engine>,
+    hardware: &'static Hardware,
 }
 
 impl DriverQueue {
     pub unsafe fn destroy(&self, data: Data) -> Result {
         let hardware = data.hardware();
-        require!(!hardware.is_halted(), "a queue is stopped amid a reset");
+        require!(!hardware.is_blank(), "a queue is stopped amid a reset");
         let mut works = self.engine.0.lock();
-        require!(works.on, "a queue is stopped twice");
+        require!(!works.stopped, "a queue is stopped twice");
         if hardware.hangs.get() != 0 {
             hardware.hangs.set(hardware.hangs.get() - 1);
-            return Err(ETIMEDOUT);
+            return Err(if hardware.busy.get() { EBUSY } else { ETIMEDOUT });
         }
         works.on = false;
+        works.stopped = true;
         Ok(())
     }
 
     pub unsafe fn progress(&self, data: Data) -> Option<Result<Progress>> {
         data.hardware();
-        require!(self.engine.is_on(), "a queue is asked that was stopped");
+        let stopped = self.engine.0.lock().stopped;
+        require!(!stopped, "a queue is asked that was stopped");
         Some(Ok(Progress::default()))
     }
 
@@ -235,6 +267,7 @@ impl DriverQueue {
 
 impl Drop for DriverQueue {
     fn drop(&mut self) {
+        self.hardware.queues.set(self.hardware.queues.get() - 1);
         drop(self.engine.take());
     }
 }
@@ -293,11 +326,12 @@ pub static OPS: Ops = Ops {
     },
     context_create: |_, _| Ok(DriverContext),
     queue_create: |data, wanted| {
-        let engine = data.hardware().make(wanted.id);
+        let hardware = data.hardware();
+        let engine = hardware.make(wanted.id);
         let mut regions = KVec::new();
         regions.push(Region::ring(engine.clone()), GFP_KERNEL)?;
         Ok(Created {
-            queue: Arc::new(DriverQueue { engine }, GFP_KERNEL)?,
+            queue: Arc::new(DriverQueue { engine, hardware }, GFP_KERNEL)?,
             depth: wanted.depth,
             regions,
         })
@@ -336,9 +370,10 @@ impl Submit for Zip {
     ) -> Result<(), Ticket<Self>> {
         let mut works = queue.engine.0.lock();
         require!(works.on, "a job is handed to a queue that was stopped");
-        if works.jobs.len() == hardware.room.get() {
+        if hardware.has.get() == hardware.room.get() {
             return Err(ticket);
         }
+        hardware.has.set(hardware.has.get() + 1);
         hardware.given.set(hardware.given.get() + 1);
         works.jobs.push(ticket);
         Ok(())
