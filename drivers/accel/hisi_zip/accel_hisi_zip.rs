@@ -31,7 +31,10 @@ use crate::{
         Mailbox, //
     },
     pasid::PasidSwitch,
-    queue::Queue,
+    queue::{
+        Queue,
+        Rings, //
+    },
     regs::BAR2_SIZE,
     sqe::Sqe, //
 };
@@ -75,6 +78,10 @@ use kernel::{
     pci,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -198,10 +205,15 @@ struct Zip<'a> {
     cqc_table: CoherentPages,
     /// Rings of queues that are gone.
     rings: Arc<Reserve>,
+    /// Rings that the device may have, of queues that were not made.
+    #[pin]
+    doubtful: Mutex<KVec<Arc<Rings>>>,
     vectors: pci::IrqVectorRegistration<'a>,
     /// Queues in `ACCEL_MODE_KERNEL`.
     registry: Arc<Registry>,
     log_limit: LogLimit,
+    /// It was halted, which may be while a queue is made.
+    halted: Atomic<bool>,
     /// Revision 0x21.
     pasid_switch: Option<Arc<PasidSwitch>>,
     /// Revision 0x30.
@@ -242,9 +254,11 @@ impl<'a> Zip<'a> {
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             rings: Reserve::new(pdev.as_ref(), RINGS_KEPT)?,
+            doubtful <- new_mutex!(KVec::new()),
             vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
             registry: Registry::new(*queues)?,
             log_limit: LogLimit::new(),
+            halted: Atomic::new(false),
             pasid_switch,
             doorbells,
             bar,
@@ -259,6 +273,8 @@ impl Zip<'_> {
         let _ = self.pdev.try_restore_master();
         let fast = module_parameters::perf_mode.value();
         hardware::init(&self.bar, self.revision, self.queues, fast)?;
+        let doubtful = core::mem::take(&mut *self.doubtful.lock());
+        drop(doubtful);
 
         self.events.configure(&self.bar, &self.mailbox)?;
         self.abnormal_events.configure(&self.bar, &self.mailbox)?;
@@ -267,6 +283,7 @@ impl Zip<'_> {
         self.mailbox.send(&self.bar, Command::CqcTable, 0, cqcs)?;
 
         hardware::mask_events(&self.bar, false);
+        self.halted.store(false, Relaxed);
         Ok(())
     }
 
@@ -292,6 +309,7 @@ impl Zip<'_> {
 
     /// Ends all accesses to memory, whatever it takes. Interrupts are such accesses.
     fn halt(&self) {
+        self.halted.store(true, Relaxed);
         match hardware::halt(&self.bar) {
             // It was pulled out, or looks like that.
             Ok(()) | Err(ENODEV) => {}
@@ -300,6 +318,14 @@ impl Zip<'_> {
         // Also if it says that it has: others get the memory next. The bus itself does so for a
         // reset, if this is part of one.
         let _ = self.pdev.try_clear_master();
+    }
+
+    /// Keeps memory that the device may write until it has forgotten that, or is gone.
+    fn keep_until_reset(&self, rings: Arc<Rings>) {
+        if self.doubtful.lock().push(rings.clone(), GFP_KERNEL).is_err() {
+            // Better lost than given to others.
+            core::mem::forget(rings);
+        }
     }
 
     /// The device says or does what can't be.
@@ -406,6 +432,9 @@ impl Zip<'_> {
 
     /// A queue could not be made because the device did not do its part.
     fn queue_not_made(&self, device: &Arc<accel::Device>, queue: u16, e: Error) {
+        if self.halted.load(Relaxed) {
+            return;
+        }
         self.misbehaves(device, fmt!("queue {queue} does not start: {e:?}"));
         if e == ETIMEDOUT || e == ENXIO {
             // Nothing can be asked of it any more.
@@ -501,7 +530,7 @@ impl accel::Driver for ZipDriver {
         let queue = Queue::new(zip, request)?;
         let regions = queue.regions(zip.pdev, zip.revision)?;
         queue
-            .start(&zip.bar, &zip.mailbox, zip.revision)
+            .start(zip)
             .inspect_err(|e| zip.queue_not_made(request.device, queue.id, *e))?;
         queue.count_from(zip.completed(&queue));
 
@@ -514,9 +543,16 @@ impl accel::Driver for ZipDriver {
 
     fn queue_destroy(zip: &Zip<'_>, queue: &Queue) -> Result {
         queue.stop(&zip.bar, &zip.mailbox, zip.revision)?;
-        if let Some(jobs) = &queue.jobs {
-            jobs.close();
+        queue.close();
+        Ok(())
+    }
+
+    fn queue_abort(zip: &Zip<'_>, queue: &Queue) -> Result {
+        if zip.revision == Revision::V2 {
+            return Err(EOPNOTSUPP);
         }
+        queue.abort(&zip.bar, &zip.mailbox)?;
+        queue.close();
         Ok(())
     }
 

@@ -233,12 +233,12 @@ impl Queue {
     }
 
     /// Tells the queue manager about the queue, which works from then on.
-    pub(crate) fn start(&self, bar: &Bar<'_>, mailbox: &Mailbox, revision: Revision) -> Result {
+    pub(crate) fn start(&self, zip: &Zip<'_>) -> Result {
+        let (bar, mailbox, revision) = (&zip.bar, &zip.mailbox, zip.revision);
         mailbox.write(bar, Command::Cqc, self.id, &self.cqc(revision))?;
         let started = mailbox.write(bar, Command::Sqc, self.id, &self.sqc(revision));
         if started.is_err() && self.stop(bar, mailbox, revision).is_err() {
-            // The device may have it, so what it may write is not given to others.
-            core::mem::forget(self.rings.clone());
+            zip.keep_until_reset(self.rings.clone());
         }
         started
     }
@@ -287,9 +287,21 @@ impl Queue {
     pub(crate) fn stop(&self, bar: &Bar<'_>, mailbox: &Mailbox, revision: Revision) -> Result {
         self.drain(bar, mailbox)?;
         match revision {
-            Revision::V3 => mailbox.send(bar, Command::StopQueue, self.id, 0),
+            Revision::V3 => self.abort(bar, mailbox),
             // It can't be told; a queue without entries does nothing.
             Revision::V2 => Ok(()),
+        }
+    }
+
+    /// The same for a queue that has entries. Revision 0x30.
+    pub(crate) fn abort(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
+        mailbox.send(bar, Command::StopQueue, self.id, 0)
+    }
+
+    /// Gives up the jobs of a queue that is stopped.
+    pub(crate) fn close(&self) {
+        if let Some(jobs) = &self.jobs {
+            jobs.close();
         }
     }
 

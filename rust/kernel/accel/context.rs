@@ -10,6 +10,7 @@ use super::{
     driver::{
         AddressMode,
         ContextRequest,
+        DeviceInfo,
         Progress,
         Reach, //
     },
@@ -107,12 +108,12 @@ impl Space {
 
     /// Whether the device, which is at work on a job, may be waiting for memory of the process. A
     /// driver of a device in software would not say that it is at work otherwise.
-    pub(super) fn waits_for_memory(&self, access: &Access<'_>) -> bool {
+    pub(super) fn waits_for_memory(&self, info: &DeviceInfo) -> bool {
         match &self.hold {
             Hold::Shared(bond) => bond.has_page_requests(),
             Hold::Private(_) => false,
             Hold::Nothing => {
-                self.mode == AddressMode::Shared && access.info().reach == Reach::Software
+                self.mode == AddressMode::Shared && info.reach == Reach::Software
             }
         }
     }
@@ -433,7 +434,8 @@ impl Context {
         let space = self.space(&access)?;
         self.check_caller(space.mode)?;
         // SAFETY: `access` keeps the driver's data, `space` its context.
-        unsafe { space.driver.ioctl(access.data(), index, argument.bytes())? };
+        unsafe { space.driver.ioctl(access.data(), index, argument.bytes()) }
+            .map_err(|e| access.excuse(e))?;
         drop(space);
         drop(access);
         argument.write().map(|()| 0)

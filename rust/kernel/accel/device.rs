@@ -557,11 +557,21 @@ impl Access<'_> {
     pub(super) fn context_create(&self, request: &ContextRequest<'_>) -> Result<DriverContext> {
         // SAFETY: By the type invariant.
         unsafe { (self.device.ops.context_create)(self.data, request) }
+            .map_err(|e| self.excuse(e))
     }
 
     pub(super) fn queue_create(&self, wanted: &Wanted<'_>) -> Result<Created> {
         // SAFETY: By the type invariant; `wanted` borrows the driver's context.
-        unsafe { (self.device.ops.queue_create)(self.data, wanted) }
+        unsafe { (self.device.ops.queue_create)(self.data, wanted) }.map_err(|e| self.excuse(e))
+    }
+
+    /// What a process is told when a callback of the driver has failed: if the device was halted
+    /// meanwhile, that is why.
+    pub(super) fn excuse(&self, error: Error) -> Error {
+        match (&self._operating, self.device.recovery.operate()) {
+            (Some(_), Err(e)) => e,
+            _ => error,
+        }
     }
 
     pub(super) fn read_sensor(&self, index: usize) -> Result<i64> {

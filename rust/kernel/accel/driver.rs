@@ -425,6 +425,16 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`GFP_KERNEL`], and no lock be taken under which somebody does.
     fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
 
+    /// The same for a queue of which no job has ended for a second, though it has some, and not for
+    /// want of memory: by whatever means the device has.
+    ///
+    /// Without it, or if it fails, the device is reset. It is not called where that is left to the
+    /// administrator ([`DeviceInfo::auto_recovery`]), unless others wait for fences of the queue:
+    /// there a queue that does not stop stays as it is, and may do no harm to others.
+    fn queue_abort(_data: &Self::Data<'_>, _queue: &Self::Queue) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// Tells what a queue has done. Called about once a second, or four times within
     /// [`DeviceInfo::job_limit`], while there are queues, and once more before each
     /// [`queue_destroy`](Self::queue_destroy), under the same rules.

@@ -93,6 +93,7 @@ use crate::{
         SpinLock, //
     },
     time::{
+        delay::fsleep,
         ClockSource,
         Delta,
         Monotonic, //
@@ -109,7 +110,7 @@ use crate::{
 /// How long a job may take whose fence others may wait for.
 const FENCE_LIMIT: Delta = Delta::from_secs(60);
 /// How long a queue that is to stop may go on without that any of its jobs ends.
-const STOP_LIMIT: Delta = Delta::from_secs(5);
+const STOP_LIMIT: Delta = Delta::from_secs(1);
 
 const LIVE: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
 
@@ -129,8 +130,16 @@ struct Hardware {
     /// Until the driver has stopped it.
     driver: Option<Arc<DriverQueue>>,
     seen: Seen,
-    /// When it was to stop first, and did not.
+    /// When it was to stop first.
     stopping_since: Option<i64>,
+}
+
+impl Hardware {
+    /// Whether it has been to stop, or has had a job that does not end, for so long that it won't.
+    fn is_stalled(&self) -> bool {
+        let since = self.seen.waiting_since.or(self.stopping_since);
+        since.is_some_and(|since| Monotonic::ktime_get() - since >= STOP_LIMIT.as_nanos())
+    }
 }
 
 impl Live {
@@ -475,6 +484,22 @@ impl Queue {
         }
     }
 
+    /// Waits until a closed queue is gone, so that its process knows that the device writes nothing
+    /// for it any more; but not for longer than the device may be left alone with a job. The device
+    /// is not kept meanwhile.
+    fn wait_gone(&self) {
+        for _ in 0..STOP_LIMIT.as_millis() {
+            if self.live.lock().is_none() {
+                return;
+            }
+            fsleep(Delta::from_millis(1));
+            match self.context.device().operate() {
+                Ok(access) if self.retry_kill(&access) => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Ends a queue for whatever reason. One that does not stop keeps all that it has, and is tried
     /// again; returns false if that has gone on for too long. Does nothing if somebody else ends
     /// it.
@@ -484,7 +509,7 @@ impl Queue {
         // Before anything that may have to wait for others, who may wait for these jobs.
         if let Err(e) = self.end_jobs(access) {
             self.revoke(state);
-            return self.keeps_on(access, e);
+            return self.keeps_on(e);
         }
         // Before `destroy` gives the number to the next queue, which is then in the slot.
         let Some(queue) = device.slots.take_if(self) else {
@@ -496,7 +521,7 @@ impl Queue {
             Ok(()) => true,
             Err(e) => {
                 device.slots.set(queue);
-                self.keeps_on(access, e)
+                self.keeps_on(e)
             }
         }
     }
@@ -520,31 +545,27 @@ impl Queue {
         state == LIVE || self.kill(access, state)
     }
 
-    /// The queue does not stop. Has it tried again; returns false if it has had time enough.
-    ///
-    /// The device may still be at work on jobs, or may wait for memory that the process does not
-    /// give it: that is the owner's affair, and no reason to take the device from others.
-    fn keeps_on(&self, access: &Access<'_>, error: Error) -> bool {
+    /// The queue does not stop. Has it tried again; returns false if it never will.
+    fn keeps_on(&self, error: Error) -> bool {
         let device = self.context.device();
         device.recovery.stuck.store(true, Relaxed);
         device.start_sampling();
-        if error != EBUSY {
-            return false;
-        }
-        let now = Monotonic::ktime_get();
-        let mut hardware = self.hardware.lock();
-        let since = *hardware.stopping_since.get_or_insert(now);
-        let idle = now - since.max(hardware.seen.moved);
-        drop(hardware);
-        idle < STOP_LIMIT.as_nanos() || self.waits_for_memory(access)
+        error == EBUSY
     }
 
-    fn waits_for_memory(&self, access: &Access<'_>) -> bool {
+    /// Whether the device is to be reset if the queue can't be aborted: until then it may be of no
+    /// use to others.
+    fn may_abort(&self) -> bool {
+        self.has_fences() || self.context.device().resets_itself()
+    }
+
+    /// Whether the device may be waiting for memory of the process.
+    fn waits_for_memory(&self) -> bool {
         // Jobs with fences have buffers, which are there.
         !self.has_fences()
             && (*self.live.lock())
                 .as_ref()
-                .is_some_and(|live| live.space.waits_for_memory(access))
+                .is_some_and(|live| live.space.waits_for_memory(self.context.device().info()))
     }
 
     /// Ends the jobs of a queue that is doomed, if others may wait for them; returns false if that
@@ -552,7 +573,7 @@ impl Queue {
     pub(super) fn end_doomed_jobs(&self, access: &Access<'_>) -> bool {
         match self.end_jobs(access) {
             Ok(()) => true,
-            Err(e) => self.keeps_on(access, e),
+            Err(e) => self.keeps_on(e),
         }
     }
 
@@ -690,19 +711,33 @@ impl Queue {
 
     /// Has the driver stop the queue. Waits for nobody; does nothing if it is stopped.
     ///
+    /// The device may still be at work on jobs, or may wait for memory that the process does not
+    /// give it: that is the owner's affair, and no reason to take the device from others. It fails
+    /// with [`EBUSY`] then; with another error if nothing but a reset helps.
+    ///
     /// # Safety
     ///
     /// `data` must be that of the queue's device, and live.
     unsafe fn stop(&self, data: Data) -> Result {
+        let memory = self.waits_for_memory();
         let mut hardware = self.hardware.lock();
         // SAFETY: By the requirement of this function.
         if let Some(last) = unsafe { self.progress(&hardware, data) } {
-            hardware.seen.progress = last;
+            hardware.seen.update(Monotonic::ktime_get(), last);
         }
-        if let Some(driver) = &hardware.driver {
-            // SAFETY: By the requirement of this function; it is taken out if this succeeds.
-            unsafe { driver.destroy(data)? };
-        }
+        let Some(driver) = &hardware.driver else {
+            return Ok(());
+        };
+        // SAFETY: By the requirement of this function; it is taken out if this succeeds.
+        let stopped = match unsafe { driver.destroy(data) } {
+            Err(e) if e == EBUSY && !memory && hardware.is_stalled() && self.may_abort() => {
+                // SAFETY: As above.
+                unsafe { driver.abort(data) }
+            }
+            stopped => stopped,
+        };
+        hardware.stopping_since.get_or_insert(Monotonic::ktime_get());
+        stopped?;
         // Not the last reference: `Live` has one.
         hardware.driver = None;
         Ok(())
@@ -824,7 +859,9 @@ impl Queue {
         self.with_live(|live| {
             // SAFETY: `access` keeps the driver's data, `with_live` the queue.
             unsafe { live.driver.ioctl(access.data(), index, argument.bytes()) }
-        })?;
+        })
+        // If the device was halted meanwhile, the queue dies.
+        .map_err(|e| if access.excuse(e) == e { e } else { ENODEV })?;
         drop(access);
         argument.write().map(|()| 0)
     }
@@ -851,6 +888,8 @@ impl Operations for Descriptor {
         // If the device is going or being reset, whoever does that destroys the queue.
         if let Ok(access) = queue.context.device().operate() {
             queue.close(&access);
+            drop(access);
+            queue.wait_gone();
         }
     }
 

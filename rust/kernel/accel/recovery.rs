@@ -258,7 +258,7 @@ impl Device {
         }
     }
 
-    fn resets_itself(&self) -> bool {
+    pub(super) fn resets_itself(&self) -> bool {
         self.info().auto_recovery && self.ops().reset.is_some()
     }
 

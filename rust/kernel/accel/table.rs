@@ -138,6 +138,18 @@ impl DriverQueue {
         unsafe { (self.ops.queue_destroy)(data, self.queue) }
     }
 
+    /// The same for a queue that does not end its jobs. Fails with [`EOPNOTSUPP`] if the driver has
+    /// no means for it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`destroy`](Self::destroy).
+    pub(super) unsafe fn abort(&self, data: Data) -> Result {
+        let abort = self.ops.queue_abort.ok_or(EOPNOTSUPP)?;
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { abort(data, self.queue) }
+    }
+
     /// Asks the driver what the queue has done. `None` if it never can tell.
     ///
     /// # Safety
@@ -281,6 +293,7 @@ pub(super) struct Ops {
     context_drop: unsafe fn(NonNull<c_void>),
     pub(super) queue_create: unsafe fn(Data, &Wanted<'_>) -> Result<Created>,
     queue_destroy: unsafe fn(Data, NonNull<c_void>) -> Result,
+    queue_abort: Option<unsafe fn(Data, NonNull<c_void>) -> Result>,
     pub(super) queue_progress: Option<QueueProgress>,
     queue_ioctl: unsafe fn(Data, NonNull<c_void>, usize, &mut [u8]) -> Result,
     queue_drop: unsafe fn(NonNull<c_void>),
@@ -317,6 +330,11 @@ impl<T: Driver> Table<T> {
         context_drop: Self::context_drop,
         queue_create: Self::queue_create,
         queue_destroy: Self::queue_destroy,
+        queue_abort: if T::HAS_QUEUE_ABORT {
+            Some(Self::queue_abort)
+        } else {
+            None
+        },
         queue_progress: if T::HAS_QUEUE_PROGRESS {
             Some(Self::queue_progress)
         } else {
@@ -433,6 +451,15 @@ impl<T: Driver> Table<T> {
         // SAFETY: By the requirements of `Ops` and the invariant of `DriverQueue`.
         let (data, queue) = unsafe { (data.get::<T>(), queue.cast().as_ref()) };
         T::queue_destroy(data, queue)
+    }
+
+    /// # Safety
+    ///
+    /// See [`Ops`].
+    unsafe fn queue_abort(data: Data, queue: NonNull<c_void>) -> Result {
+        // SAFETY: By the requirements of `Ops` and the invariant of `DriverQueue`.
+        let (data, queue) = unsafe { (data.get::<T>(), queue.cast().as_ref()) };
+        T::queue_abort(data, queue)
     }
 
     /// # Safety

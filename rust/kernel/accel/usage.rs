@@ -51,9 +51,7 @@ const PERIOD_STOPPING_MS: i64 = 100;
 pub(super) struct Seen {
     pub(super) progress: Progress,
     /// When a job was first seen to be under way that has not ended since.
-    waiting_since: Option<i64>,
-    /// When a job was first seen to have ended after which none has.
-    pub(super) moved: i64,
+    pub(super) waiting_since: Option<i64>,
 }
 
 impl Seen {
@@ -61,9 +59,6 @@ impl Seen {
     /// one.
     pub(super) fn update(&mut self, now: i64, progress: Progress) -> i64 {
         let moved = progress.jobs != self.progress.jobs;
-        if moved {
-            self.moved = now;
-        }
         self.waiting_since = match self.waiting_since {
             _ if !progress.pending => None,
             Some(since) if !moved => Some(since),

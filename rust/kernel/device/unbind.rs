@@ -109,3 +109,73 @@ pub(crate) fn let_go<Ctx: super::DeviceContext>(dev: &Device<Ctx>) {
         drop(value);
     }
 }
+
+#[macros::kunit_tests(rust_device_unbind)]
+mod tests {
+    use super::*;
+    use crate::{
+        faux,
+        new_mutex,
+        sync::{
+            Arc,
+            Mutex, //
+        },
+    };
+
+    type Order = Arc<Mutex<KVec<u32>>>;
+
+    /// Writes down that it was dropped.
+    struct Kept(u32, Order);
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            let noted = self.1.lock().push(self.0, GFP_KERNEL);
+            assert!(noted.is_ok());
+        }
+    }
+
+    fn keep_on(device: &faux::Registration, number: u32, order: &Order) -> Result {
+        let bound: &faux::Device<Bound> = device.as_ref();
+        keep_until_unbind(bound.as_ref(), Kept(number, order.clone()))
+    }
+
+    /// A device on the same bus, which comes and goes while this is dropped.
+    struct Neighbour(Order);
+
+    impl Drop for Neighbour {
+        fn drop(&mut self) {
+            let kept = faux::Registration::new(c"rust_unbind_neighbour", None)
+                .and_then(|device| keep_on(&device, 2, &self.0));
+            assert_eq!(kept, Ok(()));
+        }
+    }
+
+    fn order() -> Result<Order> {
+        Arc::pin_init(new_mutex!(KVec::new()), GFP_KERNEL)
+    }
+
+    #[test]
+    fn what_came_last_goes_first() -> Result {
+        let order = order()?;
+        let device = faux::Registration::new(c"rust_unbind", None)?;
+        for number in [1, 2, 3] {
+            keep_on(&device, number, &order)?;
+        }
+        assert!(order.lock().is_empty());
+        drop(device);
+        assert_eq!(order.lock()[..], [3, 2, 1]);
+        Ok(())
+    }
+
+    #[test]
+    fn another_device_of_the_bus_comes_while_one_goes() -> Result {
+        let order = order()?;
+        let device = faux::Registration::new(c"rust_unbind", None)?;
+        keep_on(&device, 1, &order)?;
+        let bound: &faux::Device<Bound> = device.as_ref();
+        keep_until_unbind(bound.as_ref(), Neighbour(order.clone()))?;
+        drop(device);
+        assert_eq!(order.lock()[..], [2, 1]);
+        Ok(())
+    }
+}

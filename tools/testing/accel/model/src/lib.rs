@@ -130,6 +130,7 @@ mod mutants {
         entered_too_late in removal_against_a_look, "Causality violation";
         reset_does_not_wait in reset_against_close_and_creation, "a queue is live if the device has it";
         made_amid_a_reset in reset_against_close_and_creation, "a queue is live if the device has it";
+        bus_is_not_waited_for in two_resets, "a device is reset that works";
         two_begin in two_resets, "a device is reset that works";
         wrong_queue in one_ends_a_queue, "a queue is left";
         number_too_early in one_ends_a_queue, "a number is given back once";

@@ -4,7 +4,7 @@
 
 use super::{
     device::{Access, Device},
-    driver::{AddressMode, Progress},
+    driver::{AddressMode, DeviceInfo, Progress},
     table::{Data, DriverContext},
 };
 use crate::{
@@ -36,7 +36,7 @@ impl Space {
         }
     }
 
-    pub(super) fn waits_for_memory(&self, _access: &Access<'_>) -> bool {
+    pub(super) fn waits_for_memory(&self, _info: &DeviceInfo) -> bool {
         false
     }
 }

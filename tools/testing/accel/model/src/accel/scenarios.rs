@@ -268,18 +268,21 @@ pub fn reset_against_close_and_creation() {
     });
 }
 
-/// Only one takes a device out of operation, and it is in operation at the end.
+/// Only one takes a device out of operation, and it is in operation at the end. What the bus resets
+/// is halted, and is started after that.
 pub fn two_resets() {
     explore(|| {
         let machine = Machine::new(AddressMode::Shared);
         let other = machine.spawn(|machine| {
             machine.device.begin_bus_reset();
+            machine.hardware.reset();
             machine.device.end_bus_reset().unwrap();
         });
         assert!(matches!(machine.reset(), Ok(()) | Err(EAGAIN)));
         other.join().unwrap();
         let operational = uapi::accel_status_ACCEL_STATUS_OPERATIONAL;
         assert_eq!(machine.device.status(), operational);
+        assert!(!machine.hardware.is_blank(), "nobody starts the device");
     });
 }
 
@@ -342,7 +345,7 @@ pub fn a_queue_that_stops_late() {
         let file = machine.create().unwrap();
         machine.hardware.busy.set(true);
         machine.hardware.hangs.set(2);
-        file.close();
+        machine.time_out(0);
         let worker = thread::spawn(workqueue::work);
         machine.device.recover_stuck();
         worker.join().unwrap();
@@ -353,6 +356,7 @@ pub fn a_queue_that_stops_late() {
         }
         assert_eq!(machine.hardware.resets.get(), 0, "others pay for it");
         machine.assert_all_free();
+        file.close();
     });
 }
 

@@ -145,7 +145,7 @@ impl Hardware {
         self.halted.cmpxchg(true, true, Full).is_ok()
     }
 
-    fn is_blank(&self) -> bool {
+    pub fn is_blank(&self) -> bool {
         self.blank.cmpxchg(true, true, Full).is_ok()
     }
 
@@ -157,7 +157,7 @@ impl Hardware {
         }
     }
 
-    fn reset(&self) {
+    pub fn reset(&self) {
         require!(self.is_halted(), "a device is reset that works");
         require!(self.queues.get() == 0, "a device is reset that has queues");
         self.blank.xchg(true, Full);
@@ -232,6 +232,10 @@ impl DriverQueue {
         works.on = false;
         works.stopped = true;
         Ok(())
+    }
+
+    pub unsafe fn abort(&self, _data: Data) -> Result {
+        Err(EOPNOTSUPP)
     }
 
     pub unsafe fn progress(&self, data: Data) -> Option<Result<Progress>> {
