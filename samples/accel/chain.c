@@ -57,6 +57,7 @@ static struct device open_device(const char *path, const void *args, uint32_t si
 	struct accel_queue_info info = {
 		.size = sizeof(info),
 		.region_count = 2,
+		.region_size = sizeof(regions[0]),
 		.regions = (uintptr_t)regions,
 	};
 	struct device device = { .context = open(path, O_RDWR | O_CLOEXEC) };
@@ -102,6 +103,7 @@ static int submit(const struct device *device, const void *job, uint32_t size,
 		.job_size = size,
 		.buffers = (uintptr_t)buffers,
 		.buffer_count = count,
+		.buffer_size = sizeof(*buffers),
 	};
 
 	if (ioctl(device->queue, ACCEL_QUEUE_SUBMIT, &submit))

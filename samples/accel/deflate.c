@@ -96,6 +96,7 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 	struct accel_queue_info info = {
 		.size = sizeof(info),
 		.region_count = 3,
+		.region_size = sizeof(regions[0]),
 		.regions = (uintptr_t)regions,
 	};
 	size_t register_at = HISI_ZIP_DOORBELL_OFFSET;

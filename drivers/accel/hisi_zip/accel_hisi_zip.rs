@@ -454,6 +454,7 @@ impl accel::Driver for ZipDriver {
     type Queue = Queue;
     type QueueArgs = queue::Args;
 
+    const QUEUE_ARGS_MIN: usize = uapi::HISI_ZIP_QUEUE_SIZE_VER0 as usize;
     const SUBMISSION: Option<Submission<Self>> = Some(Submission::of_driver());
     const DMA_MASK: Option<DmaMask> = Some(DmaMask::new::<64>());
 
@@ -588,6 +589,8 @@ impl Submit for ZipDriver {
     type Job = Sqe;
     type Record = Sqe;
     type Prepared = Arc<Job>;
+
+    const JOB_MIN: usize = uapi::HISI_ZIP_SQE_SIZE as usize;
 
     fn prepare(
         zip: &Zip<'_>,

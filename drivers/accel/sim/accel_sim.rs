@@ -249,7 +249,12 @@ impl accel::Driver for SimDriver {
 
     const CONTEXT_IOCTLS: &'static [accel::ContextIoctl<Self>] = accel::declare_ioctls! {
         ContextIoctl:
-        (uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_STATS, Stats, size_of::<Stats>(), Sim::stats),
+        (
+            uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_STATS,
+            Stats,
+            uapi::ACCEL_SIM_STATS_SIZE_VER0 as usize,
+            Sim::stats
+        ),
     };
 
     const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
@@ -257,7 +262,7 @@ impl accel::Driver for SimDriver {
         (
             uapi::accel_sim_ioctl_nr_ACCEL_SIM_NR_KICK,
             queue::Kick,
-            size_of::<queue::Kick>(),
+            uapi::ACCEL_SIM_KICK_SIZE_VER0 as usize,
             Queue::kick
         ),
     };
@@ -356,6 +361,8 @@ impl accel::Submit for SimDriver {
     type Job = Job;
     type Record = Completion;
     type Prepared = Checked;
+
+    const JOB_MIN: usize = uapi::ACCEL_SIM_JOB_SIZE_VER0 as usize;
 
     fn prepare(_sim: &Sim, _queue: &Queue, job: &Job, buffers: &Arc<Buffers>) -> Result<Checked> {
         job.check(buffers)?;

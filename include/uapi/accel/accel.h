@@ -17,15 +17,23 @@
  * Each ioctl takes a pointer to a struct whose first member is its size as the
  * caller knows it. A kernel that knows a shorter struct accepts a longer one
  * whose unknown trailing bytes are zero; a kernel that knows a longer struct
- * takes the missing bytes as zero. Layouts are the same for 32-bit and 64-bit
- * processes. Reserved fields and unknown flags must be zero.
+ * takes the missing bytes as zero. ACCEL_*_SIZE_VER0 is what a struct had in
+ * its first version, and the least that is accepted. Layouts are the same for
+ * 32-bit and 64-bit processes. Reserved fields and unknown flags must be zero.
+ *
+ * Arrays are an address, a count, and the size of an element as the caller
+ * knows it. An element that the kernel reads is treated like such a struct. One
+ * that it writes is cut to the caller's size, or filled with zeroes up to it;
+ * the count and the size that the kernel knows are told. With a count of 0 both
+ * the address and the size are ignored.
  *
  * Meaning of the common errors:
  *
  *  - ENOTTY: the number is not known on this descriptor.
- *  - E2BIG: the struct is longer than the kernel's and not zero there.
- *  - EINVAL: the struct is shorter than its first version, or a field has a
- *    wrong value.
+ *  - E2BIG: the struct or an element is longer than the kernel's and not zero
+ *    there, or longer than a page.
+ *  - EINVAL: the struct or an element is shorter than its first version, or a
+ *    field has a wrong value.
  *  - EOPNOTSUPP: a value is known, but not offered by this device.
  *  - EFAULT: a pointer is bad.
  *  - EAGAIN: the device is being reset; try again.
@@ -58,17 +66,18 @@ enum accel_ioctl_nr {
 
 /**
  * enum accel_info_query - what ACCEL_INFO can tell
- * @ACCEL_INFO_QUERIES: array of __u32, the queries this device answers
- * @ACCEL_INFO_DEVICE: struct accel_info_device, facts that do not change
- * @ACCEL_INFO_STATUS: struct accel_info_status, the state at this moment
- * @ACCEL_INFO_ADDRESS_MODES: array of struct accel_info_address_mode, one for
- *	each mode that exists, with the reason where it is not offered
- * @ACCEL_INFO_CONTEXTS: array of struct accel_info_context, the use that each
- *	open of the compute node makes of the device. A caller without
- *	CAP_PERFMON is told of those of its own user only
- * @ACCEL_INFO_SENSORS: array of struct accel_info_sensor, as the device has them
- * @ACCEL_INFO_ERRORS: struct accel_info_errors, what went wrong so far
- * @ACCEL_INFO_MEMORY: struct accel_info_memory, the device's own memory
+ * @ACCEL_INFO_QUERIES: __u32 each, the queries this device answers
+ * @ACCEL_INFO_DEVICE: one struct accel_info_device, facts that do not change
+ * @ACCEL_INFO_STATUS: one struct accel_info_status, the state at this moment
+ * @ACCEL_INFO_ADDRESS_MODES: struct accel_info_address_mode, one for each mode
+ *	that exists, with the reason where it is not offered
+ * @ACCEL_INFO_CONTEXTS: struct accel_info_context, the use that each open of
+ *	the compute node makes of the device. A caller without CAP_PERFMON is
+ *	told of those of its own user only
+ * @ACCEL_INFO_SENSORS: struct accel_info_sensor, one for each sensor that has a
+ *	value
+ * @ACCEL_INFO_ERRORS: one struct accel_info_errors, what went wrong so far
+ * @ACCEL_INFO_MEMORY: one struct accel_info_memory, the device's own memory
  */
 enum accel_info_query {
 	ACCEL_INFO_QUERIES = 0,
@@ -86,10 +95,13 @@ enum accel_info_query {
  * @size: sizeof(struct accel_info)
  * @query: one of enum accel_info_query
  * @flags: must be 0
- * @data_size: in: room at @data in bytes, 0 to 65536; out: bytes that the
- *	kernel has to tell, which may be more or fewer
- * @data: pointer to the answer. The kernel fills the whole room, with zeroes
- *	behind what it knows
+ * @count: in: room at @data in elements, may be 0; out: elements that there are
+ *	to tell, which may be more or fewer
+ * @element_size: in: bytes of an element as the caller knows it; out: as the
+ *	kernel knows it
+ * @reserved: must be 0
+ * @data: pointer to the answer, an array; what has one struct is one of one
+ *	element. Nothing is written behind the elements that there are
  *
  * Answered on the compute and on the monitor node. It never touches the
  * hardware, and so never waits for it. EOPNOTSUPP: unknown query.
@@ -98,9 +110,12 @@ struct accel_info {
 	__u32 size;
 	__u32 query;
 	__u32 flags;
-	__u32 data_size;
+	__u32 count;
+	__u32 element_size;
+	__u32 reserved;
 	__aligned_u64 data;
 };
+#define ACCEL_INFO_SIZE_VER0 32
 #define ACCEL_INFO _IO(ACCEL_IOC_TYPE, ACCEL_NR_INFO)
 
 /**
@@ -405,6 +420,7 @@ struct accel_context_bind {
 	__u32 mode;
 	__u32 pasid;
 };
+#define ACCEL_CONTEXT_BIND_SIZE_VER0 16
 #define ACCEL_CONTEXT_BIND _IO(ACCEL_IOC_TYPE, ACCEL_NR_CONTEXT_BIND)
 
 /**
@@ -443,6 +459,7 @@ struct accel_queue_create {
 	__u32 driver_data_size;
 	__s32 fd;
 };
+#define ACCEL_QUEUE_CREATE_SIZE_VER0 32
 #define ACCEL_QUEUE_CREATE _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_CREATE)
 
 /**
@@ -461,6 +478,7 @@ struct accel_reset {
 	__u32 size;
 	__u32 flags;
 };
+#define ACCEL_RESET_SIZE_VER0 8
 #define ACCEL_RESET _IO(ACCEL_IOC_TYPE, ACCEL_NR_RESET)
 
 /**
@@ -509,6 +527,7 @@ struct accel_buffer_alloc {
 	__aligned_u64 length;
 	__aligned_u64 alignment;
 };
+#define ACCEL_BUFFER_ALLOC_SIZE_VER0 32
 #define ACCEL_BUFFER_ALLOC _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_ALLOC)
 
 /* The memory is only read, by whomever. */
@@ -540,6 +559,7 @@ struct accel_buffer_wrap {
 	__s32 fd;
 	__u32 reserved;
 };
+#define ACCEL_BUFFER_WRAP_SIZE_VER0 32
 #define ACCEL_BUFFER_WRAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_WRAP)
 
 /* What the device, or a job, may do with a buffer. */
@@ -578,6 +598,7 @@ struct accel_buffer_map {
 	__aligned_u64 length;
 	__aligned_u64 address;
 };
+#define ACCEL_BUFFER_MAP_SIZE_VER0 40
 #define ACCEL_BUFFER_MAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_MAP)
 
 /**
@@ -598,6 +619,7 @@ struct accel_buffer_unmap {
 	__aligned_u64 address;
 	__aligned_u64 length;
 };
+#define ACCEL_BUFFER_UNMAP_SIZE_VER0 24
 #define ACCEL_BUFFER_UNMAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_UNMAP)
 
 /**
@@ -632,7 +654,7 @@ enum accel_event_type {
 
 /**
  * struct accel_event - what read() of the monitor node returns
- * @size: bytes of this record, a multiple of 8; more in later kernels
+ * @size: bytes of this record, accel_events.event_size
  * @type: one of enum accel_event_type
  * @sequence: number of the event on its device, from 0. Gaps are events that
  *	the mask leaves out, or that were lost, in which case a record of
@@ -666,6 +688,7 @@ struct accel_event {
 	__s32 pid;
 	__u32 reserved;
 };
+#define ACCEL_EVENT_SIZE_VER0 56
 
 /**
  * struct accel_events - ioctl(ACCEL_EVENTS), on the monitor node
@@ -673,12 +696,20 @@ struct accel_event {
  * @flags: must be 0
  * @mask: bit mask of 1 << enum accel_event_type that this descriptor wants; at
  *	open it is all. ACCEL_EVENT_LOST can't be left out
+ * @event_size: in: bytes that each record is to have from now on, a multiple of
+ *	8, 0 for no change; at open they are ACCEL_EVENT_SIZE_VER0. Longer ones
+ *	than the kernel's end in zeroes. out: bytes of a record that the kernel
+ *	knows
+ * @reserved: must be 0
  */
 struct accel_events {
 	__u32 size;
 	__u32 flags;
 	__aligned_u64 mask;
+	__u32 event_size;
+	__u32 reserved;
 };
+#define ACCEL_EVENTS_SIZE_VER0 24
 #define ACCEL_EVENTS _IO(ACCEL_IOC_TYPE, ACCEL_NR_EVENTS)
 
 /**
@@ -706,6 +737,9 @@ enum accel_region_kind {
  * @flags: ACCEL_REGION_READ and ACCEL_REGION_WRITE, the protections allowed
  * @offset: offset for mmap() of the queue's descriptor
  * @size: bytes, whole pages
+ * @element_size: ACCEL_REGION_RECORDS: bytes from one record to the next, which
+ *	are more in later kernels; else 0
+ * @reserved: 0
  *
  * Mappings must be shared (MAP_SHARED) and lie inside one region; a part of a
  * region may be mapped. They are not inherited by fork() and can't be grown by
@@ -717,6 +751,8 @@ struct accel_region {
 	__u32 flags;
 	__aligned_u64 offset;
 	__aligned_u64 size;
+	__u32 element_size;
+	__u32 reserved;
 };
 
 /**
@@ -725,21 +761,28 @@ struct accel_region {
  * @flags: must be 0
  * @id: out: number of the queue on its device
  * @depth: out: entries
- * @state: out: ACCEL_QUEUE_LIVE; a dead queue answers ENODEV, and its status
- *	page and poll() say why
+ * @job_size: out: bytes of a job for ACCEL_QUEUE_SUBMIT as the kernel knows it,
+ *	0 if the queue takes none
  * @region_count: in: room at @regions, in elements, may be 0; out: regions
  *	that the queue has
+ * @region_size: in: sizeof(struct accel_region); out: as the kernel knows it
+ * @reserved: must be 0
  * @regions: pointer to an array of struct accel_region
+ *
+ * ENODEV: the queue is dead; its status page says why.
  */
 struct accel_queue_info {
 	__u32 size;
 	__u32 flags;
 	__u32 id;
 	__u32 depth;
-	__u32 state;
+	__u32 job_size;
 	__u32 region_count;
+	__u32 region_size;
+	__u32 reserved;
 	__aligned_u64 regions;
 };
+#define ACCEL_QUEUE_INFO_SIZE_VER0 40
 #define ACCEL_QUEUE_INFO _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_INFO)
 
 /**
@@ -760,6 +803,7 @@ struct accel_queue_eventfd {
 	__s32 fd;
 	__u32 reserved;
 };
+#define ACCEL_QUEUE_EVENTFD_SIZE_VER0 16
 #define ACCEL_QUEUE_EVENTFD _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_EVENTFD)
 
 /**
@@ -771,6 +815,18 @@ struct accel_submit_buffer {
 	__s32 fd;
 	__u32 flags;
 };
+#define ACCEL_SUBMIT_BUFFER_SIZE_VER0 8
+
+/**
+ * struct accel_submit_fence - a fence that jobs wait for
+ * @fd: a sync file
+ * @flags: must be 0
+ */
+struct accel_submit_fence {
+	__s32 fd;
+	__u32 flags;
+};
+#define ACCEL_SUBMIT_FENCE_SIZE_VER0 8
 
 #define ACCEL_SUBMIT_BUFFERS_MAX 64
 #define ACCEL_SUBMIT_FENCES_MAX 64
@@ -790,13 +846,15 @@ struct accel_submit_buffer {
  * @size: sizeof(struct accel_queue_submit)
  * @flags: 0 or ACCEL_SUBMIT_OUT_FENCE
  * @jobs: pointer to an array of the driver's job struct
- * @job_count: jobs, at least 1 and at most the queue's depth
- * @job_size: bytes of each, sizeof() of the driver's struct
  * @buffers: pointer to an array of struct accel_submit_buffer: all that the jobs
  *	use
+ * @in_fences: pointer to an array of struct accel_submit_fence
+ * @job_count: jobs, at least 1 and at most the queue's depth
+ * @job_size: sizeof() of the driver's struct
  * @buffer_count: at most ACCEL_SUBMIT_BUFFERS_MAX
+ * @buffer_size: sizeof(struct accel_submit_buffer)
  * @in_fence_count: at most ACCEL_SUBMIT_FENCES_MAX
- * @in_fences: pointer to an array of __s32: sync files that the jobs wait for
+ * @in_fence_size: sizeof(struct accel_submit_fence)
  * @out_fence: out: a sync file, close-on-exec, that is signalled when all of the
  *	jobs have ended, with the error of the first that failed
  * @reserved: must be 0
@@ -824,15 +882,18 @@ struct accel_queue_submit {
 	__u32 size;
 	__u32 flags;
 	__aligned_u64 jobs;
+	__aligned_u64 buffers;
+	__aligned_u64 in_fences;
 	__u32 job_count;
 	__u32 job_size;
-	__aligned_u64 buffers;
 	__u32 buffer_count;
+	__u32 buffer_size;
 	__u32 in_fence_count;
-	__aligned_u64 in_fences;
+	__u32 in_fence_size;
 	__s32 out_fence;
 	__u32 reserved;
 };
+#define ACCEL_QUEUE_SUBMIT_SIZE_VER0 64
 #define ACCEL_QUEUE_SUBMIT _IO(ACCEL_IOC_TYPE, ACCEL_NR_QUEUE_SUBMIT)
 
 /**
@@ -842,8 +903,9 @@ struct accel_queue_submit {
  * @reserved: 0
  *
  * Behind it comes what the driver tells, in a struct of its own; together they
- * are one element of the region, whose size is a multiple of 16. The record of
- * a job lies at its number modulo the queue's depth, until a later job takes the
+ * are one element of the region. Elements are accel_region.element_size apart, a
+ * multiple of 16; this struct does not grow, the driver's may. The record of a
+ * job lies at its number modulo the queue's depth, until a later job takes the
  * place.
  */
 struct accel_job_record {

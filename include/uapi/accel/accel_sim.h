@@ -33,6 +33,8 @@
 #include <accel/accel.h>
 
 #define ACCEL_SIM_JOB_SIZE 64
+/* What ACCEL_QUEUE_SUBMIT accepts at least: a job up to @value. */
+#define ACCEL_SIM_JOB_SIZE_VER0 48
 #define ACCEL_SIM_COMPLETION_SIZE 32
 
 /* Offsets in the ring region. */
@@ -195,6 +197,7 @@ struct accel_sim_stats {
 	__aligned_u64 jobs;
 	__aligned_u64 busy_ns;
 };
+#define ACCEL_SIM_STATS_SIZE_VER0 32
 #define ACCEL_SIM_STATS _IO(ACCEL_IOC_TYPE, ACCEL_SIM_NR_STATS)
 
 /**
@@ -208,6 +211,7 @@ struct accel_sim_kick {
 	__u32 size;
 	__u32 flags;
 };
+#define ACCEL_SIM_KICK_SIZE_VER0 8
 #define ACCEL_SIM_KICK _IO(ACCEL_IOC_TYPE, ACCEL_SIM_NR_KICK)
 
 #endif /* _UAPI_ACCEL_ACCEL_SIM_H */

@@ -65,6 +65,7 @@ struct hisi_zip_queue {
 	__u32 size;
 	__u32 direction;
 };
+#define HISI_ZIP_QUEUE_SIZE_VER0 8
 
 /**
  * struct hisi_zip_cqe - entry of the completion queue, little-endian

@@ -161,8 +161,7 @@ fn install(dma_buf: ARef<DmaBuf>, tell: impl FnOnce(i32) -> Result) -> Result<is
 
 /// `ACCEL_BUFFER_ALLOC`.
 pub(super) fn alloc(context: &Context, arg: UserPtr) -> Result<isize> {
-    let mut args: uapi::accel_buffer_alloc =
-        ustruct::read(arg, size_of::<uapi::accel_buffer_alloc>())?;
+    let mut args: uapi::accel_buffer_alloc = ustruct::read(arg)?;
     let known = uapi::ACCEL_BUFFER_CONTIGUOUS | uapi::ACCEL_BUFFER_WRITE_COMBINE;
     if args.flags & !known != 0 || args.length > i64::MAX as u64 {
         return Err(EINVAL);
@@ -246,8 +245,7 @@ fn zone(device: &Device) -> Zone {
 
 /// `ACCEL_BUFFER_WRAP`.
 pub(super) fn wrap(context: &Context, arg: UserPtr) -> Result<isize> {
-    let mut args: uapi::accel_buffer_wrap =
-        ustruct::read(arg, size_of::<uapi::accel_buffer_wrap>())?;
+    let mut args: uapi::accel_buffer_wrap = ustruct::read(arg)?;
     if args.flags & !uapi::ACCEL_BUFFER_READ_ONLY != 0 || args.reserved != 0 {
         return Err(EINVAL);
     }

@@ -299,8 +299,7 @@ impl Context {
 
     /// `ACCEL_CONTEXT_BIND`.
     pub(super) fn bind(&self, arg: UserPtr) -> Result<isize> {
-        let mut bind: uapi::accel_context_bind =
-            ustruct::read(arg, size_of::<uapi::accel_context_bind>())?;
+        let mut bind: uapi::accel_context_bind = ustruct::read(arg)?;
         if bind.flags != 0 {
             return Err(EINVAL);
         }

@@ -11,6 +11,7 @@ use crate::{
         file::flags,
         File, //
     },
+    page::PAGE_SIZE,
     prelude::*,
     static_lock_class,
     sync::{
@@ -30,7 +31,8 @@ use crate::{
         Monotonic, //
     },
     uaccess::UserSliceWriter,
-    uapi, //
+    uapi,
+    ustruct, //
 };
 
 /// Events that are kept.
@@ -131,6 +133,8 @@ impl Events {
 pub(super) struct Reader {
     next: Atomic<u64>,
     mask: Atomic<u64>,
+    /// Bytes of a record, as user space wants them.
+    size: Atomic<u32>,
     /// May learn of other users' processes.
     privileged: bool,
 }
@@ -141,13 +145,25 @@ impl Reader {
         Self {
             next: Atomic::new(events.ring.lock().next),
             mask: Atomic::new(u64::MAX),
+            size: Atomic::new(uapi::ACCEL_EVENT_SIZE_VER0),
             privileged,
         }
     }
 
+    /// The bytes that records get if `accel_events.event_size` is `wanted`.
+    pub(super) fn check_size(&self, wanted: u32) -> Result<u32> {
+        match wanted {
+            0 => Ok(self.size.load(Relaxed)),
+            wanted if wanted < uapi::ACCEL_EVENT_SIZE_VER0 || wanted % 8 != 0 => Err(EINVAL),
+            wanted if wanted as usize > PAGE_SIZE => Err(E2BIG),
+            wanted => Ok(wanted),
+        }
+    }
+
     /// `ACCEL_EVENTS`.
-    pub(super) fn set_mask(&self, mask: u64) {
+    pub(super) fn choose(&self, mask: u64, size: u32) {
         self.mask.store(mask, Relaxed);
+        self.size.store(size, Relaxed);
     }
 
     /// The next event that this reader wants, and the place behind it.
@@ -204,21 +220,24 @@ impl Reader {
         file: &File,
         to: &mut UserSliceWriter,
     ) -> Result<usize> {
-        const SIZE: usize = size_of::<uapi::accel_event>();
-        if to.len() < SIZE {
+        let size = self.size.load(Relaxed);
+        let bytes = size as usize;
+        if to.len() < bytes {
             return Err(EINVAL);
         }
 
         let mut nonblock = file.flags() & flags::O_NONBLOCK != 0;
         let mut done = 0;
-        while to.len() >= SIZE {
+        while to.len() >= bytes {
             match self.take(events, nonblock) {
-                Ok(Some(record)) => to.write(&record)?,
+                Ok(Some(record)) => {
+                    ustruct::fill(to, bytes, &uapi::accel_event { size, ..record })?;
+                }
                 Ok(None) => break,
                 Err(_) if done != 0 => break,
                 Err(e) => return Err(e),
             }
-            done += SIZE;
+            done += bytes;
             // One was worth waiting for; what else is there comes along.
             nonblock = true;
         }
@@ -273,7 +292,7 @@ mod tests {
     fn a_reader_gets_what_its_mask_has_and_then_the_end() -> Result {
         let events = KBox::pin_init(Events::new(), GFP_KERNEL)?;
         let reader = Reader::new(&events, false);
-        reader.set_mask(1 << uapi::accel_event_type_ACCEL_EVENT_FAULT);
+        reader.choose(1 << uapi::accel_event_type_ACCEL_EVENT_FAULT, 0);
         tell(&events, uapi::accel_event_type_ACCEL_EVENT_ERROR, 0..3);
         events.tell(Event {
             address: 4096,

@@ -26,7 +26,10 @@ use crate::{
     transmute::AsBytes,
     uaccess::UserPtr,
     uapi,
-    ustruct, //
+    ustruct::{
+        self,
+        Array, //
+    }, //
 };
 
 const QUERIES: [uapi::accel_info_query; 8] = [
@@ -40,49 +43,32 @@ const QUERIES: [uapi::accel_info_query; 8] = [
     uapi::accel_info_query_ACCEL_INFO_MEMORY,
 ];
 
-/// Room for an answer that a caller may offer, in bytes.
-const ROOM_MAX: u32 = 65536;
-
 /// Answers one query.
 pub(super) fn query(device: &Arc<Device>, arg: UserPtr) -> Result<isize> {
-    let mut info: uapi::accel_info = ustruct::read(arg, size_of::<uapi::accel_info>())?;
-    if info.flags != 0 || info.data_size > ROOM_MAX {
+    let mut info: uapi::accel_info = ustruct::read(arg)?;
+    if info.flags != 0 || info.reserved != 0 {
         return Err(EINVAL);
     }
-
-    let room = info.data_size;
-    let answer = Answer {
-        to: UserPtr::from_addr(info.data as usize),
-        room: room as usize,
-    };
-    info.data_size = match info.query {
-        uapi::accel_info_query_ACCEL_INFO_QUERIES => answer.give(&QUERIES[..])?,
-        uapi::accel_info_query_ACCEL_INFO_DEVICE => answer.give(&device_facts(device)?)?,
-        uapi::accel_info_query_ACCEL_INFO_STATUS => answer.give(&status(device))?,
-        uapi::accel_info_query_ACCEL_INFO_ADDRESS_MODES => answer.give(&modes(device)[..])?,
-        uapi::accel_info_query_ACCEL_INFO_CONTEXTS => answer.give(&contexts(device)?[..])?,
-        uapi::accel_info_query_ACCEL_INFO_SENSORS => answer.give(&sensors(device)?[..])?,
-        uapi::accel_info_query_ACCEL_INFO_ERRORS => answer.give(&errors(device))?,
-        uapi::accel_info_query_ACCEL_INFO_MEMORY => answer.give(&memory(device))?,
+    match info.query {
+        uapi::accel_info_query_ACCEL_INFO_QUERIES => give(&mut info, &QUERIES)?,
+        uapi::accel_info_query_ACCEL_INFO_DEVICE => give(&mut info, &[device_facts(device)?])?,
+        uapi::accel_info_query_ACCEL_INFO_STATUS => give(&mut info, &[status(device)])?,
+        uapi::accel_info_query_ACCEL_INFO_ADDRESS_MODES => give(&mut info, &modes(device))?,
+        uapi::accel_info_query_ACCEL_INFO_CONTEXTS => give(&mut info, &contexts(device)?)?,
+        uapi::accel_info_query_ACCEL_INFO_SENSORS => give(&mut info, &sensors(device)?)?,
+        uapi::accel_info_query_ACCEL_INFO_ERRORS => give(&mut info, &[errors(device)])?,
+        uapi::accel_info_query_ACCEL_INFO_MEMORY => give(&mut info, &[memory(device)])?,
         _ => return Err(EOPNOTSUPP),
-    };
+    }
     ustruct::write(arg, info.size, &info).map(|()| 0)
 }
 
-/// Where the answer goes.
-struct Answer {
-    to: UserPtr,
-    room: usize,
-}
-
-impl Answer {
-    /// Gives as much of the answer as there is room for, and returns its full size.
-    fn give<T: AsBytes + ?Sized>(&self, value: &T) -> Result<u32> {
-        if self.room != 0 {
-            ustruct::fill(self.to, self.room, value)?;
-        }
-        Ok(value.as_bytes().len() as u32)
-    }
+/// Gives as much of the answer as there is room for, and says how much there is.
+fn give<T: AsBytes>(info: &mut uapi::accel_info, answer: &[T]) -> Result {
+    Array::new(info.data, info.count, info.element_size)?.write(answer)?;
+    info.count = answer.len() as u32;
+    info.element_size = size_of::<T>() as u32;
+    Ok(())
 }
 
 fn device_facts(device: &Device) -> Result<uapi::accel_info_device> {
@@ -156,10 +142,10 @@ fn status(device: &Device) -> uapi::accel_info_status {
 }
 
 /// The contexts that the current process may know of.
-fn contexts(device: &Device) -> Result<KVec<uapi::accel_info_context>> {
+fn contexts(device: &Device) -> Result<KVVec<uapi::accel_info_context>> {
     let all = capable(Cap::Perfmon);
     let user = Kuid::current_euid();
-    let mut told = KVec::new();
+    let mut told = KVVec::new();
     for context in device.contexts()? {
         if all || context.uid() == user {
             told.push(context_info(&context), GFP_KERNEL)?;

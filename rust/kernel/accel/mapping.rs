@@ -416,7 +416,7 @@ fn enter(tables: &mut PasidDomain, start: u64, mapped: &Mapped) -> Result {
 
 /// `ACCEL_BUFFER_MAP`.
 pub(super) fn map(context: &Context, arg: UserPtr) -> Result<isize> {
-    let mut args: uapi::accel_buffer_map = ustruct::read(arg, size_of::<uapi::accel_buffer_map>())?;
+    let mut args: uapi::accel_buffer_map = ustruct::read(arg)?;
     let request = Request::new(&args)?;
     args.length = request.length;
     args.address =
@@ -431,7 +431,7 @@ pub(super) fn map(context: &Context, arg: UserPtr) -> Result<isize> {
 
 /// `ACCEL_BUFFER_UNMAP`.
 pub(super) fn unmap(context: &Context, arg: UserPtr) -> Result<isize> {
-    let args: uapi::accel_buffer_unmap = ustruct::read(arg, size_of::<uapi::accel_buffer_unmap>())?;
+    let args: uapi::accel_buffer_unmap = ustruct::read(arg)?;
     if args.flags != 0 {
         return Err(EINVAL);
     }

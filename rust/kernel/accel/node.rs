@@ -151,7 +151,7 @@ impl Operations for Compute {
 
 /// `ACCEL_RESET`.
 fn reset(device: &Arc<Device>, arg: UserPtr) -> Result<isize> {
-    let args: uapi::accel_reset = ustruct::read(arg, size_of::<uapi::accel_reset>())?;
+    let args: uapi::accel_reset = ustruct::read(arg)?;
     if args.flags != 0 {
         return Err(EINVAL);
     }
@@ -197,18 +197,21 @@ impl Operations for Monitor {
     fn ioctl(watch: Borrowed<'_, Self>, _file: &File, cmd: u32, arg: UserPtr) -> Result<isize> {
         match ioctl::number(cmd)? {
             uapi::accel_ioctl_nr_ACCEL_NR_INFO => info::query(&watch.device, arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_EVENTS => set_mask(&watch.reader, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_EVENTS => choose_events(&watch.reader, arg),
             _ => Err(ENOTTY),
         }
     }
 }
 
 /// `ACCEL_EVENTS`.
-fn set_mask(reader: &Reader, arg: UserPtr) -> Result<isize> {
-    let args: uapi::accel_events = ustruct::read(arg, size_of::<uapi::accel_events>())?;
-    if args.flags != 0 {
+fn choose_events(reader: &Reader, arg: UserPtr) -> Result<isize> {
+    let mut args: uapi::accel_events = ustruct::read(arg)?;
+    if args.flags != 0 || args.reserved != 0 {
         return Err(EINVAL);
     }
-    reader.set_mask(args.mask);
+    let size = reader.check_size(args.event_size)?;
+    args.event_size = size_of::<uapi::accel_event>() as u32;
+    ustruct::write(arg, args.size, &args)?;
+    reader.choose(args.mask, size);
     Ok(0)
 }

@@ -7,12 +7,14 @@ use crate::{
         AsBytes,
         FromBytes, //
     },
-    uapi, //
+    uapi,
+    ustruct::Growing, //
 };
 
-/// Declares structs whose fields fill them without padding and are integers, or arrays of them.
+/// Declares structs whose fields fill them without padding and are integers, or arrays of them;
+/// with the bytes that they had in their first version, if the kernel reads them.
 macro_rules! plain {
-    ($($name:ident { $($field:ident: $ty:ty),* $(,)? })*) => {
+    ($($name:ident $([$min:ident])? { $($field:ident: $ty:ty),* $(,)? })*) => {
         $(
             const _: () = assert!(
                 size_of::<uapi::$name>() == 0 $(+ size_of::<$ty>())*,
@@ -25,6 +27,11 @@ macro_rules! plain {
             unsafe impl FromBytes for uapi::$name {}
             // SAFETY: As above, and the fields fill the struct, so no byte is uninitialised.
             unsafe impl AsBytes for uapi::$name {}
+            $(
+                impl Growing for uapi::$name {
+                    const MIN: usize = uapi::$min as usize;
+                }
+            )?
         )*
     };
 }
@@ -32,7 +39,15 @@ macro_rules! plain {
 type Name = [crate::ffi::c_char; uapi::ACCEL_NAME_MAX as usize];
 
 plain! {
-    accel_info { size: u32, query: u32, flags: u32, data_size: u32, data: u64 }
+    accel_info[ACCEL_INFO_SIZE_VER0] {
+        size: u32,
+        query: u32,
+        flags: u32,
+        count: u32,
+        element_size: u32,
+        reserved: u32,
+        data: u64,
+    }
     accel_info_address_mode { mode: u32, reason: u32 }
     accel_info_device {
         functions: u64,
@@ -91,7 +106,7 @@ plain! {
         threshold: u32,
         recent: u32,
     }
-    accel_reset { size: u32, flags: u32 }
+    accel_reset[ACCEL_RESET_SIZE_VER0] { size: u32, flags: u32 }
     accel_event {
         size: u32,
         type_: u32,
@@ -104,10 +119,16 @@ plain! {
         pid: i32,
         reserved: u32,
     }
-    accel_events { size: u32, flags: u32, mask: u64 }
-    accel_queue_eventfd { size: u32, flags: u32, fd: i32, reserved: u32 }
+    accel_events[ACCEL_EVENTS_SIZE_VER0] {
+        size: u32,
+        flags: u32,
+        mask: u64,
+        event_size: u32,
+        reserved: u32,
+    }
+    accel_queue_eventfd[ACCEL_QUEUE_EVENTFD_SIZE_VER0] { size: u32, flags: u32, fd: i32, reserved: u32 }
     accel_info_memory { size: u64, used: u64, buffers: u64 }
-    accel_buffer_alloc {
+    accel_buffer_alloc[ACCEL_BUFFER_ALLOC_SIZE_VER0] {
         size: u32,
         flags: u32,
         memory: u32,
@@ -115,7 +136,7 @@ plain! {
         length: u64,
         alignment: u64,
     }
-    accel_buffer_wrap {
+    accel_buffer_wrap[ACCEL_BUFFER_WRAP_SIZE_VER0] {
         size: u32,
         flags: u32,
         address: u64,
@@ -123,7 +144,7 @@ plain! {
         fd: i32,
         reserved: u32,
     }
-    accel_buffer_map {
+    accel_buffer_map[ACCEL_BUFFER_MAP_SIZE_VER0] {
         size: u32,
         flags: u32,
         fd: i32,
@@ -132,22 +153,26 @@ plain! {
         length: u64,
         address: u64,
     }
-    accel_buffer_unmap { size: u32, flags: u32, address: u64, length: u64 }
-    accel_queue_submit {
+    accel_buffer_unmap[ACCEL_BUFFER_UNMAP_SIZE_VER0] { size: u32, flags: u32, address: u64, length: u64 }
+    accel_queue_submit[ACCEL_QUEUE_SUBMIT_SIZE_VER0] {
         size: u32,
         flags: u32,
         jobs: u64,
+        buffers: u64,
+        in_fences: u64,
         job_count: u32,
         job_size: u32,
-        buffers: u64,
         buffer_count: u32,
+        buffer_size: u32,
         in_fence_count: u32,
-        in_fences: u64,
+        in_fence_size: u32,
         out_fence: i32,
         reserved: u32,
     }
-    accel_context_bind { size: u32, flags: u32, mode: u32, pasid: u32 }
-    accel_queue_create {
+    accel_submit_buffer[ACCEL_SUBMIT_BUFFER_SIZE_VER0] { fd: i32, flags: u32 }
+    accel_submit_fence[ACCEL_SUBMIT_FENCE_SIZE_VER0] { fd: i32, flags: u32 }
+    accel_context_bind[ACCEL_CONTEXT_BIND_SIZE_VER0] { size: u32, flags: u32, mode: u32, pasid: u32 }
+    accel_queue_create[ACCEL_QUEUE_CREATE_SIZE_VER0] {
         size: u32,
         flags: u32,
         depth: u32,
@@ -156,14 +181,23 @@ plain! {
         driver_data_size: u32,
         fd: i32,
     }
-    accel_region { kind: u32, flags: u32, offset: u64, size: u64 }
-    accel_queue_info {
+    accel_region {
+        kind: u32,
+        flags: u32,
+        offset: u64,
+        size: u64,
+        element_size: u32,
+        reserved: u32,
+    }
+    accel_queue_info[ACCEL_QUEUE_INFO_SIZE_VER0] {
         size: u32,
         flags: u32,
         id: u32,
         depth: u32,
-        state: u32,
+        job_size: u32,
         region_count: u32,
+        region_size: u32,
+        reserved: u32,
         regions: u64,
     }
 }

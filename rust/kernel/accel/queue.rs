@@ -100,11 +100,13 @@ use crate::{
     },
     uaccess::{
         UserPtr,
-        UserSlice,
         UserSliceWriter, //
     },
     uapi,
-    ustruct, //
+    ustruct::{
+        self,
+        Array, //
+    }, //
 };
 
 /// How long a job may take whose fence others may wait for.
@@ -227,12 +229,11 @@ pub(super) struct Queue {
 
 /// `ACCEL_QUEUE_CREATE`, on a context's descriptor.
 pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
-    let mut args: uapi::accel_queue_create =
-        ustruct::read(arg, size_of::<uapi::accel_queue_create>())?;
+    let mut args: uapi::accel_queue_create = ustruct::read(arg)?;
     check_args(context.device(), &args)?;
     let driver_args = Args::read(
         context.device().ops(),
-        UserPtr::from_addr(args.driver_data as usize),
+        ustruct::pointer(args.driver_data)?,
         args.driver_data_size,
     )?;
 
@@ -425,6 +426,15 @@ impl Queue {
 
     pub(super) fn depth(&self) -> u32 {
         self.depth.load(Relaxed)
+    }
+
+    /// Bytes of a job that it is handed over, 0 if it takes none.
+    fn job_size(&self) -> u32 {
+        let submission = self.context.device().ops().submission.as_ref();
+        match (submission, self.mode) {
+            (Some(submission), AddressMode::Kernel) => submission.job_size as u32,
+            _ => 0,
+        }
     }
 
     /// Whether its jobs are in this pipeline.
@@ -798,36 +808,28 @@ impl Queue {
 
     /// `ACCEL_QUEUE_INFO`.
     fn info(&self, arg: UserPtr) -> Result<isize> {
-        let mut info: uapi::accel_queue_info =
-            ustruct::read(arg, size_of::<uapi::accel_queue_info>())?;
-        if info.flags != 0 {
+        let mut info: uapi::accel_queue_info = ustruct::read(arg)?;
+        if info.flags != 0 || info.reserved != 0 {
             return Err(EINVAL);
         }
 
         let (count, regions) = self.with_live(|live| {
             let wanted = info.region_count as usize;
-            let regions = (wanted != 0).then(|| live.regions.describe(wanted));
-            Ok((live.regions.len(), regions.transpose()?))
+            Ok((live.regions.len(), live.regions.describe(wanted)?))
         })?;
-        if let Some(regions) = &regions {
-            let to = UserPtr::from_addr(info.regions as usize);
-            let mut to = UserSlice::new(to, size_of_val(&regions[..])).writer();
-            for region in regions {
-                to.write(region)?;
-            }
-        }
+        Array::new(info.regions, info.region_count, info.region_size)?.write(&regions)?;
 
         info.id = self.id;
         info.depth = self.depth();
-        info.state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
+        info.job_size = self.job_size();
         info.region_count = count as u32;
+        info.region_size = size_of::<uapi::accel_region>() as u32;
         ustruct::write(arg, info.size, &info).map(|()| 0)
     }
 
     /// `ACCEL_QUEUE_EVENTFD`.
     fn set_eventfd(&self, arg: UserPtr) -> Result<isize> {
-        let args: uapi::accel_queue_eventfd =
-            ustruct::read(arg, size_of::<uapi::accel_queue_eventfd>())?;
+        let args: uapi::accel_queue_eventfd = ustruct::read(arg)?;
         if args.flags != 0 || args.reserved != 0 || args.fd < -1 {
             return Err(EINVAL);
         }

@@ -32,6 +32,7 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn new(depth: u32, size: usize) -> Result<Self> {
         let bytes = size.checked_mul(depth as usize).ok_or(EOVERFLOW)?;
+        u32::try_from(size)?;
         Ok(Self {
             memory: Arc::new(SharedPages::new(bytes)?, GFP_KERNEL)?,
             depth: u64::from(depth),
@@ -40,7 +41,8 @@ impl Records {
     }
 
     pub(super) fn region(&self) -> Region {
-        Region::records(self.memory.clone())
+        // It fits: `new` has seen to it.
+        Region::records(self.memory.clone(), self.size as u32)
     }
 
     pub(super) fn page(&self, index: usize) -> Option<&SharedPage> {

@@ -35,7 +35,8 @@ enum Backing {
     Doorbell(Registers),
     Ring(Arc<CoherentPages>),
     Memory(Arc<SharedPages>),
-    Records(Arc<SharedPages>),
+    /// Memory, and the bytes from one record to the next.
+    Records(Arc<SharedPages>, u32),
 }
 
 impl Region {
@@ -69,8 +70,8 @@ impl Region {
         }
     }
 
-    pub(super) fn records(memory: Arc<SharedPages>) -> Self {
-        Self::writable(Backing::Records(memory)).read_only()
+    pub(super) fn records(memory: Arc<SharedPages>, record_size: u32) -> Self {
+        Self::writable(Backing::Records(memory, record_size)).read_only()
     }
 
     pub(super) fn status() -> Self {
@@ -82,7 +83,7 @@ impl Region {
             Backing::Status => PAGE_SIZE as u64,
             Backing::Doorbell(registers) => registers.size(),
             Backing::Ring(memory) => memory.size() as u64,
-            Backing::Memory(memory) | Backing::Records(memory) => memory.size() as u64,
+            Backing::Memory(memory) | Backing::Records(memory, _) => memory.size() as u64,
         }
     }
 
@@ -90,8 +91,15 @@ impl Region {
         match &self.backing {
             Backing::Status => uapi::accel_region_kind_ACCEL_REGION_STATUS,
             Backing::Doorbell(_) => uapi::accel_region_kind_ACCEL_REGION_DOORBELL,
-            Backing::Records(_) => uapi::accel_region_kind_ACCEL_REGION_RECORDS,
+            Backing::Records(..) => uapi::accel_region_kind_ACCEL_REGION_RECORDS,
             Backing::Ring(_) | Backing::Memory(_) => uapi::accel_region_kind_ACCEL_REGION_RING,
+        }
+    }
+
+    fn element_size(&self) -> u32 {
+        match &self.backing {
+            Backing::Records(_, size) => *size,
+            _ => 0,
         }
     }
 
@@ -143,6 +151,8 @@ impl Regions {
                 flags: region.flags(),
                 offset: *offset,
                 size: region.size(),
+                element_size: region.element_size(),
+                reserved: 0,
             };
             all.push(region, GFP_KERNEL)?;
         }
@@ -168,7 +178,7 @@ impl Regions {
             mapping.forbid_write()?;
         }
         match &region.backing {
-            Backing::Status | Backing::Memory(_) | Backing::Records(_) => return Ok(Kind::Pages),
+            Backing::Status | Backing::Memory(_) | Backing::Records(..) => return Ok(Kind::Pages),
             Backing::Doorbell(_) => mapping.set_uncached(),
             Backing::Ring(memory) => mapping.set_coherent(memory),
         }
@@ -185,7 +195,7 @@ impl Regions {
         let (region, inside) = self.find(fault.offset()).ok_or(Sigbus)?;
         match &region.backing {
             // These outlive the regions.
-            Backing::Status | Backing::Records(_) => Err(Sigbus),
+            Backing::Status | Backing::Records(..) => Err(Sigbus),
             // SAFETY: By the requirements of this function.
             Backing::Doorbell(registers) => unsafe { fault.insert_registers(registers, inside) },
             // SAFETY: As above; the region holds the memory.

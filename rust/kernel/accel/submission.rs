@@ -37,8 +37,11 @@ use zerocopy::{
 /// and stops a queue of which none ends within [`job_limit`](super::DeviceInfo::job_limit), or a
 /// minute where there is none.
 pub trait Submit: Driver {
-    /// One of `accel_queue_submit.jobs`, as user space wrote it.
+    /// One of `accel_queue_submit.jobs`, as user space wrote it. What it did not know is zero.
     type Job: FromBytes;
+
+    /// Bytes that [`Job`](Self::Job) had in its first version.
+    const JOB_MIN: usize = size_of::<Self::Job>();
 
     /// What is told of a job that has ended, behind `struct accel_job_record`. Its size is a
     /// multiple of 16 bytes.
@@ -165,6 +168,7 @@ type Prepare = unsafe fn(Data, NonNull<c_void>, &[u8], &Arc<Buffers>) -> Result<
 /// How a driver takes jobs in [`AddressMode::Kernel`](super::AddressMode::Kernel).
 pub struct Submission<T: Driver> {
     job_size: usize,
+    job_min: usize,
     record_size: usize,
     prepare: Prepare,
     _driver: PhantomData<fn() -> T>,
@@ -174,9 +178,10 @@ impl<T: Submit> Submission<T> {
     /// As its implementation of [`Submit`] says.
     pub const fn of_driver() -> Self {
         const { assert!(size_of::<T::Record>() % RECORD_ALIGN == 0) };
-        const { assert!(size_of::<T::Job>() != 0) };
+        const { assert!(T::JOB_MIN != 0 && T::JOB_MIN <= size_of::<T::Job>()) };
         Self {
             job_size: size_of::<T::Job>(),
+            job_min: T::JOB_MIN,
             record_size: size_of::<uapi::accel_job_record>() + size_of::<T::Record>(),
             prepare: Self::prepare,
             _driver: PhantomData,
@@ -205,6 +210,7 @@ impl<T: Driver> Submission<T> {
     pub(super) const fn erase(&self) -> SubmissionOps {
         SubmissionOps {
             job_size: self.job_size,
+            job_min: self.job_min,
             record_size: self.record_size,
             prepare: self.prepare,
         }
@@ -218,6 +224,7 @@ const RECORD_ALIGN: usize = size_of::<uapi::accel_job_record>();
 #[derive(Copy, Clone)]
 pub(super) struct SubmissionOps {
     pub(super) job_size: usize,
+    pub(super) job_min: usize,
     pub(super) record_size: usize,
     pub(super) prepare: Prepare,
 }

@@ -54,12 +54,12 @@ use crate::{
         },
         Arc, //
     },
-    uaccess::{
-        UserPtr,
-        UserSlice, //
-    },
+    uaccess::UserPtr,
     uapi,
-    ustruct, //
+    ustruct::{
+        self,
+        Array, //
+    }, //
 };
 
 /// Jobs that were submitted together. Dropping it may sleep.
@@ -216,7 +216,7 @@ impl Waits {
 /// What user space asks for, with all that could make it wait or fail behind us.
 struct Request {
     args: uapi::accel_queue_submit,
-    /// The jobs, one behind the other.
+    /// The jobs, one behind the other, as the driver knows them.
     jobs: KVVec<u8>,
     buffers: KVec<NamedBuffer>,
     fences: KVec<ARef<Fence>>,
@@ -224,20 +224,16 @@ struct Request {
 
 impl Request {
     fn read(arg: UserPtr, ops: &SubmissionOps, depth: u32) -> Result<Self> {
-        let args: uapi::accel_queue_submit =
-            ustruct::read(arg, size_of::<uapi::accel_queue_submit>())?;
-        let sizes = (1..=depth).contains(&args.job_count)
-            && args.job_size as usize == ops.job_size
+        let args: uapi::accel_queue_submit = ustruct::read(arg)?;
+        let counts = (1..=depth).contains(&args.job_count)
             && args.buffer_count <= uapi::ACCEL_SUBMIT_BUFFERS_MAX
             && args.in_fence_count <= uapi::ACCEL_SUBMIT_FENCES_MAX;
-        if !sizes || args.flags & !uapi::ACCEL_SUBMIT_OUT_FENCE != 0 || args.reserved != 0 {
+        if !counts || args.flags & !uapi::ACCEL_SUBMIT_OUT_FENCE != 0 || args.reserved != 0 {
             return Err(EINVAL);
         }
-        let mut jobs = KVVec::new();
-        let bytes = args.job_count as usize * ops.job_size;
-        slice(args.jobs, bytes).read_all(&mut jobs, GFP_KERNEL_ACCOUNT)?;
+        let jobs = Array::new(args.jobs, args.job_count, args.job_size)?;
         Ok(Self {
-            jobs,
+            jobs: jobs.read_bytes(ops.job_min, ops.job_size, GFP_KERNEL_ACCOUNT)?,
             buffers: read_buffers(&args)?,
             fences: read_fences(&args)?,
             args,
@@ -245,27 +241,26 @@ impl Request {
     }
 }
 
-fn slice(at: u64, len: usize) -> UserSlice {
-    UserSlice::new(UserPtr::from_addr(at as usize), len)
-}
-
 fn read_buffers(args: &uapi::accel_queue_submit) -> Result<KVec<NamedBuffer>> {
-    let count = args.buffer_count as usize;
-    let mut from = slice(args.buffers, count * size_of::<uapi::accel_submit_buffer>()).reader();
-    let mut buffers = KVec::with_capacity(count, GFP_KERNEL)?;
-    for _ in 0..count {
-        let (fd, flags) = (from.read::<i32>()?, from.read::<u32>()?);
-        buffers.push(NamedBuffer::new(DmaBuf::from_fd(fd)?, flags)?, GFP_KERNEL)?;
+    let named = Array::new(args.buffers, args.buffer_count, args.buffer_size)?;
+    let named = named.read::<uapi::accel_submit_buffer>(GFP_KERNEL_ACCOUNT)?;
+    let mut buffers = KVec::with_capacity(named.len(), GFP_KERNEL_ACCOUNT)?;
+    for buffer in &named {
+        let buffer = NamedBuffer::new(DmaBuf::from_fd(buffer.fd)?, buffer.flags)?;
+        buffers.push(buffer, GFP_KERNEL_ACCOUNT)?;
     }
     Ok(buffers)
 }
 
 fn read_fences(args: &uapi::accel_queue_submit) -> Result<KVec<ARef<Fence>>> {
-    let count = args.in_fence_count as usize;
-    let mut from = slice(args.in_fences, count * size_of::<i32>()).reader();
-    let mut fences = KVec::with_capacity(count, GFP_KERNEL)?;
-    for _ in 0..count {
-        fences.push(sync_file::fence_from_fd(from.read::<i32>()?)?, GFP_KERNEL)?;
+    let named = Array::new(args.in_fences, args.in_fence_count, args.in_fence_size)?;
+    let named = named.read::<uapi::accel_submit_fence>(GFP_KERNEL_ACCOUNT)?;
+    let mut fences = KVec::with_capacity(named.len(), GFP_KERNEL_ACCOUNT)?;
+    for fence in &named {
+        if fence.flags != 0 {
+            return Err(EINVAL);
+        }
+        fences.push(sync_file::fence_from_fd(fence.fd)?, GFP_KERNEL_ACCOUNT)?;
     }
     Ok(fences)
 }

@@ -23,7 +23,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use accel::hisi_zip::{Direction, DoorbellPort, ZipPort, ZipQueue, ZipQueueParts};
-use accel::{Access, AddressMode, AddressSpace, Region, uapi};
+use accel::{Access, AddressMode, AddressSpace, Records, Region, uapi};
 use rustix::event::{EventfdFlags, eventfd};
 
 use space::{Reach, Space};
@@ -165,7 +165,10 @@ impl Context {
         let (events, status) = (common.engine_events, common.engine_status);
         let entries = depth as usize;
         let port = if self.space.mode() == AddressMode::Kernel {
-            let [records, engine_records] = twice(entries * size_of::<uapi::HisiZipRecord>())?;
+            let stride = size_of::<uapi::HisiZipRecord>();
+            let [records, engine_records] = twice(entries * stride)?;
+            let records =
+                Records::new(records, stride, depth).ok_or(io::ErrorKind::InvalidInput)?;
             let ended = Arc::default();
             let parts = kernel::Parts {
                 depth: depth.into(),

@@ -92,8 +92,13 @@ impl Answers for Context {
         self.node.name()
     }
 
-    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
-        self.node.answer(query, room)
+    fn answer(
+        &self,
+        query: u32,
+        element: usize,
+        room: &mut [u8],
+    ) -> std::result::Result<usize, Errno> {
+        self.node.answer(query, element, room)
     }
 }
 

@@ -15,9 +15,14 @@ pub trait Answers {
     /// Name of the device, for messages.
     fn device_name(&self) -> &str;
 
-    /// Stores as much of the answer to `query` as fits into `room`, and zeroes behind it. Returns
-    /// the bytes that there are to tell.
-    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno>;
+    /// Stores as many elements of the answer to `query` as fit into `room`, each cut to `element`
+    /// bytes, or with zeroes behind it. Returns how many there are to tell.
+    fn answer(
+        &self,
+        query: u32,
+        element: usize,
+        room: &mut [u8],
+    ) -> std::result::Result<usize, Errno>;
 }
 
 /// What both nodes of a device answer. No answer waits for the hardware.
@@ -46,8 +51,8 @@ pub trait Inquire: Answers {
         Ok(raw.into_iter().map(Into::into).collect())
     }
 
-    /// The use that each open of the compute node makes of the device, of 819 at most. Without
-    /// `CAP_PERFMON`, of those of the caller's own user only.
+    /// The use that each open of the compute node makes of the device. Without `CAP_PERFMON`, of
+    /// those of the caller's own user only.
     fn contexts(&self) -> Result<Vec<ContextInfo>> {
         let action = "asking who uses it";
         let raw = all::<uapi::InfoContext>(self, uapi::INFO_CONTEXTS, action)?;
@@ -81,7 +86,7 @@ fn one<T: Plain>(device: &(impl Answers + ?Sized), query: u32, action: &'static 
     let mut answer = T::default();
     let room = uapi::bytes_of_mut(std::slice::from_mut(&mut answer));
     device
-        .answer(query, room)
+        .answer(query, size_of::<T>(), room)
         .map_err(refused(device.device_name(), action))?;
     Ok(answer)
 }
@@ -97,15 +102,14 @@ fn all<T: Plain>(
 ) -> Result<Vec<T>> {
     let ask = |room: &mut [T]| {
         device
-            .answer(query, uapi::bytes_of_mut(room))
-            .map(|bytes| bytes / size_of::<T>())
+            .answer(query, size_of::<T>(), uapi::bytes_of_mut(room))
             .map_err(refused(device.device_name(), action))
     };
     let mut count = ask(&mut [])?;
     for _ in 0..ATTEMPTS {
-        let mut answer = vec![T::default(); count.min(ROOM_MAX / size_of::<T>())];
+        let mut answer = vec![T::default(); count];
         count = ask(&mut answer)?;
-        if count <= answer.len() || answer.len() == ROOM_MAX / size_of::<T>() {
+        if count <= answer.len() {
             answer.truncate(count);
             return Ok(answer);
         }
@@ -115,9 +119,6 @@ fn all<T: Plain>(
         what: format!("the answer to query {query} grows while it is read"),
     })
 }
-
-/// Bytes that the kernel tells at most in one answer.
-const ROOM_MAX: usize = 65536;
 
 #[cfg(test)]
 mod tests {
@@ -137,7 +138,13 @@ mod tests {
             "accel9"
         }
 
-        fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
+        fn answer(
+            &self,
+            query: u32,
+            element: usize,
+            room: &mut [u8],
+        ) -> std::result::Result<usize, Errno> {
+            assert_eq!(element, size_of::<uapi::InfoContext>());
             if query != uapi::INFO_CONTEXTS {
                 return Err(Errno::OPNOTSUPP);
             }
@@ -153,7 +160,7 @@ mod tests {
             let bytes = uapi::bytes_of(&contexts);
             let len = bytes.len().min(room.len());
             room[..len].copy_from_slice(&bytes[..len]);
-            Ok(bytes.len())
+            Ok(contexts.len())
         }
     }
 
@@ -174,12 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_asked_for_than_the_kernel_tells() {
+    fn as_many_are_told_as_there_are() {
         let many = Growing {
             told: Cell::new(5000),
             count: 5000,
         };
-        assert_eq!(many.contexts().unwrap().len(), 819);
+        assert_eq!(many.contexts().unwrap().len(), 5000);
     }
 
     #[test]

@@ -35,21 +35,29 @@ const fn size_u32<T>() -> u32 {
     size_of::<T>() as u32
 }
 
-/// Asks `query` and stores as much of the answer as fits into `room`.
+/// Asks `query` and stores as many elements of the answer, of `element` bytes each, as fit into
+/// `room`.
 ///
-/// Returns the bytes that the kernel has to tell.
-pub(crate) fn info(fd: BorrowedFd<'_>, query: u32, room: &mut [u8]) -> Result<usize, Errno> {
+/// Returns how many elements the kernel has to tell.
+pub(crate) fn info(
+    fd: BorrowedFd<'_>,
+    query: u32,
+    element: usize,
+    room: &mut [u8],
+) -> Result<usize, Errno> {
+    let fitting = room.len().checked_div(element).ok_or(Errno::INVAL)?;
     let mut arg = uapi::Info {
         size: size_u32::<uapi::Info>(),
         query,
-        data_size: u32::try_from(room.len()).map_err(|_| Errno::INVAL)?,
+        count: u32::try_from(fitting).map_err(|_| Errno::INVAL)?,
+        element_size: u32::try_from(element).map_err(|_| Errno::INVAL)?,
         data: room.as_mut_ptr() as u64,
         ..Default::default()
     };
-    // SAFETY: `INFO` takes a `uapi::Info` and writes at most `data_size` bytes to `data`, which
-    // is the exclusively borrowed `room`.
+    // SAFETY: `INFO` takes a `uapi::Info` and writes at most `count` elements of `element_size`
+    // bytes to `data`, which is the exclusively borrowed `room`.
     unsafe { ioctl(fd, Updater::<INFO, _>::new(&mut arg))? };
-    Ok(arg.data_size as usize)
+    Ok(arg.count as usize)
 }
 
 /// Resets the device.
@@ -62,11 +70,12 @@ pub(crate) fn reset(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     unsafe { ioctl(fd, Updater::<RESET, _>::new(&mut arg)) }
 }
 
-/// Chooses the types of events that `fd` is told of.
+/// Chooses the types of events that `fd` is told of, in records as this program knows them.
 pub(crate) fn events(fd: BorrowedFd<'_>, mask: u64) -> Result<(), Errno> {
     let mut arg = uapi::Events {
         size: size_u32::<uapi::Events>(),
         mask,
+        event_size: size_u32::<uapi::Event>(),
         ..Default::default()
     };
     // SAFETY: `EVENTS` takes a `uapi::Events`, which holds no pointers.
@@ -151,6 +160,7 @@ fn queue_info_into(
     };
     let mut arg = uapi::QueueInfo {
         size: size_u32::<uapi::QueueInfo>(),
+        region_size: size_u32::<uapi::Region>(),
         region_count: u32::try_from(regions.len()).map_err(|_| Errno::INVAL)?,
         regions: address,
         ..Default::default()
@@ -271,11 +281,11 @@ pub(crate) fn queue_submit(
         flags: buffer.access.flags(),
     };
     let buffers: Vec<_> = submission.buffers.iter().map(buffer).collect();
-    let fences: Vec<_> = submission
-        .in_fences
-        .iter()
-        .map(AsRawFd::as_raw_fd)
-        .collect();
+    let fence = |fence: &BorrowedFd<'_>| uapi::SubmitFence {
+        fd: fence.as_raw_fd(),
+        flags: 0,
+    };
+    let fences: Vec<_> = submission.in_fences.iter().map(fence).collect();
     let (buffers_at, buffer_count) = array(&buffers)?;
     let (in_fences, in_fence_count) = array(&fences)?;
     let flags = if submission.out_fence {
@@ -287,12 +297,14 @@ pub(crate) fn queue_submit(
         size: size_u32::<uapi::QueueSubmit>(),
         flags,
         jobs: submission.jobs.as_ptr() as u64,
+        buffers: buffers_at,
+        in_fences,
         job_count: submission.count()?,
         job_size: u32::try_from(submission.job_size).map_err(|_| Errno::INVAL)?,
-        buffers: buffers_at,
         buffer_count,
+        buffer_size: size_u32::<uapi::SubmitBuffer>(),
         in_fence_count,
-        in_fences,
+        in_fence_size: size_u32::<uapi::SubmitFence>(),
         out_fence: -1,
         reserved: 0,
     };

@@ -32,10 +32,7 @@ impl Monitor {
     /// The events of these types that happened since the node was opened, and those to come.
     pub fn events(self, mask: EventMask) -> Result<Events> {
         let fd = self.node.as_fd();
-        // At open it is all, and a kernel need not know all types that there may be.
-        if mask != EventMask::ALL {
-            ioctl::events(fd, mask.bits()).map_err(self.node.refused("choosing events"))?;
-        }
+        ioctl::events(fd, mask.bits()).map_err(self.node.refused("choosing events"))?;
         rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)
             .map_err(self.node.refused("making the monitor node non-blocking"))?;
         Ok(EventReader::new(self.node.name().into(), self))
@@ -53,8 +50,13 @@ impl Answers for Monitor {
         self.node.name()
     }
 
-    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
-        self.node.answer(query, room)
+    fn answer(
+        &self,
+        query: u32,
+        element: usize,
+        room: &mut [u8],
+    ) -> std::result::Result<usize, Errno> {
+        self.node.answer(query, element, room)
     }
 }
 

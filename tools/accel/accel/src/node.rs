@@ -67,7 +67,12 @@ impl Answers for Node {
         &self.name
     }
 
-    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
-        ioctl::info(self.as_fd(), query, room)
+    fn answer(
+        &self,
+        query: u32,
+        element: usize,
+        room: &mut [u8],
+    ) -> std::result::Result<usize, Errno> {
+        ioctl::info(self.as_fd(), query, element, room)
     }
 }

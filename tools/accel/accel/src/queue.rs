@@ -69,6 +69,8 @@ pub struct RegionInfo {
     pub offset: u64,
     /// Bytes.
     pub size: usize,
+    /// Bytes from one element to the next, of a region that is an array of records; else 0.
+    pub element_size: usize,
     /// The protections allowed; none if it can't be read.
     pub access: Option<Access>,
 }
@@ -81,6 +83,7 @@ impl From<uapi::Region> for RegionInfo {
             kind: raw.kind.into(),
             offset: raw.offset,
             size: usize::try_from(raw.size).unwrap_or(0),
+            element_size: usize::try_from(raw.element_size).unwrap_or(0),
             access: readable.then_some(if writable {
                 Access::ReadWrite
             } else {
@@ -97,10 +100,16 @@ pub struct QueueFacts {
     pub id: u32,
     /// Entries.
     pub depth: u32,
-    /// State when asked.
-    pub state: QueueState,
+    /// Bytes of a job that it is handed over, as the kernel knows it; 0 if it takes none.
+    pub job_size: usize,
     /// What can be mapped.
     pub regions: Vec<RegionInfo>,
+}
+
+impl QueueFacts {
+    fn region(&self, kind: RegionKind) -> Option<&RegionInfo> {
+        self.regions.iter().find(|region| region.kind == kind)
+    }
 }
 
 /// Why [`Queue::wait`] returned.
@@ -255,7 +264,9 @@ impl Queue {
     /// Maps the records of the jobs handed over, in the struct of the driver's header.
     pub fn records<T: Plain>(&self) -> Result<Records<T>> {
         let region = self.map(RegionKind::Records)?;
-        Records::new(region, self.facts.depth).ok_or_else(|| Error::Mismatch {
+        let told = self.facts.region(RegionKind::Records);
+        let stride = told.map_or(0, |region| region.element_size);
+        Records::new(region, stride, self.facts.depth).ok_or_else(|| Error::Mismatch {
             device: self.node.name().into(),
             what: format!("the records of queue {} are too short", self.facts.id),
         })
@@ -327,14 +338,15 @@ fn facts(fd: BorrowedFd<'_>, node: &Node) -> Result<QueueFacts> {
     Ok(QueueFacts {
         id: info.id,
         depth: info.depth,
-        state: info.state.into(),
+        job_size: usize::try_from(info.job_size).unwrap_or(0),
         regions: regions.into_iter().map(RegionInfo::from).collect(),
     })
 }
 
 fn map(fd: BorrowedFd<'_>, facts: &QueueFacts, kind: RegionKind, node: &Node) -> Result<Region> {
-    let region = facts.regions.iter().find(|region| region.kind == kind);
-    let mappable = region.and_then(|region| Some((region, region.access?)));
+    let mappable = facts
+        .region(kind)
+        .and_then(|region| Some((region, region.access?)));
     let Some((region, access)) = mappable else {
         return Err(Error::Mismatch {
             device: node.name().into(),

@@ -93,6 +93,9 @@ pub struct Ended<T> {
 #[derive(Debug)]
 pub struct Records<T> {
     region: Region,
+    /// Bytes from one record to the next. Another kernel than the one whose headers this program
+    /// knows may tell more, or less.
+    stride: usize,
     depth: u64,
     record: PhantomData<fn() -> T>,
 }
@@ -103,12 +106,15 @@ impl<T: Plain> Records<T> {
         "a record begins with a `JobRecord`, and has a multiple of 16 bytes"
     );
 
-    /// The records of a queue with `depth` entries in `region`; nothing if that is too small.
-    pub fn new(region: Region, depth: u32) -> Option<Self> {
+    /// The records of a queue with `depth` entries in `region`, `stride` bytes apart; nothing if it
+    /// is too small for them.
+    pub fn new(region: Region, stride: usize, depth: u32) -> Option<Self> {
         const { Self::HEAD };
-        let bytes = usize::try_from(depth).ok()?.checked_mul(size_of::<T>())?;
-        (depth > 0 && region.len() >= bytes).then_some(Self {
+        let bytes = usize::try_from(depth).ok()?.checked_mul(stride)?;
+        let has_head = stride >= size_of::<uapi::JobRecord>() && stride % 16 == 0;
+        (depth > 0 && has_head && region.len() >= bytes).then_some(Self {
             region,
+            stride,
             depth: depth.into(),
             record: PhantomData,
         })
@@ -117,7 +123,12 @@ impl<T: Plain> Records<T> {
     /// Offset of the record of job `number`.
     fn place(&self, number: u64) -> usize {
         // Less than the depth, and so inside the region.
-        (number % self.depth) as usize * size_of::<T>()
+        (number % self.depth) as usize * self.stride
+    }
+
+    /// Entries of the queue.
+    pub(crate) fn depth(&self) -> u64 {
+        self.depth
     }
 
     /// Whether job `number` has ended and its record is there.
@@ -125,7 +136,8 @@ impl<T: Plain> Records<T> {
         number.checked_add(1) == Some(self.region.read(self.place(number)))
     }
 
-    /// What became of job `number`; nothing while it has not ended.
+    /// What became of job `number`; nothing while it has not ended. What the kernel does not tell of
+    /// it is zero.
     ///
     /// The place of its record belongs to the job `depth` later as soon as that is handed over:
     /// read it before.
@@ -137,7 +149,8 @@ impl<T: Plain> Records<T> {
         let place = self.place(number);
         let mut record = T::default();
         let bytes = uapi::bytes_of_mut(std::slice::from_mut(&mut record));
-        self.region.read_bytes(place, bytes);
+        let told = bytes.len().min(self.stride);
+        self.region.read_bytes(place, &mut bytes[..told]);
         let head: uapi::JobRecord = uapi::read(bytes);
         Some(Ended {
             error: (head.error != 0).then(|| errno(head.error)),
@@ -167,16 +180,25 @@ mod tests {
 
     #[test]
     fn a_record_is_there_when_its_number_is() {
+        // As this program knows records, as a later kernel may tell them, and an earlier one.
+        for second in [size_of::<uapi::HisiZipRecord>(), 160, 32] {
+            a_record_is_found_at(second);
+        }
+    }
+
+    fn a_record_is_found_at(second: usize) {
         let region = region(4096);
-        let second = size_of::<uapi::HisiZipRecord>();
         let sqe = offset_of!(uapi::HisiZipRecord, sqe);
         region.write(second + sqe, 77u32);
         region.write(second + offset_of!(uapi::JobRecord, error), 5u32);
+        region.write(second + 40, 99u32);
         region.write(second, 6u64);
-        let records = Records::<uapi::HisiZipRecord>::new(region, 4).unwrap();
+        let records = Records::<uapi::HisiZipRecord>::new(region, second, 4).unwrap();
         let ended = records.get(5).unwrap();
         assert_eq!(ended.error, Some(Errno::IO));
         assert_eq!(ended.record.sqe.consumed, 77);
+        let told = if second == 32 { 0 } else { 99 };
+        assert_eq!(ended.record.sqe.lba_h, told);
         for other in [0, 1, 4, 6, 9, u64::MAX] {
             assert!(!records.has(other), "{other}");
             assert!(records.get(other).is_none(), "{other}");
@@ -185,9 +207,12 @@ mod tests {
 
     #[test]
     fn a_region_has_room_for_all_records() {
-        assert!(Records::<uapi::HisiZipRecord>::new(region(4096), 28).is_some());
-        assert!(Records::<uapi::HisiZipRecord>::new(region(4096), 29).is_none());
-        assert!(Records::<uapi::HisiZipRecord>::new(region(4096), 0).is_none());
+        let records = |stride, depth| {
+            Records::<uapi::HisiZipRecord>::new(region(4096), stride, depth).is_some()
+        };
+        assert!(records(144, 28) && !records(144, 29) && !records(144, 0));
+        assert!(records(160, 25) && !records(160, 26));
+        assert!(records(16, 1) && !records(0, 1) && !records(8, 1) && !records(152, 1));
     }
 
     #[test]

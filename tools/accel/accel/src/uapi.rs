@@ -168,11 +168,13 @@ macro_rules! plain {
 }
 
 plain! {
-    struct Info (24) {
+    struct Info (32) {
         size: u32,
         query: u32,
         flags: u32,
-        data_size: u32,
+        count: u32,
+        element_size: u32,
+        reserved: u32,
         data: u64,
     }
 
@@ -325,26 +327,32 @@ plain! {
         reserved: u32,
     }
 
-    struct Events (16) {
+    struct Events (24) {
         size: u32,
         flags: u32,
         mask: u64,
+        event_size: u32,
+        reserved: u32,
     }
 
-    struct Region (24) {
+    struct Region (32) {
         kind: u32,
         flags: u32,
         offset: u64,
         size: u64,
+        element_size: u32,
+        reserved: u32,
     }
 
-    struct QueueInfo (32) {
+    struct QueueInfo (40) {
         size: u32,
         flags: u32,
         id: u32,
         depth: u32,
-        state: u32,
+        job_size: u32,
         region_count: u32,
+        region_size: u32,
+        reserved: u32,
         regions: u64,
     }
 
@@ -360,16 +368,23 @@ plain! {
         flags: u32,
     }
 
-    struct QueueSubmit (56) {
+    struct SubmitFence (8) {
+        fd: i32,
+        flags: u32,
+    }
+
+    struct QueueSubmit (64) {
         size: u32,
         flags: u32,
         jobs: u64,
+        buffers: u64,
+        in_fences: u64,
         job_count: u32,
         job_size: u32,
-        buffers: u64,
         buffer_count: u32,
+        buffer_size: u32,
         in_fence_count: u32,
-        in_fences: u64,
+        in_fence_size: u32,
         out_fence: i32,
         reserved: u32,
     }

@@ -42,7 +42,7 @@ fn offset(name: &str, field: &str) -> String {
 
 fn layouts() -> Vec<Fact> {
     layouts! {
-        Info = "accel_info" { size query flags data_size data }
+        Info = "accel_info" { size query flags count element_size reserved data }
         InfoAddressMode = "accel_info_address_mode" { mode reason }
         InfoDevice = "accel_info_device" {
             functions address_modes numa_node queues_max depth_max doorbell id request_max
@@ -73,14 +73,17 @@ fn layouts() -> Vec<Fact> {
         Event = "accel_event" {
             size r#type sequence timestamp_ns address value queue pasid pid reserved
         }
-        Events = "accel_events" { size flags mask }
-        Region = "accel_region" { kind flags offset size }
-        QueueInfo = "accel_queue_info" { size flags id depth state region_count regions }
+        Events = "accel_events" { size flags mask event_size reserved }
+        Region = "accel_region" { kind flags offset size element_size reserved }
+        QueueInfo = "accel_queue_info" {
+            size flags id depth job_size region_count region_size reserved regions
+        }
         QueueEventfd = "accel_queue_eventfd" { size flags fd reserved }
         SubmitBuffer = "accel_submit_buffer" { fd flags }
+        SubmitFence = "accel_submit_fence" { fd flags }
         QueueSubmit = "accel_queue_submit" {
-            size flags jobs job_count job_size buffers buffer_count in_fence_count in_fences
-            out_fence reserved
+            size flags jobs buffers in_fences job_count job_size buffer_count buffer_size
+            in_fence_count in_fence_size out_fence reserved
         }
         JobRecord = "accel_job_record" { number error reserved }
         QueueStatus = "accel_queue_status" { state generation completions }

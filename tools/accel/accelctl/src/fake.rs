@@ -168,7 +168,12 @@ impl Answers for FakeDevice {
         &self.name
     }
 
-    fn answer(&self, query: u32, room: &mut [u8]) -> std::result::Result<usize, Errno> {
+    fn answer(
+        &self,
+        query: u32,
+        element: usize,
+        room: &mut [u8],
+    ) -> std::result::Result<usize, Errno> {
         if !self.queries.contains(&query) {
             return Err(Errno::OPNOTSUPP);
         }
@@ -185,9 +190,8 @@ impl Answers for FakeDevice {
             _ => uapi::bytes_of(&memory),
         };
         let len = answer.len().min(room.len());
-        room.fill(0);
         room[..len].copy_from_slice(&answer[..len]);
-        Ok(answer.len())
+        Ok(answer.len() / element)
     }
 }
 

@@ -49,6 +49,7 @@ HOMES = {
     "selftest-eventfd": Home(CHECK, "lifetimes of what is told of completions", check=69),
     "selftest-fail_nth": Home(CHECK, "each allocation fails once", check=171),
     "selftest-fail_nth_memory": Home(CHECK, "each allocation fails once", check=29),
+    "selftest-growth": Home(PLAIN, "sizes of structs and arrays of the interface", plain=5),
     "selftest-hammer": Home(CHECK, "everything at once: memory and locks", check=25),
     "selftest-hostile": Home(PLAIN, "what the driver makes of a device that lies, and counts of it", plain=61),
     "selftest-isolation": Home(PLAIN, "which doorbells a driver refuses to share", plain=1),

@@ -55,6 +55,7 @@ static void accel_queue_open(struct queue *q, int context)
 	struct accel_queue_info info = {
 		.size = sizeof(info),
 		.region_count = 3,
+		.region_size = sizeof(regions[0]),
 		.regions = (uintptr_t)regions,
 	};
 	char *ring;

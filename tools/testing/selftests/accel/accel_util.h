@@ -238,18 +238,37 @@ static inline int accel_ioctl(int fd, unsigned long request, void *arg)
 	return ioctl(fd, request, arg) < 0 ? -errno : 0;
 }
 
-/* Returns the bytes that the kernel has to tell. */
+/* Bytes of an element of the answer to @query, 0 if it is one struct. */
+static inline __u32 accel_info_element(__u32 query)
+{
+	switch (query) {
+	case ACCEL_INFO_QUERIES:
+		return sizeof(__u32);
+	case ACCEL_INFO_ADDRESS_MODES:
+		return sizeof(struct accel_info_address_mode);
+	case ACCEL_INFO_CONTEXTS:
+		return sizeof(struct accel_info_context);
+	case ACCEL_INFO_SENSORS:
+		return sizeof(struct accel_info_sensor);
+	default:
+		return 0;
+	}
+}
+
+/* Asks with @room bytes at @data; returns the bytes that the kernel has to tell. */
 static inline int accel_info(int fd, __u32 query, void *data, __u32 room)
 {
+	__u32 element = accel_info_element(query);
 	struct accel_info info = {
 		.size = sizeof(info),
 		.query = query,
-		.data_size = room,
+		.count = element ? room / element : !!room,
+		.element_size = element ?: room,
 		.data = (uintptr_t)data,
 	};
 	int ret = accel_ioctl(fd, ACCEL_INFO, &info);
 
-	return ret ? ret : (int)info.data_size;
+	return ret ? ret : (int)(info.count * (element ?: info.element_size));
 }
 
 static inline int accel_info_device(int fd, struct accel_info_device *device)
@@ -401,6 +420,7 @@ static inline int accel_queue_info(int queue, struct accel_queue_info *info,
 	*info = (struct accel_queue_info){
 		.size = sizeof(*info),
 		.region_count = regions ? ACCEL_REGIONS_MAX : 0,
+		.region_size = sizeof(*regions),
 		.regions = (uintptr_t)regions,
 	};
 	ret = accel_ioctl(queue, ACCEL_QUEUE_INFO, info);

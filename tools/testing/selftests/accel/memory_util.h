@@ -247,6 +247,7 @@ struct submission {
 /* Submits @s, but with @jobs, of whatever device, in place of its own. */
 static inline int submit_jobs(int queue, const void *jobs, __u32 job_size, struct submission *s)
 {
+	struct accel_submit_fence fences[ARRAY_SIZE(s->in_fences)] = {};
 	struct accel_queue_submit args = {
 		.size = sizeof(args),
 		.flags = s->flags,
@@ -255,11 +256,17 @@ static inline int submit_jobs(int queue, const void *jobs, __u32 job_size, struc
 		.job_size = job_size,
 		.buffers = (unsigned long)s->buffers,
 		.buffer_count = s->buffer_count,
-		.in_fences = (unsigned long)s->in_fences,
+		.buffer_size = sizeof(s->buffers[0]),
+		.in_fences = (unsigned long)fences,
 		.in_fence_count = s->in_fence_count,
+		.in_fence_size = sizeof(fences[0]),
 	};
-	int ret = accel_ioctl(queue, ACCEL_QUEUE_SUBMIT, &args);
+	unsigned int i;
+	int ret;
 
+	for (i = 0; i < ARRAY_SIZE(fences); i++)
+		fences[i].fd = s->in_fences[i];
+	ret = accel_ioctl(queue, ACCEL_QUEUE_SUBMIT, &args);
 	s->out_fence = ret < 0 ? -1 : args.out_fence;
 	return ret;
 }

@@ -155,6 +155,7 @@ static int info_regions(int queue, struct accel_region *regions, __u32 *count)
 	struct accel_queue_info info = {
 		.size = sizeof(info),
 		.region_count = *count,
+		.region_size = sizeof(*regions),
 		.regions = (uintptr_t)regions,
 	};
 	int ret = accel_ioctl(queue, ACCEL_QUEUE_INFO, &info);
@@ -174,9 +175,6 @@ TEST_F(queue, info_agrees_with_creation)
 		   "status, ring and doorbell, if there is one, are told");
 	EXPECT_EQ(create.depth, info.depth) {
 		TH_LOG("expected: the depth told at creation");
-	}
-	EXPECT_EQ(ACCEL_QUEUE_LIVE, info.state) {
-		TH_LOG("expected: a new queue is live");
 	}
 	close(create.fd);
 }

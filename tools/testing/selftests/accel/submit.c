@@ -267,7 +267,7 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 {
 	struct accel_sim_job job = fill(0, 0, ~0ull, 8), jobs[DEPTH + 1];
 	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_BUFFER_WRITE), many[65];
-	__s32 fences[65], bad = -1;
+	struct accel_submit_fence fences[65], bad = { .fd = -1 };
 	const struct accel_queue_submit good = {
 		.size = sizeof(good),
 		.flags = ACCEL_SUBMIT_OUT_FENCE,
@@ -276,13 +276,15 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 		.job_size = sizeof(job),
 		.buffers = (unsigned long)&buffer,
 		.buffer_count = 1,
+		.buffer_size = sizeof(buffer),
+		.in_fence_size = sizeof(fences[0]),
 	};
 	struct accel_queue_submit args;
 	unsigned int i;
 
 	for (i = 0; i < 65; i++) {
 		many[i] = buffer;
-		fences[i] = -1;
+		fences[i] = bad;
 	}
 	for (i = 0; i <= DEPTH; i++)
 		jobs[i] = job;
@@ -302,9 +304,13 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 	REFUSED(-EINVAL, "2^32 - 1 jobs", args.job_count = ~0u);
 	REFUSED(-EINVAL, "2^31 jobs of 2^31 bytes", args.job_count = 1u << 31,
 		args.job_size = 1u << 31);
-	REFUSED(-EINVAL, "a job that is shorter", args.job_size = 56);
-	REFUSED(-EINVAL, "a job that is longer", args.job_size = 72);
+	REFUSED(-EINVAL, "a job that is shorter", args.job_size = ACCEL_SIM_JOB_SIZE_VER0 - 1);
+	REFUSED(-E2BIG, "a job that is longer", args.job_size = ~0u);
 	REFUSED(-EINVAL, "a job of no size", args.job_size = 0);
+	REFUSED(-EINVAL, "a buffer of no size", args.buffer_size = 0);
+	REFUSED(-E2BIG, "a buffer of 4 GiB", args.buffer_size = ~0u);
+	REFUSED(-EINVAL, "a fence of no size", args.in_fence_count = 1, args.in_fence_size = 0);
+	REFUSED(-E2BIG, "a fence of 4 GiB", args.in_fence_count = 1, args.in_fence_size = ~0u);
 	REFUSED(-EINVAL, "an unknown flag", args.flags = 2);
 	REFUSED(-EINVAL, "all flags", args.flags = ~0u);
 	REFUSED(-EINVAL, "a reserved field", args.reserved = 1);
@@ -321,7 +327,7 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 	REFUSED(-EINVAL, "65 fences", args.in_fence_count = 65,
 		args.in_fences = (unsigned long)fences);
 	REFUSED(-EINVAL, "no fence", args.in_fence_count = 1, args.in_fences = (unsigned long)&bad);
-	bad = self->buffer;
+	bad.fd = self->buffer;
 	REFUSED(-EINVAL, "a buffer for a fence", args.in_fence_count = 1,
 		args.in_fences = (unsigned long)&bad);
 	many[0].fd = 1000;
@@ -429,6 +435,7 @@ TEST_F(submit, ethosu_cve_2026_53173_jobs_change_while_they_are_read)
 		.job_size = sizeof(fickle.job),
 		.buffers = (unsigned long)&buffer,
 		.buffer_count = 1,
+		.buffer_size = sizeof(buffer),
 	};
 	double end = seconds() + WAIT;
 	int ret, taken = 0, refused = 0;

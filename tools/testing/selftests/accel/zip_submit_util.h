@@ -152,6 +152,7 @@ static inline int submit_with(struct submit_queue *q, const struct hisi_zip_sqe 
 		.job_size = sizeof(*jobs),
 		.buffers = (uintptr_t)buffers,
 		.buffer_count = buffer_count,
+		.buffer_size = sizeof(*buffers),
 	};
 	int ret = accel_ioctl(q->fd, ACCEL_QUEUE_SUBMIT, &submit);
 

@@ -8,7 +8,6 @@ use rustix::io::Errno;
 use super::job::JobError;
 use super::port::{Done, Port};
 use super::sqe::{Results, Words};
-use crate::region::Region;
 use crate::submit::{JobBuffer, Records, Submission, SubmitPort};
 use crate::uapi::{self, HisiZipRecord};
 
@@ -30,11 +29,15 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Nothing if `records` is too small for `depth` entries.
-    pub(super) fn new(depth: u16, records: Region, submit: Box<dyn SubmitPort>) -> Option<Self> {
-        Some(Self {
+    /// Nothing if `records` are not those of a queue with `depth` entries.
+    pub(super) fn new(
+        depth: u16,
+        records: Records<HisiZipRecord>,
+        submit: Box<dyn SubmitPort>,
+    ) -> Option<Self> {
+        (records.depth() == depth.into()).then_some(Self {
             depth,
-            records: Records::new(records, depth.into())?,
+            records,
             submit,
             next: 0,
             oldest: 0,

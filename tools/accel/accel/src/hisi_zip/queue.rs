@@ -72,7 +72,7 @@ pub enum ZipPort {
     /// The kernel, in [`AddressMode::Kernel`].
     Kernel {
         /// What became of the jobs.
-        records: Region,
+        records: Records<uapi::HisiZipRecord>,
         /// Where they are handed over.
         submit: Box<dyn SubmitPort>,
     },
@@ -132,7 +132,7 @@ impl ZipQueue {
         })?;
         let (id, depth) = (queue.facts().id, queue.facts().depth);
         let port = if context.mode() == AddressMode::Kernel {
-            Mapped::Records(queue.map(RegionKind::Records)?)
+            Mapped::Records(queue.records()?)
         } else {
             let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?);
             let doorbell = doorbell.ok_or_else(|| too_short(queue.device_name(), id))?;
@@ -326,7 +326,7 @@ impl ZipQueue {
 /// What is mapped of a queue, by its address mode.
 enum Mapped {
     Rings(Region, DoorbellRegion),
-    Records(Region),
+    Records(Records<uapi::HisiZipRecord>),
 }
 
 impl Mapped {

@@ -209,8 +209,8 @@ mod tests {
         let (memory, ..) =
             encoded("ioctl$ACCEL_QUEUE_SUBMIT(fd=r0 arg={jobs=[{opcode=3 tag=5} {opcode=1}]})");
         let jobs = (memory.read(8, 8).unwrap() - memory.address()) as usize;
-        assert_eq!(memory.read(16, 4), Some(2));
-        assert_eq!(memory.read(20, 4), Some(64));
+        assert_eq!(memory.read(32, 4), Some(2));
+        assert_eq!(memory.read(36, 4), Some(64));
         assert_eq!(memory.read(jobs + 8, 8), Some(5));
         assert_eq!(memory.read(jobs + 64, 4), Some(1));
     }

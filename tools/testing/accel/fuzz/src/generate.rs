@@ -178,6 +178,10 @@ impl<'g> Generator<'g> {
             Type::Int { .. } => self.number(),
             Type::Const { .. } if !self.one_in(60) => Value::Auto,
             Type::Length { .. } if !self.one_in(30) => Value::Auto,
+            // A size of something, as an older or newer program has it.
+            Type::Const { value, .. } if *value != 0 && self.one_in(2) => {
+                Value::Int((*value + 4 * self.random.u64(0..24)).saturating_sub(32))
+            }
             Type::Const { .. } | Type::Length { .. } => self.number(),
             Type::Flags { values, .. } => self.flags(values),
             Type::Resource { kind, .. } => self.resource(program, kind, depth),

@@ -291,36 +291,7 @@ pub mod uaccess {
         }
     }
 
-    pub struct UserSlice(usize, usize);
     pub struct UserSliceWriter;
-
-    impl UserSlice {
-        pub fn new(at: UserPtr, len: usize) -> Self {
-            Self(at.0, len)
-        }
-
-        pub fn reader(self) -> Self {
-            self
-        }
-
-        pub fn writer(self) -> UserSliceWriter {
-            UserSliceWriter
-        }
-
-        pub fn read<T: Copy>(&mut self) -> Result<T> {
-            // SAFETY: The test has put one there.
-            let value = unsafe { (self.0 as *const T).read() };
-            self.0 += size_of::<T>();
-            Ok(value)
-        }
-
-        pub fn read_all(mut self, to: &mut KVec<u8>, _flags: Flags) -> Result {
-            for _ in 0..self.1 {
-                to.push(self.read()?, GFP_KERNEL)?;
-            }
-            Ok(())
-        }
-    }
 
     impl UserSliceWriter {
         pub fn len(&self) -> usize {
@@ -336,7 +307,7 @@ pub mod uaccess {
 pub mod ustruct {
     use crate::{prelude::*, uaccess::UserPtr};
 
-    pub fn read<T: Copy>(from: UserPtr, _size: usize) -> Result<T> {
+    pub fn read<T: Copy>(from: UserPtr) -> Result<T> {
         // SAFETY: The test has put one there.
         Ok(unsafe { (from.0 as *const T).read() })
     }
@@ -345,5 +316,36 @@ pub mod ustruct {
         // SAFETY: As above.
         unsafe { (to.0 as *mut T).write(*value) };
         Ok(())
+    }
+
+    pub fn pointer(address: u64) -> Result<UserPtr> {
+        Ok(UserPtr(address as usize))
+    }
+
+    /// Elements have the size that the kernel knows.
+    pub struct Array(u64, usize);
+
+    impl Array {
+        pub fn new(at: u64, count: u32, _size: u32) -> Result<Self> {
+            Ok(Self(at, count as usize))
+        }
+
+        pub fn read_bytes(&self, _min: usize, known: usize, flags: Flags) -> Result<KVVec<u8>> {
+            Self(self.0, self.1 * known).read(flags)
+        }
+
+        pub fn read<T: Copy>(&self, _: Flags) -> Result<KVec<T>> {
+            let mut values = KVec::new();
+            for index in 0..self.1 {
+                // SAFETY: The test has put them there.
+                let value = unsafe { (self.0 as *const T).add(index).read() };
+                values.push(value, GFP_KERNEL)?;
+            }
+            Ok(values)
+        }
+
+        pub fn write<T: Copy>(&self, _values: &[T]) -> Result {
+            Ok(())
+        }
     }
 }

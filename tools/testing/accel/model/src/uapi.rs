@@ -59,8 +59,10 @@ pub struct accel_queue_info {
     pub flags: u32,
     pub id: u32,
     pub depth: u32,
-    pub state: u32,
+    pub job_size: u32,
     pub region_count: u32,
+    pub region_size: u32,
+    pub reserved: u32,
     pub regions: u64,
 }
 
@@ -79,17 +81,26 @@ pub struct accel_queue_submit {
     pub size: u32,
     pub flags: u32,
     pub jobs: u64,
+    pub buffers: u64,
+    pub in_fences: u64,
     pub job_count: u32,
     pub job_size: u32,
-    pub buffers: u64,
     pub buffer_count: u32,
+    pub buffer_size: u32,
     pub in_fence_count: u32,
-    pub in_fences: u64,
+    pub in_fence_size: u32,
     pub out_fence: i32,
     pub reserved: u32,
 }
 
+#[derive(Copy, Clone)]
 pub struct accel_submit_buffer {
+    pub fd: i32,
+    pub flags: u32,
+}
+
+#[derive(Copy, Clone)]
+pub struct accel_submit_fence {
     pub fd: i32,
     pub flags: u32,
 }

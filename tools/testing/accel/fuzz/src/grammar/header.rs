@@ -183,6 +183,8 @@ fn every_value_that_the_kernel_takes_is_described() {
             .into_iter()
             .filter(|name| !grammar.constants.contains_key(name))
             .filter(|name| !ANSWERS.iter().any(|answer| name.starts_with(answer)))
+            // What structs once had.
+            .filter(|name| !name.ends_with("_SIZE_VER0"))
             .collect();
         assert!(lacking.is_empty(), "not in accel.txt.const: {lacking:?}");
     }

@@ -378,6 +378,8 @@ pub fn requests_of_recovery() {
 /// Hands a job in; returns the file of its fence.
 fn submit(file: &File, in_fences: &mut [i32]) -> Result<ARef<File>> {
     let mut job = 0u64;
+    let fence = |fd: &i32| uapi::accel_submit_fence { fd: *fd, flags: 0 };
+    let mut in_fences: Vec<_> = in_fences.iter().map(fence).collect();
     let mut args = uapi::accel_queue_submit {
         flags: uapi::ACCEL_SUBMIT_OUT_FENCE,
         jobs: &raw mut job as u64,
