@@ -847,7 +847,9 @@ struct accel_submit_fence {
  * @flags: 0 or ACCEL_SUBMIT_OUT_FENCE
  * @jobs: pointer to an array of the driver's job struct
  * @buffers: pointer to an array of struct accel_submit_buffer: all that the jobs
- *	use
+ *	use. One that is there several times is one buffer, and counts as what
+ *	all of its places say together; a job may do with it what the place says
+ *	by which it addresses it
  * @in_fences: pointer to an array of struct accel_submit_fence
  * @job_count: jobs, at least 1 and at most the queue's depth
  * @job_size: sizeof() of the driver's struct

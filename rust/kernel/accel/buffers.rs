@@ -51,23 +51,13 @@ impl BufferAccess {
     }
 }
 
-/// A dma-buf, and what its user says that is done with it: `struct accel_submit_buffer`.
+/// A dma-buf, and what its user says that is done with it.
 pub(super) struct NamedBuffer {
     dma_buf: ARef<DmaBuf>,
     flags: u32,
 }
 
 impl NamedBuffer {
-    /// Fails with [`EINVAL`] if `flags` are not those of a buffer, [`EACCES`] if it is read-only
-    /// and they want to write.
-    pub(super) fn new(dma_buf: ARef<DmaBuf>, flags: u32) -> Result<Self> {
-        direction(flags)?;
-        if flags & uapi::ACCEL_BUFFER_WRITE != 0 && !dma_buf.writable() {
-            return Err(EACCES);
-        }
-        Ok(Self { dma_buf, flags })
-    }
-
     pub(super) fn resv(&self) -> &Resv {
         self.dma_buf.resv()
     }
@@ -92,6 +82,61 @@ impl NamedBuffer {
         } else {
             Usage::Write
         }
+    }
+}
+
+/// One of `accel_queue_submit.buffers`: which buffer it is, and what may be done with it by this
+/// place.
+#[derive(Copy, Clone)]
+struct Place {
+    index: usize,
+    flags: u32,
+}
+
+/// The buffers of a submission as its user names them, each of them once: whatever the kernel has
+/// for a buffer, it has no more of it for one that is named again.
+pub(super) struct NamedBuffers {
+    all: KVec<NamedBuffer>,
+    places: KVec<Place>,
+}
+
+impl NamedBuffers {
+    pub(super) fn with_capacity(count: usize) -> Result<Self> {
+        Ok(Self {
+            all: KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?,
+            places: KVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?,
+        })
+    }
+
+    /// Adds the next `struct accel_submit_buffer`.
+    ///
+    /// Fails with [`EINVAL`] if `flags` are not those of a buffer, [`EACCES`] if it is read-only
+    /// and they want to write.
+    pub(super) fn push(&mut self, dma_buf: ARef<DmaBuf>, flags: u32) -> Result {
+        direction(flags)?;
+        if flags & uapi::ACCEL_BUFFER_WRITE != 0 && !dma_buf.writable() {
+            return Err(EACCES);
+        }
+        let same = |named: &NamedBuffer| core::ptr::eq(&*named.dma_buf, &*dma_buf);
+        let index = match self.all.iter().position(same) {
+            Some(index) => {
+                self.all[index].flags |= flags;
+                index
+            }
+            None => {
+                self.all
+                    .push(NamedBuffer { dma_buf, flags }, GFP_KERNEL_ACCOUNT)?;
+                self.all.len() - 1
+            }
+        };
+        Ok(self
+            .places
+            .push(Place { index, flags }, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Each of the buffers.
+    pub(super) fn all(&self) -> &[NamedBuffer] {
+        &self.all
     }
 }
 
@@ -143,8 +188,24 @@ impl Reached {
 
 struct Buffer {
     size: u64,
-    flags: u32,
     reached: Reached,
+}
+
+/// What jobs can reach.
+struct Reachable {
+    buffers: KVec<Buffer>,
+    places: KVec<Place>,
+}
+
+impl Reachable {
+    /// The buffer at this place, if it was named for `access` there.
+    fn get(&self, place: usize, access: BufferAccess) -> Result<&Buffer> {
+        let place = self.places.get(place).ok_or(EINVAL)?;
+        if place.flags & access.flag() == 0 {
+            return Err(EACCES);
+        }
+        self.buffers.get(place.index).ok_or(EINVAL)
+    }
 }
 
 /// The buffers of a submission.
@@ -154,26 +215,25 @@ struct Buffer {
 pub struct Buffers {
     /// `None` once the jobs have ended.
     #[pin]
-    all: Mutex<Option<KVec<Buffer>>>,
+    all: Mutex<Option<Reachable>>,
 }
 
 impl Buffers {
-    pub(super) fn hold(access: &Access<'_>, named: &[NamedBuffer]) -> Result<Held> {
-        let mut all = KVec::with_capacity(named.len(), GFP_KERNEL)?;
-        for NamedBuffer { dma_buf, flags } in named {
+    pub(super) fn hold(access: &Access<'_>, named: &NamedBuffers) -> Result<Held> {
+        let mut places = KVec::with_capacity(named.places.len(), GFP_KERNEL_ACCOUNT)?;
+        places.extend_from_slice(&named.places, GFP_KERNEL_ACCOUNT)?;
+        let mut buffers = KVec::with_capacity(named.all.len(), GFP_KERNEL_ACCOUNT)?;
+        for NamedBuffer { dma_buf, flags } in &named.all {
             let reached = Reached::new(access, dma_buf.clone(), direction(*flags)?)?;
-            let buffer = Buffer {
-                size: dma_buf.size() as u64,
-                flags: *flags,
-                reached,
-            };
-            all.push(buffer, GFP_KERNEL)?;
+            let size = dma_buf.size() as u64;
+            buffers.push(Buffer { size, reached }, GFP_KERNEL_ACCOUNT)?;
         }
+        let all = Reachable { buffers, places };
         let buffers = Arc::pin_init(
             pin_init!(Self {
                 all <- new_mutex!(Some(all)),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         Ok(Held(buffers))
     }
@@ -187,14 +247,11 @@ impl Buffers {
         f: impl FnOnce(&Reached, u64) -> Result<R>,
     ) -> Result<R> {
         let all = self.all.lock();
-        let (index, offset) = split(address);
-        let buffer = (*all).as_ref().ok_or(ECANCELED)?.get(index).ok_or(EINVAL)?;
+        let (place, offset) = split(address);
+        let buffer = (*all).as_ref().ok_or(ECANCELED)?.get(place, access)?;
         let end = offset.checked_add(len).ok_or(EINVAL)?;
         if end > buffer.size {
             return Err(EINVAL);
-        }
-        if buffer.flags & access.flag() == 0 {
-            return Err(EACCES);
         }
         f(&buffer.reached, offset)
     }
@@ -264,7 +321,7 @@ impl Drop for Held {
     }
 }
 
-/// Index of the buffer, and offset in it.
+/// Place of the buffer in the array, and offset in it.
 fn split(address: u64) -> (usize, u64) {
     const OFFSET_BITS: u32 = 48;
 
@@ -302,6 +359,16 @@ fn merge(pieces: impl Iterator<Item = (DmaAddress, u64)>) -> Result<KVec<(DmaAdd
 #[macros::kunit_tests(rust_accel_buffers)]
 mod tests {
     use super::*;
+    use crate::{
+        dma_buf::export::{
+            export,
+            Exporter, //
+        },
+        page::{
+            SharedPages,
+            PAGE_SIZE, //
+        }, //
+    };
 
     #[test]
     fn addresses_are_split_as_user_space_makes_them() {
@@ -313,6 +380,48 @@ mod tests {
         ] {
             assert_eq!(split(address), parts);
         }
+    }
+
+    struct Memory(SharedPages);
+
+    #[vtable]
+    impl Exporter for Memory {
+        type Memory = SharedPages;
+        const NAME: &'static CStr = c"rust_accel_buffers";
+
+        fn memory(&self) -> &SharedPages {
+            &self.0
+        }
+    }
+
+    fn buffer() -> Result<ARef<DmaBuf>> {
+        let memory = Memory(SharedPages::new(PAGE_SIZE)?);
+        export(Arc::new(memory, GFP_KERNEL)?)
+    }
+
+    #[test]
+    fn a_buffer_that_is_named_again_is_one() -> Result {
+        const READ: u32 = uapi::ACCEL_BUFFER_READ;
+        const WRITE: u32 = uapi::ACCEL_BUFFER_WRITE;
+
+        let (one, other) = (buffer()?, buffer()?);
+        let mut named = NamedBuffers::with_capacity(66)?;
+        named.push(one.clone(), READ)?;
+        named.push(other, READ)?;
+        for _ in 0..64 {
+            named.push(one.clone(), WRITE)?;
+        }
+        assert_eq!(named.push(one, 0), Err(EINVAL));
+        assert_eq!(named.all().len(), 2);
+        assert_eq!(named.all[0].flags, READ | WRITE);
+        assert!(named.all[0].usage() == Usage::Write && named.all[1].usage() == Usage::Read);
+
+        // Each place allows what was said there, and nothing else.
+        for (place, index, flags) in [(0, 0, READ), (1, 1, READ), (2, 0, WRITE), (65, 0, WRITE)] {
+            let place = named.places[place];
+            assert_eq!((place.index, place.flags), (index, flags));
+        }
+        Ok(())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     buffers::{
         Buffers,
         Held,
-        NamedBuffer, //
+        NamedBuffers, //
     },
     device::Access,
     pipeline::{
@@ -218,7 +218,7 @@ struct Request {
     args: uapi::accel_queue_submit,
     /// The jobs, one behind the other, as the driver knows them.
     jobs: KVVec<u8>,
-    buffers: KVec<NamedBuffer>,
+    buffers: NamedBuffers,
     fences: KVec<ARef<Fence>>,
 }
 
@@ -241,13 +241,12 @@ impl Request {
     }
 }
 
-fn read_buffers(args: &uapi::accel_queue_submit) -> Result<KVec<NamedBuffer>> {
+fn read_buffers(args: &uapi::accel_queue_submit) -> Result<NamedBuffers> {
     let named = Array::new(args.buffers, args.buffer_count, args.buffer_size)?;
     let named = named.read::<uapi::accel_submit_buffer>(GFP_KERNEL_ACCOUNT)?;
-    let mut buffers = KVec::with_capacity(named.len(), GFP_KERNEL_ACCOUNT)?;
+    let mut buffers = NamedBuffers::with_capacity(named.len())?;
     for buffer in &named {
-        let buffer = NamedBuffer::new(DmaBuf::from_fd(buffer.fd)?, buffer.flags)?;
-        buffers.push(buffer, GFP_KERNEL_ACCOUNT)?;
+        buffers.push(DmaBuf::from_fd(buffer.fd)?, buffer.flags)?;
     }
     Ok(buffers)
 }
@@ -331,10 +330,11 @@ fn hand_in(
     wants_file: bool,
 ) -> Result<Option<ARef<File>>> {
     let submitted = new.as_mut().ok_or(EINVAL)?;
-    let new_fence = NewFence::new(&pipeline.timeline, GFP_KERNEL)?;
-    let mut resvs = KVec::with_capacity(request.buffers.len(), GFP_KERNEL)?;
-    for buffer in &request.buffers {
-        resvs.push(buffer.resv(), GFP_KERNEL)?;
+    let new_fence = NewFence::new(&pipeline.timeline, GFP_KERNEL_ACCOUNT)?;
+    let buffers = request.buffers.all();
+    let mut resvs = KVec::with_capacity(buffers.len(), GFP_KERNEL_ACCOUNT)?;
+    for buffer in buffers {
+        resvs.push(buffer.resv(), GFP_KERNEL_ACCOUNT)?;
     }
     let locked = resv::lock_all(&resvs).map_err(|e| match e {
         // Nothing was done that can't be done again.
@@ -342,7 +342,8 @@ fn hand_in(
         e => e,
     })?;
     for resv in locked.iter() {
-        resv.reserve_fences(request.buffers.len().try_into()?)?;
+        // Different buffers may have the same reservation.
+        resv.reserve_fences(buffers.len().try_into()?)?;
     }
     collect(&mut submitted.waits, pipeline, &locked, request)?;
     let waiting = submitted.waits.waiting.clone();
@@ -358,7 +359,7 @@ fn hand_in(
     submitted.fence = Some(pending);
     pipeline.push(new)?;
 
-    for (index, buffer) in request.buffers.iter().enumerate() {
+    for (index, buffer) in buffers.iter().enumerate() {
         if let Some(resv) = locked.get(index) {
             // There is room for it: it was reserved above.
             let added = resv.add_fence(&fence, buffer.usage());
@@ -378,7 +379,7 @@ fn collect(
     locked: &LockSet<'_>,
     request: &Request,
 ) -> Result {
-    for (index, buffer) in request.buffers.iter().enumerate() {
+    for (index, buffer) in request.buffers.all().iter().enumerate() {
         let resv = locked.get(index).ok_or(EINVAL)?;
         for fence in resv.fences(buffer.waits_for())? {
             waits.add(pipeline, &fence, false)?;

@@ -354,6 +354,11 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 	args.buffers = (unsigned long)many;
 	args.buffer_count = 64;
 	job = fill(63, 0, 0x4242424242424242, 8);
+	many[0].flags = ACCEL_BUFFER_READ;
+	job = fill(0, 0, ~0ull, 8);
+	EXPECT_RET(-EACCES, accel_ioctl(self->queue, ACCEL_QUEUE_SUBMIT, &args),
+		   "writing by a place that says read");
+	job = fill(63, 0, 0x4242424242424242, 8);
 	ASSERT_RET(0, accel_ioctl(self->queue, ACCEL_QUEUE_SUBMIT, &args),
 		   "64 times the same buffer");
 	EXPECT_FENCE(0, args.out_fence, "a job on the last of them");

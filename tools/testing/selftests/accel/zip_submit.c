@@ -178,6 +178,70 @@ TEST_F(zip_submit, streams)
 	buffer_free(&context);
 }
 
+/* Attachments of all dma-bufs to the device, as debugfs tells them; -1 if it does not. */
+static int attachments(const char *address)
+{
+	static char text[1 << 16];
+	char wanted[64], *at = text;
+	int n = 0;
+
+	snprintf(wanted, sizeof(wanted), "\t%s\n", address);
+	if (read_file("/sys/kernel/debug/dma_buf/bufinfo", text, sizeof(text)) < 0)
+		return -1;
+	while ((at = strstr(at, wanted))) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
+/* A fence that is signalled when the timeline is closed. */
+static int unsignalled(int timeline)
+{
+	struct { __u32 value; char name[32]; __s32 fence; } data = { .value = 1, .name = "test" };
+
+	return ioctl(timeline, _IOWR('W', 0, data), &data) ? -errno : data.fence;
+}
+
+TEST_F(zip_submit, a_buffer_is_attached_once_however_often_it_is_named)
+{
+	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, 0, PAGE, 0, 2 * PAGE);
+	struct accel_submit_buffer buffers[ACCEL_SUBMIT_BUFFERS_MAX];
+	int timeline = open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC);
+	struct accel_submit_fence fence = { .fd = unsignalled(timeline) };
+	struct accel_queue_submit args = {
+		.size = sizeof(args),
+		.flags = ACCEL_SUBMIT_OUT_FENCE,
+		.jobs = (uintptr_t)&job,
+		.job_count = 1,
+		.job_size = sizeof(job),
+		.buffers = (uintptr_t)buffers,
+		.buffer_count = ARRAY_SIZE(buffers),
+		.buffer_size = sizeof(buffers[0]),
+		.in_fences = (uintptr_t)&fence,
+		.in_fence_count = 1,
+		.in_fence_size = sizeof(fence),
+	};
+	char address[ACCEL_NAME_MAX];
+	unsigned int i;
+
+	ASSERT_WORKS(fence.fd, "sw_sync in debugfs");
+	ASSERT_RET(0, accel_address(self->ctx, address), "the device's address");
+	ASSERT_TRUE(WAIT_FOR(attachments(address) == 0, WAIT_SECONDS)) {
+		TH_LOG("expected: nothing is attached at first, in /sys/kernel/debug/dma_buf");
+	}
+	for (i = 0; i < ARRAY_SIZE(buffers); i++) {
+		buffers[i].fd = i % 2 ? self->out.fd : self->in.fd;
+		buffers[i].flags = i % 2 ? ACCEL_BUFFER_WRITE : ACCEL_BUFFER_READ;
+	}
+	ASSERT_RET(0, accel_ioctl(self->q.fd, ACCEL_QUEUE_SUBMIT, &args), "a job that waits");
+	EXPECT_EQ(2, attachments(address));
+	close(timeline);
+	EXPECT_RET(-ECANCELED, fence_end(args.out_fence), "the job, whose fence has failed");
+	EXPECT_TRUE(WAIT_FOR(attachments(address) == 0, WAIT_SECONDS));
+	close(fence.fd);
+}
+
 /* --- What is refused --- */
 
 struct bad {

@@ -16,11 +16,24 @@ pub struct Buffers;
 
 pub struct NamedBuffer(ARef<DmaBuf>);
 
-impl NamedBuffer {
-    pub fn new(buffer: ARef<DmaBuf>, _flags: u32) -> Result<Self> {
-        Ok(Self(buffer))
+pub struct NamedBuffers(Vec<NamedBuffer>);
+
+impl NamedBuffers {
+    pub fn with_capacity(_count: usize) -> Result<Self> {
+        Ok(Self(Vec::new()))
     }
 
+    pub fn push(&mut self, buffer: ARef<DmaBuf>, _flags: u32) -> Result {
+        self.0.push(NamedBuffer(buffer));
+        Ok(())
+    }
+
+    pub fn all(&self) -> &[NamedBuffer] {
+        &self.0
+    }
+}
+
+impl NamedBuffer {
     pub fn resv(&self) -> &Resv {
         &Resv
     }
@@ -37,7 +50,7 @@ impl NamedBuffer {
 pub struct Held(Arc<Buffers>);
 
 impl Buffers {
-    pub(super) fn hold(_access: &Access<'_>, _named: &[NamedBuffer]) -> Result<Held> {
+    pub(super) fn hold(_access: &Access<'_>, _named: &NamedBuffers) -> Result<Held> {
         Arc::new(Self, GFP_KERNEL).map(Held)
     }
 }
