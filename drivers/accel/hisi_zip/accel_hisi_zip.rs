@@ -599,7 +599,7 @@ impl Submit for ZipDriver {
         buffers: &Arc<Buffers>,
     ) -> Result<Arc<Job>> {
         let job = Job::new(zip.pdev.as_ref(), job, buffers)?;
-        Ok(Arc::new(job, GFP_KERNEL)?)
+        Ok(Arc::new(job, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn submit(

@@ -81,7 +81,7 @@ fn context(address: u64, buffers: &Buffers) -> Result<DmaAddress> {
 
 /// A piece of no bytes.
 fn one(address: DmaAddress) -> Result<KVec<Segment>> {
-    let mut segments = KVec::with_capacity(1, GFP_KERNEL)?;
-    segments.push((address, 0), GFP_KERNEL)?;
+    let mut segments = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
+    segments.push((address, 0), GFP_KERNEL_ACCOUNT)?;
     Ok(segments)
 }

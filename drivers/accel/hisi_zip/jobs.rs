@@ -99,9 +99,9 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     fn new(rings: Arc<Rings>) -> Result<Arc<Self>> {
-        let mut in_flight = KVVec::with_capacity(rings.depth as usize, GFP_KERNEL)?;
+        let mut in_flight = KVVec::with_capacity(rings.depth as usize, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..rings.depth {
-            in_flight.push(None, GFP_KERNEL)?;
+            in_flight.push(None, GFP_KERNEL_ACCOUNT)?;
         }
         Arc::pin_init(
             pin_init!(Self {
@@ -115,7 +115,7 @@ impl Jobs {
                     closed: false,
                 }),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 

@@ -98,7 +98,10 @@ impl Rings {
             (depth as usize * SQE_SIZE).next_multiple_of(uapi::HISI_ZIP_PAGE_SIZE as usize);
         let size = cq_offset + depth as usize * CQE_SIZE;
         Ok(Self {
-            memory: Arc::new(zip.rings.pages(zip.pdev.as_ref(), size)?, GFP_KERNEL)?,
+            memory: Arc::new(
+                zip.rings.pages(zip.pdev.as_ref(), size)?,
+                GFP_KERNEL_ACCOUNT,
+            )?,
             cq_offset,
             depth,
         })
@@ -165,7 +168,7 @@ impl Queue {
         }
 
         let id = u16::try_from(request.id)?;
-        let rings = Arc::new(Rings::new(zip, depth)?, GFP_KERNEL)?;
+        let rings = Arc::new(Rings::new(zip, depth)?, GFP_KERNEL_ACCOUNT)?;
         let (pasid, jobs) = match request.mode {
             AddressMode::Kernel => (None, Some(Registered::new(&zip.registry, id, &rings)?)),
             // Contexts have 16 bits for it.
@@ -223,12 +226,12 @@ impl Queue {
             return Ok(KVec::new());
         }
         let (bar, offset, size) = revision.doorbell(self.id);
-        let mut regions = KVec::with_capacity(2, GFP_KERNEL)?;
+        let mut regions = KVec::with_capacity(2, GFP_KERNEL_ACCOUNT)?;
         regions.push(
             Region::doorbell(Registers::from_bar(pdev, bar, offset, size)?),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
-        regions.push(Region::ring(self.rings.memory.clone()), GFP_KERNEL)?;
+        regions.push(Region::ring(self.rings.memory.clone()), GFP_KERNEL_ACCOUNT)?;
         Ok(regions)
     }
 

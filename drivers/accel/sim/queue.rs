@@ -87,7 +87,7 @@ impl Queue {
             AddressMode::Kernel => (Source::core(depth)?, QueueRef::from(sim.workers.clone())),
             AddressMode::Shared | AddressMode::Private => {
                 let rings = Rings::new(depth)?;
-                regions.push(rings.region(), GFP_KERNEL)?;
+                regions.push(rings.region(), GFP_KERNEL_ACCOUNT)?;
                 let source = Source::Rings(rings, request.context.memory.clone());
                 (source, workqueue::system_dfl().into())
             }
@@ -102,7 +102,7 @@ impl Queue {
         );
         let work = Arc::pin_init(
             new_owned_delayed_work!(workers, worker, "accel_sim_queue"),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         sim.queues.lock().push(work.clone(), GFP_KERNEL)?;
         // The first tick: an application that never kicks is served too.

@@ -64,7 +64,7 @@ impl Rings {
         let entries = depth as usize;
         let size = SQ_OFFSET + entries * (size_of::<Job>() + size_of::<Completion>());
         Ok(Self {
-            memory: Arc::new(SharedPages::new(size)?, GFP_KERNEL)?,
+            memory: Arc::new(SharedPages::new(size)?, GFP_KERNEL_ACCOUNT)?,
             depth,
         })
     }

@@ -91,16 +91,16 @@ pub(crate) enum Source {
 impl Source {
     /// Room for `depth` jobs of the core's.
     pub(crate) fn core(depth: u32) -> Result<Self> {
-        let mut jobs = KVVec::with_capacity(depth as usize, GFP_KERNEL)?;
+        let mut jobs = KVVec::with_capacity(depth as usize, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..depth {
-            jobs.push(None, GFP_KERNEL)?;
+            jobs.push(None, GFP_KERNEL_ACCOUNT)?;
         }
         let fifo = Fifo {
             jobs,
             head: 0,
             count: 0,
         };
-        let fifo = KBox::pin_init(new_spinlock!(fifo), GFP_KERNEL)?;
+        let fifo = KBox::pin_init(new_spinlock!(fifo), GFP_KERNEL_ACCOUNT)?;
         Ok(Self::Core(fifo))
     }
 

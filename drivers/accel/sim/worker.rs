@@ -195,7 +195,7 @@ impl Worker {
             state <- new_mutex!(State {
                 at: Position::default(),
                 current: None,
-                bounce: KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?,
+                bounce: KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL_ACCOUNT)?,
                 done: Progress::default(),
                 last: 0,
                 hung: false,

@@ -350,7 +350,7 @@ fn merge(pieces: impl Iterator<Item = (DmaAddress, u64)>) -> Result<KVec<(DmaAdd
     for (address, size) in pieces {
         match merged.last_mut() {
             Some((before, has)) if *before + *has == address => *has += size,
-            _ => merged.push((address, size), GFP_KERNEL)?,
+            _ => merged.push((address, size), GFP_KERNEL_ACCOUNT)?,
         }
     }
     Ok(merged)

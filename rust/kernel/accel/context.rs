@@ -235,12 +235,12 @@ impl Context {
                 queues: Atomic::new(0),
                 completions: Atomic::new(0),
                 usage <- new_spinlock!(Usage::default()),
-                device_memory: Arc::new(Atomic::new(0), GFP_KERNEL)?,
-                mapped: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+                device_memory: Arc::new(Atomic::new(0), GFP_KERNEL_ACCOUNT)?,
+                mapped: Arc::new(Atomic::new(0), GFP_KERNEL_ACCOUNT)?,
                 told: Atomic::new(0),
                 state <- new_mutex!(State::Unbound),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         device.add_context(context.as_arc_borrow())?;
         trace::open(device.id(), context.id, context.pid());
@@ -336,7 +336,7 @@ impl Context {
         }
 
         // Allocated first, so that nothing can fail once the driver has made the context.
-        let room = UniqueArc::new_uninit(GFP_KERNEL)?;
+        let room = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let hold = self.hold(access, mode)?;
         let pasid = hold.pasid();
         let software = self.device.info().reach == Reach::Software;

@@ -118,7 +118,7 @@ impl LocalMemory {
         let alignment = Alignment::new_checked(alignment).ok_or(EINVAL)?;
         let mode = GpuBuddyAllocMode::Simple;
         let blocks = self.buddy.alloc_blocks(mode, size as u64, alignment, flags);
-        let blocks = KBox::pin_init(blocks, GFP_KERNEL).map_err(|e| match e {
+        let blocks = KBox::pin_init(blocks, GFP_KERNEL_ACCOUNT).map_err(|e| match e {
             // That is what it says if its largest block is too small.
             EINVAL => ENOSPC,
             e => e,
@@ -128,7 +128,7 @@ impl LocalMemory {
         for block in blocks.iter() {
             let first = (block.offset() / PAGE_SIZE as u64) as usize;
             let count = (block.size() / PAGE_SIZE as u64) as usize;
-            ranges.push(first..first + count, GFP_KERNEL)?;
+            ranges.push(first..first + count, GFP_KERNEL_ACCOUNT)?;
         }
         for range in &ranges {
             self.clear(range)?;

@@ -189,7 +189,7 @@ impl AddressSpace {
                 closed: Atomic::new(false),
                 last: aperture.min(mask).min(HIGHEST),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         if space.pasid != 0 {
             for region in paging::reserved_regions(access.parent())? {
@@ -201,8 +201,11 @@ impl AddressSpace {
 
     /// Keeps these pages from being mapped, both included.
     fn reserve(&self, first: usize, last: usize) -> Result {
-        let reserved = Arc::new(Range::Reserved(first, last), GFP_KERNEL)?;
-        match self.ranges.insert_range(first..=last, reserved, GFP_KERNEL) {
+        let reserved = Arc::new(Range::Reserved(first, last), GFP_KERNEL_ACCOUNT)?;
+        match self
+            .ranges
+            .insert_range(first..=last, reserved, GFP_KERNEL_ACCOUNT)
+        {
             Err(InsertError {
                 cause: InsertErrorKind::AllocError(_),
                 ..

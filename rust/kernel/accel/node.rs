@@ -178,7 +178,7 @@ impl Open for Monitor {
             device: self.0.clone(),
             reader: Reader::new(&self.0.events, file_capable(file, Cap::Perfmon)),
         };
-        Ok(Arc::new(watch, GFP_KERNEL)?)
+        Ok(Arc::new(watch, GFP_KERNEL_ACCOUNT)?)
     }
 }
 

@@ -270,7 +270,7 @@ impl Pipeline {
             try_pin_init!(Self {
                 device: device.clone(),
                 queue,
-                timeline: Timeline::new(device.ops().name, &name, GFP_KERNEL)?,
+                timeline: Timeline::new(device.ops().name, &name, GFP_KERNEL_ACCOUNT)?,
                 submitting <- new_mutex!(()),
                 records: Records::new(depth, ops.record_size)?,
                 gate <- new_mutex!(Some(driver.clone())),
@@ -290,7 +290,7 @@ impl Pipeline {
                 run_work <- new_work!("accel_run"),
                 reap_work <- new_work!("accel_reap"),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 

@@ -344,7 +344,7 @@ impl Queue {
                 status: StatusPage::new(generation)?,
                 _module: module,
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
@@ -402,7 +402,7 @@ impl Queue {
             Some(submission) if self.mode == AddressMode::Kernel => {
                 let pipeline = Pipeline::new(device, self.id, depth, submission, driver)?;
                 let mut records = KVec::new();
-                records.push(pipeline.region(), GFP_KERNEL)?;
+                records.push(pipeline.region(), GFP_KERNEL_ACCOUNT)?;
                 self.pipeline.populate(pipeline);
                 Regions::new(records)
             }

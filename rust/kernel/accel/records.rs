@@ -34,7 +34,7 @@ impl Records {
         let bytes = size.checked_mul(depth as usize).ok_or(EOVERFLOW)?;
         u32::try_from(size)?;
         Ok(Self {
-            memory: Arc::new(SharedPages::new(bytes)?, GFP_KERNEL)?,
+            memory: Arc::new(SharedPages::new(bytes)?, GFP_KERNEL_ACCOUNT)?,
             depth: u64::from(depth),
             size,
         })

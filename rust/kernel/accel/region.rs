@@ -127,11 +127,11 @@ impl Regions {
     }
 
     pub(super) fn new(regions: KVec<Region>) -> Result<Self> {
-        let mut all = KVec::with_capacity(regions.len() + 1, GFP_KERNEL)?;
+        let mut all = KVec::with_capacity(regions.len() + 1, GFP_KERNEL_ACCOUNT)?;
         let mut offset = 0u64;
         for region in Iterator::chain(core::iter::once(Region::status()), regions) {
             let size = region.size();
-            all.push(Placed { region, offset }, GFP_KERNEL)?;
+            all.push(Placed { region, offset }, GFP_KERNEL_ACCOUNT)?;
             offset = offset.checked_add(size).ok_or(EOVERFLOW)?;
         }
         Ok(Self(all))

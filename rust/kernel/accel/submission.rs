@@ -202,7 +202,7 @@ impl<T: Submit> Submission<T> {
         // SAFETY: By the requirements of this function.
         let (data, queue) = unsafe { (data.get::<T>(), queue.cast().as_ref()) };
         let ready = Job::<T>(T::prepare(data, queue, &job, buffers)?);
-        Ok(KBox::new(ready, GFP_KERNEL)?)
+        Ok(KBox::new(ready, GFP_KERNEL_ACCOUNT)?)
     }
 }
 

@@ -177,7 +177,7 @@ impl Waits {
             failed: Atomic::new(false),
         };
         Ok(Self {
-            waiting: Arc::new(waiting, GFP_KERNEL)?,
+            waiting: Arc::new(waiting, GFP_KERNEL_ACCOUNT)?,
             watches: KVec::new(),
         })
     }
@@ -194,13 +194,13 @@ impl Waits {
                     pipeline.schedule();
                 }
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
-        self.watches.reserve(1, GFP_KERNEL)?;
+        self.watches.reserve(1, GFP_KERNEL_ACCOUNT)?;
 
         self.waiting.count.fetch_add(1, Relaxed);
         match callback.register(fence) {
-            Ok(watch) => self.watches.push(watch, GFP_KERNEL)?,
+            Ok(watch) => self.watches.push(watch, GFP_KERNEL_ACCOUNT)?,
             // It is signalled already.
             Err(_) => {
                 if matters && fence.result().is_some_and(|result| result.is_err()) {
@@ -310,7 +310,7 @@ fn prepare(
     }
     let new = Submitted {
         first: 0,
-        jobs: Arc::new(jobs, GFP_KERNEL)?,
+        jobs: Arc::new(jobs, GFP_KERNEL_ACCOUNT)?,
         handed: 0,
         left: count,
         error: None,
@@ -318,7 +318,7 @@ fn prepare(
         waits: Waits::new()?,
         _buffers: buffers,
     };
-    Ok(KBox::new(new, GFP_KERNEL)?)
+    Ok(KBox::new(new, GFP_KERNEL_ACCOUNT)?)
 }
 
 /// Puts the jobs behind all that uses their buffers now, and before all that will; they are taken

@@ -364,7 +364,7 @@ impl<T: Driver> Table<T> {
     /// See [`Ops`].
     unsafe fn context_create(data: Data, request: &ContextRequest<'_>) -> Result<DriverContext> {
         // Allocated first, so that nothing can fail once the driver has made the context.
-        let room = KBox::<T::Context>::new_uninit(GFP_KERNEL)?;
+        let room = KBox::<T::Context>::new_uninit(GFP_KERNEL_ACCOUNT)?;
         // SAFETY: By the requirements of `Ops`.
         let context = T::context_create(unsafe { data.get::<T>() }, request)?;
 
@@ -427,8 +427,8 @@ impl<T: Driver> Table<T> {
         // SAFETY: By the requirements of `Ops`.
         let data = unsafe { data.get::<T>() };
         // Allocated first, so that nothing can fail once the driver has made the queue.
-        let room = KBox::<T::Queue>::new_uninit(GFP_KERNEL)?;
-        let shared = UniqueArc::new_uninit(GFP_KERNEL)?;
+        let room = KBox::<T::Queue>::new_uninit(GFP_KERNEL_ACCOUNT)?;
+        let shared = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let new = T::queue_create(data, &request)?;
 
         Ok(Created {

@@ -58,10 +58,13 @@ pub struct CoherentPages {
 
 impl CoherentPages {
     /// Allocates at least `size` bytes, rounded up to whole pages. May sleep.
+    ///
+    /// They are charged to the memory control group of the current task, but for what comes from an
+    /// area that is set aside for the device.
     pub fn new(dev: &Device<Bound>, size: usize) -> Result<Self> {
         let size = page_align(size).ok_or(EOVERFLOW)?;
         Ok(Self::with_memory(
-            Coherent::<u64>::zeroed_slice(dev, size / size_of::<u64>(), GFP_KERNEL)?,
+            Coherent::<u64>::zeroed_slice(dev, size / size_of::<u64>(), GFP_KERNEL_ACCOUNT)?,
             dev,
         ))
     }
@@ -196,6 +199,8 @@ impl Reserve {
     }
 
     /// As [`CoherentPages::new`]; the memory comes back when the result is dropped. May sleep.
+    ///
+    /// What is kept stays charged to who had it first.
     ///
     /// Fails with [`EINVAL`] if `dev` is not the device that this is the reserve of.
     pub fn pages(self: &Arc<Self>, dev: &Device<Bound>, size: usize) -> Result<CoherentPages> {

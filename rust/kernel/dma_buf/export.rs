@@ -197,7 +197,7 @@ fn export_object(object: Arc<dyn Object>, name: &'static CStr) -> Result<ARef<Dm
         writable,
         mapped: UnsafeCell::new(KVec::new()),
     };
-    let private = KBox::into_raw(KBox::new(private, GFP_KERNEL)?);
+    let private = KBox::into_raw(KBox::new(private, GFP_KERNEL_ACCOUNT)?);
     let info = bindings::dma_buf_export_info {
         exp_name: name.as_char_ptr(),
         owner,
@@ -472,7 +472,7 @@ impl Table {
                 0,
                 pages.len() << PAGE_SHIFT,
                 max_segment,
-                (GFP_KERNEL | list::merciful()).as_raw(),
+                (GFP_KERNEL_ACCOUNT | list::merciful()).as_raw(),
             )
         })?;
         // INVARIANT: Allocated just now.
@@ -674,9 +674,9 @@ unsafe fn map(
     // SAFETY: The importers unmap before their device is unbound, and before they give up their
     // references to the buffer, which keeps the memory.
     let mapped = unsafe { Mapped::new(private.memory()?, dev, wide)? };
-    let mut mapped = KBox::new(mapped, GFP_KERNEL)?;
+    let mut mapped = KBox::new(mapped, GFP_KERNEL_ACCOUNT)?;
     let table = mapped.lend(direction);
-    all.push(mapped, GFP_KERNEL)?;
+    all.push(mapped, GFP_KERNEL_ACCOUNT)?;
     Ok(table)
 }
 

@@ -120,7 +120,7 @@ impl Attachment {
         dev: &Device<Bound>,
         importer: Arc<dyn Importer>,
     ) -> Result<Self> {
-        let callback = KBox::into_raw(KBox::new(Callback(importer), GFP_KERNEL)?);
+        let callback = KBox::into_raw(KBox::new(Callback(importer), GFP_KERNEL_ACCOUNT)?);
         Self::attach(buf, dev, NonNull::new(callback)).inspect_err(|_| {
             // SAFETY: There is no attachment that could use it.
             drop(unsafe { KBox::from_raw(callback) });

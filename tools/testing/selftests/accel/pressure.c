@@ -244,6 +244,67 @@ static long long group_number(const char *file, const char *key)
 	return line ? atoll(line + strlen(key)) : -1;
 }
 
+/*
+ * Hands over jobs that wait for as many fences as there can be, until there is no room for another,
+ * or no memory. What the kernel has for each fence is charged.
+ */
+static int wait_in_group(void *arg)
+{
+	int ctx = *(int *)arg, ret = write_file(GROUP "/cgroup.procs", "0"), queue, timeline, i;
+	struct accel_submit_fence fences[ACCEL_SUBMIT_FENCES_MAX];
+	struct accel_sim_job nop = sim_nop(1);
+	struct accel_queue_submit args = {
+		.size = sizeof(args),
+		.jobs = (uintptr_t)&nop,
+		.job_count = 1,
+		.job_size = sizeof(nop),
+		.in_fences = (uintptr_t)fences,
+		.in_fence_count = ARRAY_SIZE(fences),
+		.in_fence_size = sizeof(fences[0]),
+	};
+
+	if (ret)
+		return ret;
+	timeline = timeline_open();
+	queue = accel_queue_create(ctx, 4096);
+	if (timeline < 0 || queue < 0)
+		return timeline < 0 ? timeline : queue;
+	for (i = 0; i < (int)ARRAY_SIZE(fences); i++)
+		fences[i] = (struct accel_submit_fence){ .fd = timeline_fence(timeline, i + 1) };
+	while (!ret)
+		ret = accel_ioctl(queue, ACCEL_QUEUE_SUBMIT, &args);
+	return ret;
+}
+
+/* Makes queues, until there is none left, or no memory. */
+static int make_queues_in_group(void *arg)
+{
+	int ctx = *(int *)arg, ret = write_file(GROUP "/cgroup.procs", "0");
+
+	if (ret)
+		return ret;
+	do
+		ret = accel_queue_create(ctx, 4096);
+	while (ret >= 0);
+	return ret;
+}
+
+/* Opens the nodes, until there is no memory. */
+static int open_in_group(void *arg)
+{
+	struct rlimit many = { 1 << 17, 1 << 17 };
+	int ret = setrlimit(RLIMIT_NOFILE, &many) ? -errno : 0, number = sim_number();
+
+	(void)arg;
+	ret = ret ?: write_file(GROUP "/cgroup.procs", "0");
+	if (ret)
+		return ret;
+	do
+		ret = accel_open_number("accel", number, O_RDWR);
+	while (ret >= 0);
+	return ret;
+}
+
 static int alloc_in_group(void *arg)
 {
 	int ctx = *(int *)arg, ret = write_file(GROUP "/cgroup.procs", "0"), first, i;
@@ -266,13 +327,17 @@ static int alloc_in_group(void *arg)
 	return first < 0 ? first : 0;
 }
 
-TEST_F(pressure, groups_have_limits)
+static int group_make(const char *limit)
 {
 	mount("none", CGROUPS, "cgroup2", 0, NULL);
 	write_file(CGROUPS "/cgroup.subtree_control", "+memory");
 	rmdir(GROUP);
-	ASSERT_EQ(0, mkdir(GROUP, 0755));
-	ASSERT_RET(0, write_file(GROUP "/memory.max", "32M"), "a limit");
+	return mkdir(GROUP, 0755) ? -errno : write_file(GROUP "/memory.max", limit);
+}
+
+TEST_F(pressure, groups_have_limits)
+{
+	ASSERT_RET(0, group_make("32M"), "a group with a limit");
 	EXPECT_RET(0, in_child(alloc_in_group, &self->ctx), "ENOMEM for more");
 	EXPECT_RET(0, in_child(alloc_in_group, &self->ctx), "again: nothing was lost");
 	EXPECT_THAT(WAIT_FOR(group_number("memory.current", "") < 2 * (long long)MIB, WAIT_SECONDS),
@@ -281,6 +346,34 @@ TEST_F(pressure, groups_have_limits)
 		TH_LOG("expected: nobody is ended for memory");
 	}
 	EXPECT_THAT(WAIT_FOR(!rmdir(GROUP), 10), "the group goes");
+}
+
+/*
+ * Who wants more of what is small than its group may have is ended for it, as with any other, where
+ * the kernel does not rather say that there is no memory.
+ */
+TEST_F(pressure, what_the_kernel_has_for_a_process_is_charged_to_it)
+{
+	static int (*const hogs[])(void *arg) = {
+		wait_in_group, make_queues_in_group, open_in_group,
+	};
+	unsigned int i;
+	int ret;
+
+	expect_dmesg("Call Trace:");
+	for (i = 0; i < ARRAY_SIZE(hogs); i++) {
+		ASSERT_RET(0, group_make("8M"), "a group with a limit");
+		ret = in_child(hogs[i], &self->ctx);
+		EXPECT_TRUE(ret == -ENOMEM || ret == CHILD_KILLED - SIGKILL) {
+			TH_LOG("expected: jobs and what they wait for, queues, contexts come to "
+			       "the limit, got %s, kind %u", ret_name(ret), i);
+		}
+		EXPECT_LT(0, group_number("memory.events", "\nmax "));
+		EXPECT_THAT(WAIT_FOR(group_number("memory.current", "") < 2 * (long long)MIB,
+				     WAIT_SECONDS),
+			    "what was counted is not counted any more");
+		EXPECT_THAT(WAIT_FOR(!rmdir(GROUP), 10), "the group goes");
+	}
 }
 
 TEST_HARNESS_MAIN
