@@ -672,9 +672,10 @@ enum accel_event_type {
  *
  * A reader is told of what happens after its open. read() takes as many whole
  * records as fit, waits for one where there is none, or answers EAGAIN under
- * O_NONBLOCK; EINVAL if not one fits; after ACCEL_EVENT_REMOVED, 0. poll()
- * reports EPOLLIN while there is one, and EPOLLHUP once the device is gone.
- * What happens never waits for a reader.
+ * O_NONBLOCK; EINVAL if not one fits; after ACCEL_EVENT_REMOVED, 0. A record
+ * that can't be written to the caller's memory is the next one to be read: it is
+ * EFAULT if it was the first. poll() reports EPOLLIN while there is one, and
+ * EPOLLHUP once the device is gone. What happens never waits for a reader.
  */
 struct accel_event {
 	__u32 size;

@@ -129,9 +129,13 @@ impl Events {
 /// A reader's place in the events of a device.
 ///
 /// Several threads can read by one descriptor, and each waits for itself. So the place is no lock's
-/// to keep but the ring's, under which alone it is moved.
+/// to keep but the ring's, under which alone it, `writing` and `awaited` are changed.
 pub(super) struct Reader {
     next: Atomic<u64>,
+    /// A thread writes the next event to its memory; the place is moved when it has.
+    writing: Atomic<bool>,
+    /// Another thread waits for that.
+    awaited: Atomic<bool>,
     mask: Atomic<u64>,
     /// Bytes of a record, as user space wants them.
     size: Atomic<u32>,
@@ -144,6 +148,8 @@ impl Reader {
     pub(super) fn new(events: &Events, privileged: bool) -> Self {
         Self {
             next: Atomic::new(events.ring.lock().next),
+            writing: Atomic::new(false),
+            awaited: Atomic::new(false),
             mask: Atomic::new(u64::MAX),
             size: Atomic::new(uapi::ACCEL_EVENT_SIZE_VER0),
             privileged,
@@ -191,18 +197,22 @@ impl Reader {
         record
     }
 
-    /// Takes the next event; waits for one unless `nonblock`. `None`: none will come.
-    fn take(&self, events: &Events, nonblock: bool) -> Result<Option<uapi::accel_event>> {
+    /// The next event, and the place behind it; waits for one unless `nonblock`. Nobody else gets
+    /// one by this descriptor until [`end`](Self::end). `None`: none will come.
+    fn begin(&self, events: &Events, nonblock: bool) -> Result<Option<(uapi::accel_event, u64)>> {
         let mut ring = events.ring.lock();
         loop {
-            if let Some((record, next)) = self.peek(&ring) {
-                self.next.store(next, Relaxed);
-                return Ok(Some(record));
-            }
-            // What the mask leaves out need not be looked at again.
-            self.next.store(ring.next, Relaxed);
-            if ring.ended {
-                return Ok(None);
+            if self.writing.load(Relaxed) {
+                self.awaited.store(true, Relaxed);
+            } else if let Some(found) = self.peek(&ring) {
+                self.writing.store(true, Relaxed);
+                return Ok(Some(found));
+            } else {
+                // What the mask leaves out need not be looked at again.
+                self.next.store(ring.next, Relaxed);
+                if ring.ended {
+                    return Ok(None);
+                }
             }
             if nonblock {
                 return Err(EAGAIN);
@@ -210,6 +220,20 @@ impl Reader {
             if events.wait.wait_interruptible(&mut ring) {
                 return Err(ERESTARTSYS);
             }
+        }
+    }
+
+    /// Moves on to `next` if the event that [`begin`](Self::begin) has found was read, and not if it
+    /// is to be read again.
+    fn end(&self, events: &Events, next: Option<u64>) {
+        let _ring = events.ring.lock();
+        if let Some(next) = next {
+            self.next.store(next, Relaxed);
+        }
+        self.writing.store(false, Relaxed);
+        if self.awaited.load(Relaxed) {
+            self.awaited.store(false, Relaxed);
+            events.wait.notify_all();
         }
     }
 
@@ -229,15 +253,20 @@ impl Reader {
         let mut nonblock = file.flags() & flags::O_NONBLOCK != 0;
         let mut done = 0;
         while to.len() >= bytes {
-            match self.take(events, nonblock) {
-                Ok(Some(record)) => {
-                    ustruct::fill(to, bytes, &uapi::accel_event { size, ..record })?;
-                }
+            let (record, next) = match self.begin(events, nonblock) {
+                Ok(Some(found)) => found,
                 Ok(None) => break,
                 Err(_) if done != 0 => break,
                 Err(e) => return Err(e),
+            };
+            let record = uapi::accel_event { size, ..record };
+            let written = ustruct::fill(to, bytes, &record);
+            self.end(events, written.is_ok().then_some(next));
+            match written {
+                Ok(()) => done += bytes,
+                Err(_) if done != 0 => break,
+                Err(e) => return Err(e),
             }
-            done += bytes;
             // One was worth waiting for; what else is there comes along.
             nonblock = true;
         }
@@ -263,6 +292,13 @@ impl Reader {
 mod tests {
     use super::*;
 
+    fn take(reader: &Reader, events: &Events) -> Result<Option<uapi::accel_event>> {
+        Ok(reader.begin(events, true)?.map(|(record, next)| {
+            reader.end(events, Some(next));
+            record
+        }))
+    }
+
     fn tell(events: &Events, kind: u32, values: core::ops::Range<u64>) {
         values.for_each(|value| events.tell(Event::new(kind, value)));
     }
@@ -277,14 +313,14 @@ mod tests {
             0..KEPT as u64 + 10,
         );
 
-        let lost = reader.take(&events, true)?.ok_or(EIO)?;
+        let lost = take(&reader, &events)?.ok_or(EIO)?;
         assert_eq!(lost.type_, uapi::accel_event_type_ACCEL_EVENT_LOST);
         assert_eq!((lost.sequence, lost.value), (0, 10));
         for value in 10..KEPT as u64 + 10 {
-            let record = reader.take(&events, true)?.ok_or(EIO)?;
+            let record = take(&reader, &events)?.ok_or(EIO)?;
             assert_eq!((record.sequence, record.value), (value, value));
         }
-        assert!(reader.take(&events, true).is_err_and(|e| e == EAGAIN));
+        assert!(take(&reader, &events).is_err_and(|e| e == EAGAIN));
         Ok(())
     }
 
@@ -301,10 +337,28 @@ mod tests {
         });
         tell(&events, uapi::accel_event_type_ACCEL_EVENT_REMOVED, 4..6);
 
-        let fault = reader.take(&events, true)?.ok_or(EIO)?;
+        let fault = take(&reader, &events)?.ok_or(EIO)?;
         assert_eq!((fault.sequence, fault.value), (3, 3));
         assert_eq!((fault.address, fault.pasid), (0, 0));
-        assert!(reader.take(&events, true)?.is_none());
+        assert!(take(&reader, &events)?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn an_event_is_read_once_however_many_try() -> Result {
+        let events = KBox::pin_init(Events::new(), GFP_KERNEL)?;
+        let reader = Reader::new(&events, true);
+        tell(&events, uapi::accel_event_type_ACCEL_EVENT_ERROR, 0..2);
+
+        let (first, _) = reader.begin(&events, true)?.ok_or(EIO)?;
+        // Meanwhile nobody gets it, nor the one behind it.
+        assert!(take(&reader, &events).is_err_and(|e| e == EAGAIN));
+        reader.end(&events, None);
+        for value in 0..2 {
+            let record = take(&reader, &events)?.ok_or(EIO)?;
+            assert_eq!((record.sequence, record.value), (value, value));
+        }
+        assert_eq!(first.sequence, 0);
         Ok(())
     }
 }

@@ -916,8 +916,11 @@ impl Operations for Descriptor {
         let count = core::mem::take(&mut events.unread);
         drop(events);
 
-        to.write(&count)
-            .inspect_err(|_| queue.events.lock().unread += count)?;
+        to.write(&count).inspect_err(|_| {
+            queue.events.lock().unread += count;
+            // Whoever has come meanwhile found none, and waits for what is there again.
+            queue.wait.notify_all();
+        })?;
         Ok(size_of::<u64>())
     }
 

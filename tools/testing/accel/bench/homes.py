@@ -65,6 +65,7 @@ HOMES = {
     "selftest-pressure": Home(PLAIN, "limits of memory; the checkers take memory of their own", plain=6),
     "selftest-private": Home(CHECK, "memory that is pinned for a device", check=35),
     "selftest-queue": Home(CHECK, "queues that end while they are used", check=12),
+    "selftest-readers": Home(CHECK, "what waits for memory, with all its locks", check=5),
     "selftest-removal": Home(PLAIN, "mainline's hot-plug driver silences lockdep", plain=16),
     "selftest-reset": Home(CHECK, "recovery, with all its locks", check=123),
     "selftest-sample_driver": Home(CHECK, "the driver of the guide, its memory and lifetimes", check=4),
