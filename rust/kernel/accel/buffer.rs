@@ -167,7 +167,7 @@ pub(super) fn alloc(context: &Context, arg: UserPtr) -> Result<isize> {
         return Err(EINVAL);
     }
     let request = Request {
-        size: page_align(args.length as usize).ok_or(EINVAL)?,
+        size: size(args.length)?,
         alignment: match args.alignment {
             0 => PAGE_SIZE,
             alignment => usize::try_from(alignment)?.max(PAGE_SIZE),
@@ -189,6 +189,12 @@ pub(super) fn alloc(context: &Context, arg: UserPtr) -> Result<isize> {
         args.fd = fd;
         ustruct::write(arg, args.size, &args)
     })
+}
+
+/// `length` in whole pages. Fails with [`ENOMEM`] if the kernel can't even address as much.
+fn size(length: u64) -> Result<usize> {
+    let length = usize::try_from(length).map_err(|_| ENOMEM)?;
+    page_align(length).ok_or(ENOMEM)
 }
 
 /// What user space wants to have allocated.

@@ -56,8 +56,13 @@ use core::ops;
 
 /// Addresses that are chosen are not below this: a null pointer with an offset hits nothing.
 const LOWEST: u64 = 1 << 20;
-/// Addresses are not above this: page tables of processors have as many, and the sign is apart.
-const HIGHEST: u64 = (1 << 47) - 1;
+/// Addresses are not above this: page tables of processors have as many, and the sign is apart; and
+/// the kernel has them in a word.
+const HIGHEST: u64 = if usize::BITS < 47 {
+    usize::MAX as u64
+} else {
+    (1 << 47) - 1
+};
 const MASK: u64 = PAGE_SIZE as u64 - 1;
 
 /// A buffer that is mapped.
@@ -103,8 +108,8 @@ impl Range {
         let inside = address - start;
         Ok((
             mapped.reached.memory()?,
-            (mapped.offset + inside) as usize,
-            (mapped.length - inside) as usize,
+            (mapped.offset + inside).try_into()?,
+            (mapped.length - inside).try_into()?,
         ))
     }
 }
@@ -130,6 +135,7 @@ pub struct AddressSpace {
     last: u64,
 }
 
+/// The number of its page, for an address that is not above [`HIGHEST`].
 fn page(address: u64) -> usize {
     (address >> PAGE_SHIFT) as usize
 }
@@ -193,7 +199,11 @@ impl AddressSpace {
         )?;
         if space.pasid != 0 {
             for region in paging::reserved_regions(access.parent())? {
-                space.reserve(page(*region.start()), page(*region.end()))?;
+                // What is above the last address is not given out anyway.
+                if *region.start() <= space.last {
+                    let end = (*region.end()).min(space.last);
+                    space.reserve(page(*region.start()), page(end))?;
+                }
             }
         }
         Ok(space)
@@ -334,6 +344,9 @@ impl AddressSpace {
     }
 
     fn find(&self, address: u64) -> Option<Arc<Range>> {
+        if address > self.last {
+            return None;
+        }
         self.ranges.lock().load(page(address)).map(Arc::from)
     }
 
