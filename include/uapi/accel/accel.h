@@ -924,6 +924,7 @@ struct accel_job_record {
  * @ACCEL_QUEUE_DEAD_REMOVED: the device is gone
  * @ACCEL_QUEUE_DEAD_TIMEOUT: a job of it did not end in time
  * @ACCEL_QUEUE_DEAD_ISOLATED: the device was taken out of service
+ * @ACCEL_QUEUE_CLOSED: nobody has it open any more; only traces tell this
  */
 enum accel_queue_state {
 	ACCEL_QUEUE_LIVE = 1,
@@ -931,6 +932,7 @@ enum accel_queue_state {
 	ACCEL_QUEUE_DEAD_REMOVED = 3,
 	ACCEL_QUEUE_DEAD_TIMEOUT = 4,
 	ACCEL_QUEUE_DEAD_ISOLATED = 5,
+	ACCEL_QUEUE_CLOSED = 6,
 };
 
 /**

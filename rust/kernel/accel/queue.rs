@@ -489,7 +489,7 @@ impl Queue {
         let eventfd = self.events.lock().eventfd.take();
         drop(eventfd);
 
-        if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED) {
+        if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_CLOSED) {
             self.context.device().give_up_queue();
         }
     }
