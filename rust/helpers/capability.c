@@ -7,4 +7,9 @@ __rust_helper bool rust_helper_capable(int cap)
 {
 	return capable(cap);
 }
+
+__rust_helper bool rust_helper_ns_capable_noaudit(struct user_namespace *ns, int cap)
+{
+	return ns_capable_noaudit(ns, cap);
+}
 #endif
