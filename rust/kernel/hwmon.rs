@@ -147,6 +147,11 @@ pub trait Chip: Send + Sync + 'static {
     /// Measures, in the unit of the [`Sensor`]. What does not fit into a `long` is [`EOVERFLOW`].
     fn read(&self, channel: Channel) -> Result<i64>;
 
+    /// Whether only root may read the values, since they tell what a device is used for.
+    fn is_private(&self, _channel: Channel) -> bool {
+        false
+    }
+
     /// A name for what is measured. A channel has a file for it if it has one when it is
     /// registered.
     fn label(&self, _channel: Channel) -> Option<&CStr> {
@@ -200,10 +205,12 @@ impl<T: Chip> Table<T> {
         };
         let there = channel.index < chip.channels(channel.sensor)
             && (attribute != channel.sensor.label() || chip.label(channel).is_some());
-        if there {
-            0o444
-        } else {
+        if !there {
             0
+        } else if attribute == channel.sensor.input() && chip.is_private(channel) {
+            0o400
+        } else {
+            0o444
         }
     }
 

@@ -75,7 +75,8 @@ enum accel_ioctl_nr {
  *	the compute node makes of the device. A caller without CAP_PERFMON is
  *	told of those of its own user only
  * @ACCEL_INFO_SENSORS: struct accel_info_sensor, one for each sensor that has a
- *	value
+ *	value. A caller without CAP_PERFMON is not told of those of
+ *	ACCEL_SENSOR_POWER
  * @ACCEL_INFO_ERRORS: one struct accel_info_errors, what went wrong so far
  * @ACCEL_INFO_MEMORY: one struct accel_info_memory, the device's own memory
  */

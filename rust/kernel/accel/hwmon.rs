@@ -75,6 +75,10 @@ impl hwmon::Chip for Hwmon {
         self.0.sensors.get(index)
     }
 
+    fn is_private(&self, channel: Channel) -> bool {
+        channel.sensor == hwmon::Sensor::Power
+    }
+
     fn label(&self, channel: Channel) -> Option<&CStr> {
         self.find(channel).map(|(_, sensor)| sensor.label)
     }

@@ -6,7 +6,10 @@
 use super::{
     context::Context,
     device::Device,
-    driver::AddressMode, //
+    driver::{
+        AddressMode,
+        SensorKind, //
+    }, //
 };
 use crate::{
     capability::{
@@ -178,10 +181,16 @@ fn context_info(context: &Context) -> uapi::accel_info_context {
 }
 
 /// The sensors as they were measured last; old values are measured anew for the next one who asks.
+///
+/// Power is for those who may look at others: from enough values of it can be told what they compute.
 fn sensors(device: &Arc<Device>) -> Result<KVec<uapi::accel_info_sensor>> {
     device.refresh_sensors();
     let mut told = KVec::new();
+    let all = capable_unaudited(Cap::Perfmon);
     for (sensor, value, at) in device.sensors.iter() {
+        if sensor.kind == SensorKind::Power && !all {
+            continue;
+        }
         let sensor = uapi::accel_info_sensor {
             kind: sensor.kind as u32,
             reserved: 0,

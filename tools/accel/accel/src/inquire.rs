@@ -59,7 +59,7 @@ pub trait Inquire: Answers {
         Ok(raw.into_iter().map(Into::into).collect())
     }
 
-    /// What its sensors measured last.
+    /// What its sensors measured last. Without `CAP_PERFMON`, of those that do not measure power.
     fn sensors(&self) -> Result<Vec<SensorInfo>> {
         let action = "asking for its sensors";
         let raw = all::<uapi::InfoSensor>(self, uapi::INFO_SENSORS, action)?;

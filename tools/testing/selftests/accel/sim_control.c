@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The device in software, told to misbehave, and what the core makes of it. */
 /* accel-bench: kernel=check,races,quick modules=accel_sim */
+#include <glob.h>
 #include <sys/syscall.h>
 
 #include "sim_util.h"
@@ -238,6 +239,53 @@ TEST_F(control, sensors_move_with_load)
 	}
 	r = sim_wait(&self->q);
 	EXPECT_DONE(r, "the load");
+}
+
+/* Kinds of sensors that are told, as bits. */
+static int kinds_told(int fd)
+{
+	struct accel_info_sensor all[8] = {};
+	int n = accel_info(fd, ACCEL_INFO_SENSORS, all, sizeof(all)), kinds = 0;
+
+	for (n /= (int)sizeof(all[0]); n > 0; n--)
+		kinds |= 1 << all[n - 1].kind;
+	return kinds;
+}
+
+static int look_at_power(void *arg)
+{
+	int ret = drop_capability(CAP_PERFMON) ?: drop_capability(CAP_SYS_ADMIN);
+
+	return ret ?: kinds_told(*(int *)arg) & 1 << ACCEL_SENSOR_POWER ? -EPERM : 0;
+}
+
+/* From enough values of it can be told what others compute. */
+TEST_F(control, power_is_told_to_those_who_may_look_at_others)
+{
+	const int all = 1 << ACCEL_SENSOR_TEMPERATURE | 1 << ACCEL_SENSOR_POWER |
+			1 << ACCEL_SENSOR_FREQUENCY;
+	glob_t files;
+	struct stat st;
+	size_t i;
+
+	ASSERT_TRUE(WAIT_FOR(kinds_told(self->ctx) == all, WAIT_SECONDS));
+	EXPECT_RET(0, in_child(look_at_power, &self->ctx), "without CAP_PERFMON");
+	ASSERT_EQ(0, glob("/sys/class/hwmon/hwmon*/power1_input", 0, NULL, &files)) {
+		TH_LOG("expected: hwmon has it, too");
+	}
+	for (i = 0; i < files.gl_pathc; i++) {
+		ASSERT_EQ(0, stat(files.gl_pathv[i], &st));
+		EXPECT_EQ(0400, st.st_mode & 0777) {
+			TH_LOG("%s: expected: for root alone", files.gl_pathv[i]);
+		}
+	}
+	globfree(&files);
+	ASSERT_EQ(0, glob("/sys/class/hwmon/hwmon*/temp1_input", 0, NULL, &files));
+	for (i = 0; i < files.gl_pathc; i++) {
+		ASSERT_EQ(0, stat(files.gl_pathv[i], &st));
+		EXPECT_EQ(0444, st.st_mode & 0777);
+	}
+	globfree(&files);
 }
 
 /* --- Coming and going --- */
