@@ -99,6 +99,8 @@ pub(super) struct Counters {
     pub(super) errors: Atomic<u64>,
     pub(super) faults: Atomic<u64>,
     pub(super) timeouts: Atomic<u64>,
+    /// When a timeout was last warned of, 0 if none was.
+    pub(super) timeout_warned: Atomic<i64>,
     pub(super) jobs: Atomic<u64>,
     pub(super) busy_ns: Atomic<u64>,
     /// When `jobs` and `busy_ns` were told by the driver, 0 if they never were.
@@ -117,6 +119,7 @@ impl Counters {
             errors: Atomic::new(0),
             faults: Atomic::new(0),
             timeouts: Atomic::new(0),
+            timeout_warned: Atomic::new(0),
             jobs: Atomic::new(0),
             busy_ns: Atomic::new(0),
             usage_ns: Atomic::new(0),

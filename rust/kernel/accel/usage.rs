@@ -46,6 +46,9 @@ const PERIOD_MIN_MS: i64 = 10;
 /// Milliseconds between two looks at queues that are to stop and have not.
 const PERIOD_STOPPING_MS: i64 = 100;
 
+/// Nanoseconds between two warnings, at the least.
+const WARN_NS: i64 = 5_000_000_000;
+
 /// What was seen of a queue.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -141,12 +144,18 @@ impl Device {
 
     fn tell_timeout(&self, access: &Access<'_>, queue: &Queue, waiting: i64) {
         self.counters.timeouts.fetch_add(1, Relaxed);
-        dev_warn!(
-            access.parent(),
-            "queue {}: a job did not end for {} ms; the queue is stopped\n",
-            queue.id(),
-            waiting / 1_000_000
-        );
+        // Who uses the device can have this as often as he likes.
+        let now = Monotonic::ktime_get();
+        let warned = self.counters.timeout_warned.load(Relaxed);
+        if warned == 0 || now - warned >= WARN_NS {
+            self.counters.timeout_warned.store(now, Relaxed);
+            dev_warn!(
+                access.parent(),
+                "queue {}: a job did not end for {} ms; the queue is stopped\n",
+                queue.id(),
+                waiting / 1_000_000
+            );
+        }
         let timeout = uapi::accel_event_type_ACCEL_EVENT_TIMEOUT;
         self.events.tell(Event {
             queue: queue.id(),
