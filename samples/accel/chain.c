@@ -141,10 +141,10 @@ int main(int argc, char **argv)
 		.direction = HISI_ZIP_DECOMPRESS,
 	};
 	struct accel_submit_buffer between[] = {
-		{ .flags = ACCEL_BUFFER_READ },
-		{ .flags = ACCEL_BUFFER_WRITE },
+		{ .flags = ACCEL_ACCESS_READ },
+		{ .flags = ACCEL_ACCESS_WRITE },
 	};
-	struct accel_submit_buffer behind = { .flags = ACCEL_BUFFER_READ };
+	struct accel_submit_buffer behind = { .flags = ACCEL_ACCESS_READ };
 	const uint64_t to = ACCEL_BUFFER_ADDRESS(1, 0);
 	struct hisi_zip_sqe inflate = { .algorithm = htole32(HISI_ZIP_DEFLATE) };
 	struct accel_sim_job checksum = {

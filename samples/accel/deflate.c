@@ -81,7 +81,7 @@ static void *map(int queue, const struct accel_region *region)
 	int prot = PROT_READ;
 	void *at;
 
-	if (region->flags & ACCEL_REGION_WRITE)
+	if (region->flags & ACCEL_ACCESS_WRITE)
 		prot |= PROT_WRITE;
 	at = mmap(NULL, region->size, prot, MAP_SHARED, queue, region->offset);
 	if (at == MAP_FAILED)

@@ -493,22 +493,22 @@ enum accel_memory {
 };
 
 /* The memory is one piece, physically. */
-#define ACCEL_BUFFER_CONTIGUOUS (1 << 0)
+#define ACCEL_ALLOC_CONTIGUOUS (1 << 0)
 /*
  * The CPU's writes are combined, its reads not cached, on x86; a hint that others
  * do not take. System memory only.
  */
-#define ACCEL_BUFFER_WRITE_COMBINE (1 << 1)
+#define ACCEL_ALLOC_WRITE_COMBINE (1 << 1)
 
 /**
  * struct accel_buffer_alloc - ioctl(ACCEL_BUFFER_ALLOC), on the compute node
  * @size: sizeof(struct accel_buffer_alloc)
- * @flags: ACCEL_BUFFER_CONTIGUOUS, ACCEL_BUFFER_WRITE_COMBINE
+ * @flags: ACCEL_ALLOC_CONTIGUOUS, ACCEL_ALLOC_WRITE_COMBINE
  * @memory: one of enum accel_memory
  * @fd: out: a dma-buf, close-on-exec
  * @length: in: bytes wanted; out: bytes that the buffer has, whole pages
  * @alignment: of the piece's address, a power of two; 0 for a page. More than a
- *	page needs device memory or ACCEL_BUFFER_CONTIGUOUS
+ *	page needs device memory or ACCEL_ALLOC_CONTIGUOUS
  *
  * The memory is zero. It lives as long as anybody has the dma-buf open, mapped
  * or attached, also when the device is gone: then device memory can't be mapped
@@ -532,12 +532,12 @@ struct accel_buffer_alloc {
 #define ACCEL_BUFFER_ALLOC _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_ALLOC)
 
 /* The memory is only read, by whomever. */
-#define ACCEL_BUFFER_READ_ONLY (1 << 0)
+#define ACCEL_WRAP_READ_ONLY (1 << 0)
 
 /**
  * struct accel_buffer_wrap - ioctl(ACCEL_BUFFER_WRAP), on the compute node
  * @size: sizeof(struct accel_buffer_wrap)
- * @flags: in: 0 or ACCEL_BUFFER_READ_ONLY; out: ACCEL_BUFFER_READ_ONLY where
+ * @flags: in: 0 or ACCEL_WRAP_READ_ONLY; out: ACCEL_WRAP_READ_ONLY where
  *	the memory can't be written by the caller
  * @address: of the caller's memory, whole pages
  * @length: bytes, whole pages
@@ -563,22 +563,23 @@ struct accel_buffer_wrap {
 #define ACCEL_BUFFER_WRAP_SIZE_VER0 32
 #define ACCEL_BUFFER_WRAP _IO(ACCEL_IOC_TYPE, ACCEL_NR_BUFFER_WRAP)
 
-/* What the device, or a job, may do with a buffer. */
-#define ACCEL_BUFFER_READ (1 << 0)
-#define ACCEL_BUFFER_WRITE (1 << 1)
+/* What the device, a job or a process may do with memory. */
+#define ACCEL_ACCESS_READ (1 << 0)
+#define ACCEL_ACCESS_WRITE (1 << 1)
+
 /* Map at accel_buffer_map.address, and nowhere else. */
-#define ACCEL_BUFFER_FIXED (1 << 2)
+#define ACCEL_MAP_FIXED (1 << 2)
 
 /**
  * struct accel_buffer_map - ioctl(ACCEL_BUFFER_MAP), on the compute node
  * @size: sizeof(struct accel_buffer_map)
- * @flags: ACCEL_BUFFER_READ, ACCEL_BUFFER_WRITE, at least one;
- *	ACCEL_BUFFER_FIXED
+ * @flags: ACCEL_ACCESS_READ, ACCEL_ACCESS_WRITE, at least one;
+ *	ACCEL_MAP_FIXED
  * @fd: a dma-buf, whoever made it
  * @reserved: must be 0
  * @offset: of the first byte to map, whole pages
  * @length: bytes, whole pages; 0: from @offset to the end
- * @address: where the device finds it: in with ACCEL_BUFFER_FIXED, else out.
+ * @address: where the device finds it: in with ACCEL_MAP_FIXED, else out.
  *	Address 0 is never chosen
  *
  * Maps a buffer into the address space of a context of ACCEL_MODE_PRIVATE. The
@@ -587,7 +588,7 @@ struct accel_buffer_wrap {
  * ENOTCONN: the context has no address space. EOPNOTSUPP: its address space is
  * not private; or the memory is such that this device can't be given it. EBADF,
  * EINVAL: @fd is no dma-buf; no whole pages, or not inside the buffer. EACCES:
- * ACCEL_BUFFER_WRITE on a buffer that is read-only. EEXIST: something is mapped
+ * ACCEL_ACCESS_WRITE on a buffer that is read-only. EEXIST: something is mapped
  * there. ERANGE: the device or the IOMMU has no such addresses. ENOSPC: no room.
  */
 struct accel_buffer_map {
@@ -730,13 +731,10 @@ enum accel_region_kind {
 	ACCEL_REGION_RECORDS = 3,
 };
 
-#define ACCEL_REGION_READ (1 << 0)
-#define ACCEL_REGION_WRITE (1 << 1)
-
 /**
  * struct accel_region - one thing of a queue that can be mapped
  * @kind: one of enum accel_region_kind
- * @flags: ACCEL_REGION_READ and ACCEL_REGION_WRITE, the protections allowed
+ * @flags: ACCEL_ACCESS_READ and ACCEL_ACCESS_WRITE, the protections allowed
  * @offset: offset for mmap() of the queue's descriptor
  * @size: bytes, whole pages
  * @element_size: ACCEL_REGION_RECORDS: bytes from one record to the next, which
@@ -811,7 +809,7 @@ struct accel_queue_eventfd {
 /**
  * struct accel_submit_buffer - a buffer that jobs use
  * @fd: a dma-buf, whoever made it
- * @flags: ACCEL_BUFFER_READ, ACCEL_BUFFER_WRITE, at least one
+ * @flags: ACCEL_ACCESS_READ, ACCEL_ACCESS_WRITE, at least one
  */
 struct accel_submit_buffer {
 	__s32 fd;

@@ -162,7 +162,7 @@ fn install(dma_buf: ARef<DmaBuf>, tell: impl FnOnce(i32) -> Result) -> Result<is
 /// `ACCEL_BUFFER_ALLOC`.
 pub(super) fn alloc(context: &Context, arg: UserPtr) -> Result<isize> {
     let mut args: uapi::accel_buffer_alloc = ustruct::read(arg)?;
-    let known = uapi::ACCEL_BUFFER_CONTIGUOUS | uapi::ACCEL_BUFFER_WRITE_COMBINE;
+    let known = uapi::ACCEL_ALLOC_CONTIGUOUS | uapi::ACCEL_ALLOC_WRITE_COMBINE;
     if args.flags & !known != 0 || args.length > i64::MAX as u64 {
         return Err(EINVAL);
     }
@@ -172,8 +172,8 @@ pub(super) fn alloc(context: &Context, arg: UserPtr) -> Result<isize> {
             0 => PAGE_SIZE,
             alignment => usize::try_from(alignment)?.max(PAGE_SIZE),
         },
-        contiguous: args.flags & uapi::ACCEL_BUFFER_CONTIGUOUS != 0,
-        write_combined: args.flags & uapi::ACCEL_BUFFER_WRITE_COMBINE != 0,
+        contiguous: args.flags & uapi::ACCEL_ALLOC_CONTIGUOUS != 0,
+        write_combined: args.flags & uapi::ACCEL_ALLOC_WRITE_COMBINE != 0,
     };
     if request.size == 0 || (args.alignment != 0 && !args.alignment.is_power_of_two()) {
         return Err(EINVAL);
@@ -252,7 +252,7 @@ fn zone(device: &Device) -> Zone {
 /// `ACCEL_BUFFER_WRAP`.
 pub(super) fn wrap(context: &Context, arg: UserPtr) -> Result<isize> {
     let mut args: uapi::accel_buffer_wrap = ustruct::read(arg)?;
-    if args.flags & !uapi::ACCEL_BUFFER_READ_ONLY != 0 || args.reserved != 0 {
+    if args.flags & !uapi::ACCEL_WRAP_READ_ONLY != 0 || args.reserved != 0 {
         return Err(EINVAL);
     }
     // Not for longer: user memory may keep who touches it for as long as its owner likes.
@@ -269,9 +269,9 @@ pub(super) fn wrap(context: &Context, arg: UserPtr) -> Result<isize> {
 
 /// Pins the memory to be written, or to be read if that is what it allows, or what is asked for.
 fn pin(address: usize, length: usize, flags: &mut u32) -> Result<PinnedPages> {
-    if *flags & uapi::ACCEL_BUFFER_READ_ONLY == 0 {
+    if *flags & uapi::ACCEL_WRAP_READ_ONLY == 0 {
         match PinnedPages::new(address, length, pin::Access::ReadWrite) {
-            Err(EFAULT) => *flags |= uapi::ACCEL_BUFFER_READ_ONLY,
+            Err(EFAULT) => *flags |= uapi::ACCEL_WRAP_READ_ONLY,
             done => return done,
         }
     }

@@ -45,8 +45,8 @@ pub enum BufferAccess {
 impl BufferAccess {
     fn flag(self) -> u32 {
         match self {
-            Self::Read => uapi::ACCEL_BUFFER_READ,
-            Self::Write => uapi::ACCEL_BUFFER_WRITE,
+            Self::Read => uapi::ACCEL_ACCESS_READ,
+            Self::Write => uapi::ACCEL_ACCESS_WRITE,
         }
     }
 }
@@ -63,7 +63,7 @@ impl NamedBuffer {
     }
 
     fn writes(&self) -> bool {
-        self.flags & uapi::ACCEL_BUFFER_WRITE != 0
+        self.flags & uapi::ACCEL_ACCESS_WRITE != 0
     }
 
     /// How the jobs' fence is entered.
@@ -114,7 +114,7 @@ impl NamedBuffers {
     /// and they want to write.
     pub(super) fn push(&mut self, dma_buf: ARef<DmaBuf>, flags: u32) -> Result {
         direction(flags)?;
-        if flags & uapi::ACCEL_BUFFER_WRITE != 0 && !dma_buf.writable() {
+        if flags & uapi::ACCEL_ACCESS_WRITE != 0 && !dma_buf.writable() {
             return Err(EACCES);
         }
         let same = |named: &NamedBuffer| core::ptr::eq(&*named.dma_buf, &*dma_buf);
@@ -140,11 +140,11 @@ impl NamedBuffers {
     }
 }
 
-/// The direction of DMA for a mask of `ACCEL_BUFFER_READ` and `ACCEL_BUFFER_WRITE`, as the device
+/// The direction of DMA for a mask of `ACCEL_ACCESS_READ` and `ACCEL_ACCESS_WRITE`, as the device
 /// has it. Fails with [`EINVAL`] if it is another mask.
 pub(super) fn direction(flags: u32) -> Result<DataDirection> {
-    const READ: u32 = uapi::ACCEL_BUFFER_READ;
-    const WRITE: u32 = uapi::ACCEL_BUFFER_WRITE;
+    const READ: u32 = uapi::ACCEL_ACCESS_READ;
+    const WRITE: u32 = uapi::ACCEL_ACCESS_WRITE;
     const BOTH: u32 = READ | WRITE;
 
     match flags {
@@ -401,8 +401,8 @@ mod tests {
 
     #[test]
     fn a_buffer_that_is_named_again_is_one() -> Result {
-        const READ: u32 = uapi::ACCEL_BUFFER_READ;
-        const WRITE: u32 = uapi::ACCEL_BUFFER_WRITE;
+        const READ: u32 = uapi::ACCEL_ACCESS_READ;
+        const WRITE: u32 = uapi::ACCEL_ACCESS_WRITE;
 
         let (one, other) = (buffer()?, buffer()?);
         let mut named = NamedBuffers::with_capacity(66)?;

@@ -152,10 +152,10 @@ struct Request {
 
 impl Request {
     fn new(args: &uapi::accel_buffer_map) -> Result<Self> {
-        const ACCESS: u32 = uapi::ACCEL_BUFFER_READ | uapi::ACCEL_BUFFER_WRITE;
+        const ACCESS: u32 = uapi::ACCEL_ACCESS_READ | uapi::ACCEL_ACCESS_WRITE;
 
-        let fixed = args.flags & uapi::ACCEL_BUFFER_FIXED != 0;
-        let flags = args.flags & !uapi::ACCEL_BUFFER_FIXED;
+        let fixed = args.flags & uapi::ACCEL_MAP_FIXED != 0;
+        let flags = args.flags & !uapi::ACCEL_MAP_FIXED;
         if args.reserved != 0 || flags & !ACCESS != 0 || flags == 0 {
             return Err(EINVAL);
         }
@@ -168,7 +168,7 @@ impl Request {
         if length == 0 || length > rest || unaligned != 0 {
             return Err(EINVAL);
         }
-        if flags & uapi::ACCEL_BUFFER_WRITE != 0 && !dma_buf.writable() {
+        if flags & uapi::ACCEL_ACCESS_WRITE != 0 && !dma_buf.writable() {
             return Err(EACCES);
         }
         Ok(Self {
@@ -380,7 +380,7 @@ impl AddressSpace {
     /// Fails with [`EFAULT`] if not all of it is mapped to be read.
     pub fn read(&self, address: u64, to: &mut [u8]) -> Result {
         let len = to.len();
-        let flag = uapi::ACCEL_BUFFER_READ;
+        let flag = uapi::ACCEL_ACCESS_READ;
         self.with_memory(address, len, flag, |memory, offset, part| {
             memory.read_slice(offset, &mut to[part])
         })
@@ -391,7 +391,7 @@ impl AddressSpace {
     /// Fails with [`EFAULT`] if not all of it is mapped to be written; what comes before that is
     /// written.
     pub fn write(&self, address: u64, from: &[u8]) -> Result {
-        let flag = uapi::ACCEL_BUFFER_WRITE;
+        let flag = uapi::ACCEL_ACCESS_WRITE;
         self.with_memory(address, from.len(), flag, |memory, offset, part| {
             memory.write_slice(offset, &from[part])
         })
@@ -404,10 +404,10 @@ fn enter(tables: &mut PasidDomain, start: u64, mapped: &Mapped) -> Result {
         return Err(EOPNOTSUPP);
     };
     let mut prot = prot::CACHE;
-    if mapped.flags & uapi::ACCEL_BUFFER_READ != 0 {
+    if mapped.flags & uapi::ACCEL_ACCESS_READ != 0 {
         prot |= prot::READ;
     }
-    if mapped.flags & uapi::ACCEL_BUFFER_WRITE != 0 {
+    if mapped.flags & uapi::ACCEL_ACCESS_WRITE != 0 {
         prot |= prot::WRITE;
     }
 

@@ -105,9 +105,9 @@ impl Region {
 
     fn flags(&self) -> u32 {
         if self.read_only {
-            uapi::ACCEL_REGION_READ
+            uapi::ACCEL_ACCESS_READ
         } else {
-            uapi::ACCEL_REGION_READ | uapi::ACCEL_REGION_WRITE
+            uapi::ACCEL_ACCESS_READ | uapi::ACCEL_ACCESS_WRITE
         }
     }
 }
@@ -229,7 +229,7 @@ mod tests {
         let all = regions.describe(2)?;
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].kind, uapi::accel_region_kind_ACCEL_REGION_STATUS);
-        assert_eq!(all[0].flags, uapi::ACCEL_REGION_READ);
+        assert_eq!(all[0].flags, uapi::ACCEL_ACCESS_READ);
         assert_eq!((all[0].offset, all[0].size), (0, PAGE_SIZE as u64));
         Ok(())
     }

@@ -42,9 +42,9 @@ impl BufferAccess {
     /// Its flags in the user API.
     pub fn flags(self) -> u32 {
         match self {
-            Self::Read => uapi::BUFFER_READ,
-            Self::Write => uapi::BUFFER_WRITE,
-            Self::ReadWrite => uapi::BUFFER_READ | uapi::BUFFER_WRITE,
+            Self::Read => uapi::ACCESS_READ,
+            Self::Write => uapi::ACCESS_WRITE,
+            Self::ReadWrite => uapi::ACCESS_READ | uapi::ACCESS_WRITE,
         }
     }
 }

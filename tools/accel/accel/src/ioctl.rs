@@ -179,8 +179,8 @@ pub(crate) fn buffer_alloc(
     let flag = |wanted: bool, flag: u32| if wanted { flag } else { 0 };
     let mut arg = uapi::BufferAlloc {
         size: size_u32::<uapi::BufferAlloc>(),
-        flags: flag(options.contiguous, uapi::BUFFER_CONTIGUOUS)
-            | flag(options.write_combine, uapi::BUFFER_WRITE_COMBINE),
+        flags: flag(options.contiguous, uapi::ALLOC_CONTIGUOUS)
+            | flag(options.write_combine, uapi::ALLOC_WRITE_COMBINE),
         memory: options.memory.number(),
         fd: -1,
         length: options.len as u64,
@@ -207,7 +207,7 @@ pub(crate) unsafe fn buffer_wrap(
     access: Access,
 ) -> Result<OwnedFd, Errno> {
     let flags = match access {
-        Access::Read => uapi::BUFFER_READ_ONLY,
+        Access::Read => uapi::WRAP_READ_ONLY,
         Access::ReadWrite => 0,
     };
     let mut arg = uapi::BufferWrap {
@@ -232,7 +232,7 @@ pub(crate) fn buffer_map(
     len: usize,
     options: &MapOptions,
 ) -> Result<u64, Errno> {
-    let fixed = options.address.map_or(0, |_| uapi::BUFFER_FIXED);
+    let fixed = options.address.map_or(0, |_| uapi::MAP_FIXED);
     let mut arg = uapi::BufferMap {
         size: size_u32::<uapi::BufferMap>(),
         flags: options.access.flags() | fixed,

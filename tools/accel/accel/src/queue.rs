@@ -77,8 +77,8 @@ pub struct RegionInfo {
 
 impl From<uapi::Region> for RegionInfo {
     fn from(raw: uapi::Region) -> Self {
-        let readable = raw.flags & uapi::REGION_READ != 0;
-        let writable = raw.flags & uapi::REGION_WRITE != 0;
+        let readable = raw.flags & uapi::ACCESS_READ != 0;
+        let writable = raw.flags & uapi::ACCESS_WRITE != 0;
         Self {
             kind: raw.kind.into(),
             offset: raw.offset,

@@ -74,14 +74,14 @@ pub const SENSOR_FREQUENCY: u32 = 2;
 pub const MEMORY_SYSTEM: u32 = 0;
 pub const MEMORY_DEVICE: u32 = 1;
 
-pub const BUFFER_CONTIGUOUS: u32 = 1 << 0;
-pub const BUFFER_WRITE_COMBINE: u32 = 1 << 1;
+pub const ALLOC_CONTIGUOUS: u32 = 1 << 0;
+pub const ALLOC_WRITE_COMBINE: u32 = 1 << 1;
 
-pub const BUFFER_READ_ONLY: u32 = 1 << 0;
+pub const WRAP_READ_ONLY: u32 = 1 << 0;
 
-pub const BUFFER_READ: u32 = 1 << 0;
-pub const BUFFER_WRITE: u32 = 1 << 1;
-pub const BUFFER_FIXED: u32 = 1 << 2;
+pub const ACCESS_READ: u32 = 1 << 0;
+pub const ACCESS_WRITE: u32 = 1 << 1;
+pub const MAP_FIXED: u32 = 1 << 2;
 
 pub const EVENT_LOST: u32 = 0;
 pub const EVENT_RESET_BEGIN: u32 = 1;
@@ -100,9 +100,6 @@ pub const REGION_STATUS: u32 = 0;
 pub const REGION_DOORBELL: u32 = 1;
 pub const REGION_RING: u32 = 2;
 pub const REGION_RECORDS: u32 = 3;
-
-pub const REGION_READ: u32 = 1 << 0;
-pub const REGION_WRITE: u32 = 1 << 1;
 
 pub const SUBMIT_BUFFERS_MAX: usize = 64;
 pub const SUBMIT_FENCES_MAX: usize = 64;

@@ -461,9 +461,9 @@ static inline void *accel_map_region(int queue, const struct accel_region *regio
 {
 	int prot = 0;
 
-	if (region->flags & ACCEL_REGION_READ)
+	if (region->flags & ACCEL_ACCESS_READ)
 		prot |= PROT_READ;
-	if (region->flags & ACCEL_REGION_WRITE)
+	if (region->flags & ACCEL_ACCESS_WRITE)
 		prot |= PROT_WRITE;
 	return accel_map(queue, region->offset, region->size, prot);
 }

@@ -114,18 +114,18 @@ TEST_F(buffer, lies_are_refused)
 		{ "length 2^44", -ENOMEM, { .length = 1ull << 44 } },
 		{ "8 GiB", -ENOMEM, { .length = 1ull << 33 } },
 		{ "8 GiB in one piece", -ENOMEM,
-		  { .length = 1ull << 33, .flags = ACCEL_BUFFER_CONTIGUOUS } },
+		  { .length = 1ull << 33, .flags = ACCEL_ALLOC_CONTIGUOUS } },
 		{ "64 MiB in one piece", -ENOMEM,
-		  { .length = 64 * MIB, .flags = ACCEL_BUFFER_CONTIGUOUS } },
+		  { .length = 64 * MIB, .flags = ACCEL_ALLOC_CONTIGUOUS } },
 		{ "alignment of 2^63", -ENOMEM,
-		  { .length = 1, .alignment = 1ull << 63, .flags = ACCEL_BUFFER_CONTIGUOUS } },
+		  { .length = 1, .alignment = 1ull << 63, .flags = ACCEL_ALLOC_CONTIGUOUS } },
 		{ "2^63 - 1 of the device's", -ENOSPC, { .memory = 1, .length = ~0ull >> 1 } },
 		{ "2^32 of the device's", -ENOSPC, { .memory = 1, .length = 1ull << 32 } },
 		{ "2^32 + 1 of the device's", -ENOSPC,
 		  { .memory = 1, .length = (1ull << 32) + 1 } },
 		{ "a page too much", -ENOSPC, { .memory = 1, .length = MIB + 1 } },
 		{ "a page too much, in one piece", -ENOSPC,
-		  { .memory = 1, .length = MIB + 1, .flags = ACCEL_BUFFER_CONTIGUOUS } },
+		  { .memory = 1, .length = MIB + 1, .flags = ACCEL_ALLOC_CONTIGUOUS } },
 		{ "alignment of 2 MiB in 1 MiB", -ENOSPC,
 		  { .memory = 1, .length = 3 * PAGE, .alignment = 2 * MIB } },
 		{ "alignment of 2^63 of the device's", -ENOSPC,
@@ -140,7 +140,7 @@ TEST_F(buffer, lies_are_refused)
 		{ "no such memory", -EINVAL, { .length = 1, .memory = 2 } },
 		{ "no memory at all", -EINVAL, { .length = 1, .memory = ~0u } },
 		{ "write-combined device memory", -EOPNOTSUPP,
-		  { .length = 1, .memory = 1, .flags = ACCEL_BUFFER_WRITE_COMBINE } },
+		  { .length = 1, .memory = 1, .flags = ACCEL_ALLOC_WRITE_COMBINE } },
 	};
 	unsigned int i;
 
@@ -244,7 +244,7 @@ TEST_F(buffer, one_piece_is_as_long_as_asked_for)
 
 	for (i = 0; i < ARRAY_SIZE(pieces); i++) {
 		struct accel_buffer_alloc args = {
-			.flags = ACCEL_BUFFER_CONTIGUOUS,
+			.flags = ACCEL_ALLOC_CONTIGUOUS,
 			.length = pieces[i].length,
 			.alignment = pieces[i].alignment,
 		};
@@ -263,9 +263,9 @@ TEST_F(buffer, one_piece_is_as_long_as_asked_for)
 
 TEST_F(buffer, write_combined_memory_holds_what_is_written)
 {
-	int fd = buffer_alloc_from(self->ctx, 0, 3 * PAGE, ACCEL_BUFFER_WRITE_COMBINE);
+	int fd = buffer_alloc_from(self->ctx, 0, 3 * PAGE, ACCEL_ALLOC_WRITE_COMBINE);
 	int both = buffer_alloc_from(self->ctx, 0, 3 * PAGE,
-				     ACCEL_BUFFER_WRITE_COMBINE | ACCEL_BUFFER_CONTIGUOUS);
+				     ACCEL_ALLOC_WRITE_COMBINE | ACCEL_ALLOC_CONTIGUOUS);
 	unsigned char *p;
 
 	ASSERT_WORKS(fd, "write-combined memory");
@@ -542,7 +542,7 @@ TEST_F(buffer, fragments_are_used_and_are_no_piece)
 	for (i = 0; i < n; i += 2)
 		close(fds[i]);
 	EXPECT_RET(-ENOSPC, buffer_alloc_from(self->ctx, ACCEL_MEMORY_DEVICE, 3 * PAGE,
-					      ACCEL_BUFFER_CONTIGUOUS), "no piece is left");
+					      ACCEL_ALLOC_CONTIGUOUS), "no piece is left");
 	half = buffer_alloc_local(self->ctx, self->local / 2);
 	ASSERT_WORKS(half, "all that is free, in fragments");
 	p = buffer_mmap(half, self->local / 2);
@@ -578,7 +578,7 @@ TEST_F(buffer, device_memory_is_aligned)
 	int fds[257], n;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		for (flags = 0; flags <= ACCEL_BUFFER_CONTIGUOUS; flags++) {
+		for (flags = 0; flags <= ACCEL_ALLOC_CONTIGUOUS; flags++) {
 			for (n = 0; n < 257; n++) {
 				struct accel_buffer_alloc args = {
 					.memory = ACCEL_MEMORY_DEVICE,
@@ -744,12 +744,12 @@ TEST_F(buffer, memory_of_a_device_that_is_gone_serves_no_other)
 	ASSERT_WORKS(queue, "a queue");
 	local = buffer_alloc_local(ctx, PAGE);
 	ASSERT_WORKS(local, "a buffer of the second device");
-	EXPECT_RET(0, submit_one(queue, &job, local, ACCEL_BUFFER_READ), "a job of the first");
+	EXPECT_RET(0, submit_one(queue, &job, local, ACCEL_ACCESS_READ), "a job of the first");
 	close(queue);
 	ASSERT_TRUE(sim_remove(ctx, number));
 	queue = accel_queue_create(self->ctx, 4);
 	ASSERT_WORKS(queue, "a queue");
-	EXPECT_RET(-ENODEV, submit_one(queue, &job, local, ACCEL_BUFFER_READ), "a job afterwards");
+	EXPECT_RET(-ENODEV, submit_one(queue, &job, local, ACCEL_ACCESS_READ), "a job afterwards");
 	close(queue);
 	close(local);
 	close(ctx);
@@ -810,15 +810,15 @@ static void expect_read_only(struct __test_metadata *_metadata, int ctx, int fd)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	EXPECT_EQ(-1, open(path, O_RDWR));
 
-	EXPECT_RET(-EACCES, buffer_map(private, fd, ACCEL_BUFFER_WRITE), "mapped to be written");
-	EXPECT_RET(-EACCES, buffer_map(private, fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE),
+	EXPECT_RET(-EACCES, buffer_map(private, fd, ACCEL_ACCESS_WRITE), "mapped to be written");
+	EXPECT_RET(-EACCES, buffer_map(private, fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE),
 		   "mapped for both");
-	EXPECT_LE(0, buffer_map(private, fd, ACCEL_BUFFER_READ));
-	EXPECT_RET(-EACCES, submit_one(queue, &write, fd, ACCEL_BUFFER_WRITE), "a job that writes");
-	EXPECT_RET(-EACCES, submit_one(queue, &write, fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE),
+	EXPECT_LE(0, buffer_map(private, fd, ACCEL_ACCESS_READ));
+	EXPECT_RET(-EACCES, submit_one(queue, &write, fd, ACCEL_ACCESS_WRITE), "a job that writes");
+	EXPECT_RET(-EACCES, submit_one(queue, &write, fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE),
 		   "a buffer named for both");
-	EXPECT_RET(-EACCES, submit_one(queue, &write, fd, ACCEL_BUFFER_READ), "named for reading");
-	ASSERT_RET(0, submit_one(queue, &read, fd, ACCEL_BUFFER_READ), "a job that reads");
+	EXPECT_RET(-EACCES, submit_one(queue, &write, fd, ACCEL_ACCESS_READ), "named for reading");
+	ASSERT_RET(0, submit_one(queue, &read, fd, ACCEL_ACCESS_READ), "a job that reads");
 	EXPECT_THAT(WAIT_FOR(LOAD(records[0].head.number) == 1, 30), "it ends");
 	EXPECT_EQ(0, records[0].head.error);
 	EXPECT_EQ(crc32(0, p, PAGE), records[0].completion.result) {
@@ -835,14 +835,14 @@ TEST_F(buffer, read_only_memory_stays_so)
 	unsigned char *own = anonymous(PAGE, PROT_READ | PROT_WRITE);
 	struct accel_buffer_wrap wrap = {
 		.size = sizeof(wrap),
-		.flags = ACCEL_BUFFER_READ_ONLY,
+		.flags = ACCEL_WRAP_READ_ONLY,
 		.address = (unsigned long)own,
 		.length = PAGE,
 	};
 
 	memset(own, 0x6a, PAGE);
 	ASSERT_RET(0, accel_ioctl(self->ctx, ACCEL_BUFFER_WRAP, &wrap), "read-only by request");
-	EXPECT_EQ(ACCEL_BUFFER_READ_ONLY, wrap.flags);
+	EXPECT_EQ(ACCEL_WRAP_READ_ONLY, wrap.flags);
 	expect_read_only(_metadata, self->ctx, wrap.fd);
 	own[0] = 7;
 	expect_read_only(_metadata, self->ctx, wrap.fd);
@@ -851,7 +851,7 @@ TEST_F(buffer, read_only_memory_stays_so)
 	ASSERT_EQ(0, mprotect(own, PAGE, PROT_READ));
 	wrap.flags = 0;
 	ASSERT_RET(0, accel_ioctl(self->ctx, ACCEL_BUFFER_WRAP, &wrap), "memory that is");
-	EXPECT_EQ(ACCEL_BUFFER_READ_ONLY, wrap.flags) {
+	EXPECT_EQ(ACCEL_WRAP_READ_ONLY, wrap.flags) {
 		TH_LOG("expected: it is told that it can't be written");
 	}
 	expect_read_only(_metadata, self->ctx, wrap.fd);
@@ -890,7 +890,7 @@ static int wrap_to_the_limit(void *arg)
 	if (pinned())
 		return -EADDRINUSE;
 	a = buffer_wrap(ctx, own, 10 * PAGE, 0);
-	b = buffer_wrap(ctx, own, 6 * PAGE, ACCEL_BUFFER_READ_ONLY);
+	b = buffer_wrap(ctx, own, 6 * PAGE, ACCEL_WRAP_READ_ONLY);
 	if (a < 0 || b < 0)
 		return -ENOSPC;
 	if (buffer_wrap(ctx, own, PAGE, 0) != -ENOMEM || pinned() != 64)
@@ -1156,7 +1156,7 @@ TEST_F(buffer, huge_pages_are_wrapped_whole_and_in_part)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 	ASSERT_NE(MAP_FAILED, own);
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		for (flags = 0; flags <= ACCEL_BUFFER_READ_ONLY; flags++) {
+		for (flags = 0; flags <= ACCEL_WRAP_READ_ONLY; flags++) {
 			memset(own, 0x11, HUGE_PAGES * HUGE);
 			memset(own + parts[i].begin, 0x22, parts[i].length);
 			fd = buffer_wrap(self->ctx, own + parts[i].begin, parts[i].length, flags);
@@ -1269,7 +1269,7 @@ TEST_F(buffer, amdxdna_cve_2026_72331_wrapped_while_mappings_change)
 		while (i % 2 && mincore(RESTLESS, RESTLESS_SIZE, there) && seconds() < end)
 			sched_yield();
 		fd = buffer_wrap(self->ctx, RESTLESS, RESTLESS_SIZE,
-				 i % 4 / 2 ? ACCEL_BUFFER_READ_ONLY : 0);
+				 i % 4 / 2 ? ACCEL_WRAP_READ_ONLY : 0);
 		done[fd < 0]++;
 		if (fd < 0) {
 			ASSERT_RET(-EFAULT, fd, "all of it or nothing");
@@ -1307,7 +1307,7 @@ TEST_F(buffer, fork_leaves_the_pages_with_the_parent)
 	__u32 flags;
 	int fd;
 
-	for (flags = 0; flags <= ACCEL_BUFFER_READ_ONLY; flags++) {
+	for (flags = 0; flags <= ACCEL_WRAP_READ_ONLY; flags++) {
 		own[0] = 1;
 		fd = buffer_wrap(self->ctx, own, PAGE, flags);
 		ASSERT_WORKS(fd, "wrap");

@@ -8,7 +8,7 @@
 #include "fault_util.h"
 #include "memory_util.h"
 
-#define BOTH (ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE)
+#define BOTH (ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE)
 #define SIZE (3 * PAGE)
 
 /* Of the device; looking for it would be part of the path. */
@@ -86,13 +86,13 @@ static int system_buffer(int ctx, void *own)
 static int one_piece(int ctx, void *own)
 {
 	(void)own;
-	return use_buffer(buffer_alloc_from(ctx, 0, SIZE, ACCEL_BUFFER_CONTIGUOUS));
+	return use_buffer(buffer_alloc_from(ctx, 0, SIZE, ACCEL_ALLOC_CONTIGUOUS));
 }
 
 static int write_combined(int ctx, void *own)
 {
 	(void)own;
-	return use_buffer(buffer_alloc_from(ctx, 0, SIZE, ACCEL_BUFFER_WRITE_COMBINE));
+	return use_buffer(buffer_alloc_from(ctx, 0, SIZE, ACCEL_ALLOC_WRITE_COMBINE));
 }
 
 static int device_buffer(int ctx, void *own)
@@ -108,7 +108,7 @@ static int wrapped(int ctx, void *own)
 
 static int wrapped_to_be_read(int ctx, void *own)
 {
-	int fd = buffer_wrap(ctx, own, SIZE, ACCEL_BUFFER_READ_ONLY);
+	int fd = buffer_wrap(ctx, own, SIZE, ACCEL_WRAP_READ_ONLY);
 
 	if (fd >= 0)
 		close(fd);
@@ -131,7 +131,7 @@ static int make_all(int ctx, void *own, int fds[4])
 	fds[0] = buffer_alloc(ctx, SIZE);
 	fds[1] = buffer_alloc_local(ctx, SIZE);
 	fds[2] = buffer_wrap(ctx, own, SIZE, 0);
-	fds[3] = buffer_wrap(ctx, own, SIZE, ACCEL_BUFFER_READ_ONLY);
+	fds[3] = buffer_wrap(ctx, own, SIZE, ACCEL_WRAP_READ_ONLY);
 	for (i = 0; i < 4; i++) {
 		if (fds[i] < 0)
 			return fds[i];
@@ -148,7 +148,7 @@ static int map_all(int ctx, void *own)
 	ret = ret ?: own_error(space);
 	ret = ret ?: accel_bind(space, ACCEL_MODE_PRIVATE);
 	for (i = 0; i < 4 && !ret; i++) {
-		at[i] = buffer_map(space, fds[i], i == 3 ? ACCEL_BUFFER_READ : BOTH);
+		at[i] = buffer_map(space, fds[i], i == 3 ? ACCEL_ACCESS_READ : BOTH);
 		if (at[i] < 0)
 			ret = at[i];
 	}
@@ -176,7 +176,7 @@ static int run_jobs(int ctx, void *own)
 	s.buffers[0] = use(fds[0], BOTH);
 	s.buffers[1] = use(fds[1], BOTH);
 	s.buffers[2] = use(fds[2], BOTH);
-	s.buffers[3] = use(fds[3], ACCEL_BUFFER_READ);
+	s.buffers[3] = use(fds[3], ACCEL_ACCESS_READ);
 	if (!ret)
 		ret = submit(queue, &s);
 	if (!ret) {

@@ -6,7 +6,7 @@
 /* accel-bench: modules=accel_sim */
 #include "memory_util.h"
 
-#define BOTH (ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE)
+#define BOTH (ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE)
 #define SIZE (4 * PAGE)
 #define DEPTH 8
 /* What is where the kernel must not write. */
@@ -561,7 +561,7 @@ static int submit_jobs_of(const data *d, __u32 size, __u32 dirt)
 		fill(0, 0, 0x1111111111111111, PAGE),
 		fill(0, PAGE, 0x2222222222222222, PAGE),
 	};
-	struct accel_submit_buffer buffer = use(d->buffer, ACCEL_BUFFER_WRITE);
+	struct accel_submit_buffer buffer = use(d->buffer, ACCEL_ACCESS_WRITE);
 	struct accel_queue_submit args = {
 		.jobs = (uintptr_t)spread(jobs, sizeof(jobs[0]), size, dirt),
 		.job_count = 2,
@@ -605,7 +605,7 @@ TEST_F(growth, jobs_may_be_shorter_and_longer)
 static int submit_buffers_of(const data *d, __u32 size, __u32 dirt)
 {
 	struct accel_submit_buffer buffers[] = {
-		use(d->buffer, ACCEL_BUFFER_READ), use(d->buffer, ACCEL_BUFFER_WRITE),
+		use(d->buffer, ACCEL_ACCESS_READ), use(d->buffer, ACCEL_ACCESS_WRITE),
 	};
 	struct accel_sim_job job = fill(1, 0, 0x3333333333333333, PAGE);
 	struct accel_queue_submit args = {

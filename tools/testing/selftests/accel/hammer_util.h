@@ -92,7 +92,7 @@ static inline bool keep_piece(struct worker *w, int fd, size_t size)
 
 static inline bool allocate(struct worker *w)
 {
-	static const __u32 flags[] = { 0, 0, ACCEL_BUFFER_CONTIGUOUS, ACCEL_BUFFER_WRITE_COMBINE };
+	static const __u32 flags[] = { 0, 0, ACCEL_ALLOC_CONTIGUOUS, ACCEL_ALLOC_WRITE_COMBINE };
 	size_t size = PAGE * (1 + pick(w, 16));
 
 	return keep_piece(w, buffer_alloc_from(w->ctx, ACCEL_MEMORY_SYSTEM, size,
@@ -113,7 +113,7 @@ static inline bool wrap(struct worker *w)
 	size_t size = PAGE * (1 + pick(w, pages - first));
 
 	return keep_piece(w, buffer_wrap(w->ctx, (pick(w, 2) ? w->in : w->out) + PAGE * first, size,
-					 pick(w, 4) ? 0 : ACCEL_BUFFER_READ_ONLY), size);
+					 pick(w, 4) ? 0 : ACCEL_WRAP_READ_ONLY), size);
 }
 
 static inline bool map_piece(struct worker *w)
@@ -211,7 +211,7 @@ static inline bool map_for_device(struct worker *w)
 		return false;
 	if (pick(w, 2)) {
 		/* Where at times there is something else. */
-		map.flags |= ACCEL_BUFFER_FIXED;
+		map.flags |= ACCEL_MAP_FIXED;
 		map.address = PAGE * 8 * (1 + pick(w, 8));
 	}
 	if (pick(w, 2))
@@ -362,8 +362,8 @@ static inline bool hand_over_with(struct worker *w, int *fence, int behind)
 {
 	struct submission s = {
 		.job_count = 1 + pick(w, ARRAY_SIZE(s.jobs)),
-		.buffers = { use(pick_piece(w)->fd, ACCEL_BUFFER_READ),
-			     use(pick_piece(w)->fd, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(pick_piece(w)->fd, ACCEL_ACCESS_READ),
+			     use(pick_piece(w)->fd, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 2,
 		.flags = fence ? ACCEL_SUBMIT_OUT_FENCE : 0,
 	};

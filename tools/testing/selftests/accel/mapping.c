@@ -42,8 +42,8 @@ static int map_refused(int queue, __u64 offset, size_t size, int prot)
 
 static int region_prot(const struct accel_region *r)
 {
-	return (r->flags & ACCEL_REGION_READ ? PROT_READ : 0) |
-	       (r->flags & ACCEL_REGION_WRITE ? PROT_WRITE : 0);
+	return (r->flags & ACCEL_ACCESS_READ ? PROT_READ : 0) |
+	       (r->flags & ACCEL_ACCESS_WRITE ? PROT_WRITE : 0);
 }
 
 /* --- What is refused --- */

@@ -83,8 +83,8 @@ static inline int reach_open(struct reach *r)
 	new_text(r);
 	r->text_fd = buffer_wrap(r->kernel_ctx, r->text, PAGE, 0);
 	r->room_fd = buffer_wrap(r->kernel_ctx, r->room, 2 * PAGE, 0);
-	r->text_at = buffer_map(r->private_ctx, r->text_fd, ACCEL_BUFFER_READ);
-	r->room_at = buffer_map(r->private_ctx, r->room_fd, ACCEL_BUFFER_WRITE);
+	r->text_at = buffer_map(r->private_ctx, r->text_fd, ACCEL_ACCESS_READ);
+	r->room_at = buffer_map(r->private_ctx, r->room_fd, ACCEL_ACCESS_WRITE);
 	return r->text_at < 0 ? r->text_at : r->room_at < 0 ? r->room_at : 0;
 }
 
@@ -127,7 +127,7 @@ static inline int submitted_job(struct reach *r, int in, int out, __u32 *produce
 	struct hisi_zip_sqe sqe = submit_job(HISI_ZIP_DEFLATE, 0, PAGE, 0, PAGE);
 	struct submission s = {
 		.job_count = 1,
-		.buffers = { use(in, ACCEL_BUFFER_READ), use(out, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(in, ACCEL_ACCESS_READ), use(out, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 2,
 		.flags = ACCEL_SUBMIT_OUT_FENCE,
 	};
@@ -162,7 +162,7 @@ static inline int shared_writes(struct reach *r, void *p, const void *seen)
 /* The same of a buffer in PRIVATE mode. */
 static inline int private_reads(struct reach *r, int fd, const void *seen)
 {
-	__s64 at = buffer_map(r->private_ctx, fd, ACCEL_BUFFER_READ);
+	__s64 at = buffer_map(r->private_ctx, fd, ACCEL_ACCESS_READ);
 	__u32 produced;
 	int ret;
 
@@ -174,7 +174,7 @@ static inline int private_reads(struct reach *r, int fd, const void *seen)
 
 static inline int private_writes(struct reach *r, int fd, const void *seen)
 {
-	__s64 at = buffer_map(r->private_ctx, fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE);
+	__s64 at = buffer_map(r->private_ctx, fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE);
 	__u32 produced;
 	int ret;
 
@@ -261,7 +261,7 @@ static inline void expect_kind(struct __test_metadata *_metadata, struct reach *
 		expect_one(_metadata, kind->writes, shared_writes(r, kind->at, kind->seen),
 			   kind->what, "written in SHARED mode");
 	if (kind->wrapped_to_read != UNTRIED)
-		expect_wrapped(_metadata, r, kind, ACCEL_BUFFER_READ_ONLY, kind->wrapped_to_read);
+		expect_wrapped(_metadata, r, kind, ACCEL_WRAP_READ_ONLY, kind->wrapped_to_read);
 	if (kind->wrapped != UNTRIED)
 		expect_wrapped(_metadata, r, kind, 0, kind->wrapped);
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(r->shared.status->state)) {

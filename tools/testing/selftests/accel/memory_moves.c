@@ -129,7 +129,7 @@ TEST_F(memory_moves, a_part_of_a_huge_page_stays_when_the_rest_is_split)
 	ASSERT_EQ(0, madvise(huge, HUGE, MADV_COLLAPSE));
 	fd = buffer_wrap(self->r.kernel_ctx, in, 2 * SIZE, 0);
 	ASSERT_WORKS(fd, "wrap a part");
-	at = buffer_map(self->r.private_ctx, fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE);
+	at = buffer_map(self->r.private_ctx, fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE);
 	ASSERT_WORKS(at, "map it");
 	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(0, madvise(last, PAGE, MADV_DONTNEED));
@@ -302,7 +302,7 @@ TEST_F(memory_moves, merged_pages)
 	EXPECT_THAT(!is_one_page(a, b) && !memcmp(b, same, PAGE), "the other is as it was");
 
 	page = a + PAGE;
-	fd = buffer_wrap(self->r.kernel_ctx, page, PAGE, ACCEL_BUFFER_READ_ONLY);
+	fd = buffer_wrap(self->r.kernel_ctx, page, PAGE, ACCEL_WRAP_READ_ONLY);
 	ASSERT_WORKS(fd, "wrap to be read");
 	EXPECT_THAT(!is_one_page(page, b + PAGE), "a page that is wrapped is the process's own");
 	expect_buffer(_metadata, &self->r, fd, page, READS, "one that was merged");

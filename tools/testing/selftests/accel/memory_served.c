@@ -256,7 +256,7 @@ static int wrap_in_child(void *arg)
 	if (ctx < 0)
 		return ctx;
 	STORE(victim->told->begun, 1);
-	fd = buffer_wrap(ctx, p, PAGE, ACCEL_BUFFER_READ_ONLY);
+	fd = buffer_wrap(ctx, p, PAGE, ACCEL_WRAP_READ_ONLY);
 	return fd < 0 ? fd : 0;
 }
 

@@ -69,7 +69,7 @@ static inline int map_at(int ctx, int fd, __u64 address, __u64 offset, __u64 len
 			 __u32 flags)
 {
 	struct accel_buffer_map map = {
-		.flags = flags | ACCEL_BUFFER_FIXED,
+		.flags = flags | ACCEL_MAP_FIXED,
 		.fd = fd,
 		.offset = offset,
 		.length = length,

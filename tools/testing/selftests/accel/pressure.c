@@ -13,7 +13,7 @@
 
 #define MIB (1ul << 20)
 #define SIZE (2 * MIB)
-#define BOTH (ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE)
+#define BOTH (ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE)
 /* What may come to be used for reasons of its own. */
 #define SLACK (24 * MIB)
 
@@ -87,7 +87,7 @@ FIXTURE_TEARDOWN(pressure)
 
 TEST_F(pressure, more_than_there_is_is_refused_and_ends_nobody)
 {
-	static const __u32 kinds[] = { 0, ACCEL_BUFFER_WRITE_COMBINE, ACCEL_BUFFER_CONTIGUOUS };
+	static const __u32 kinds[] = { 0, ACCEL_ALLOC_WRITE_COMBINE, ACCEL_ALLOC_CONTIGUOUS };
 	__u64 all = system_memory("MemTotal") / PAGE * PAGE;
 	unsigned int i;
 	int ret;
@@ -126,7 +126,7 @@ TEST_F(pressure, jobs_go_on_when_memory_has_run_out)
 	struct submission s = {
 		.jobs = { fill(0, 0, 0x1111111111111111, SIZE) },
 		.job_count = 1,
-		.buffers = { use(wrapped, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(wrapped, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 1,
 		.in_fences = { timeline_fence(timeline, 1) },
 		.in_fence_count = 1,
@@ -197,7 +197,7 @@ TEST_F(pressure, what_is_wrapped_stays_when_the_rest_is_put_aside)
 	s = (struct submission){
 		.jobs = { fill(0, MIB / 2, 0x7777777777777777, MIB / 2) },
 		.job_count = 1,
-		.buffers = { use(wrapped, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(wrapped, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 1,
 		.in_fences = { timeline_fence(timeline, 1) },
 		.in_fence_count = 1,
@@ -308,7 +308,7 @@ static int open_in_group(void *arg)
 static int alloc_in_group(void *arg)
 {
 	int ctx = *(int *)arg, ret = write_file(GROUP "/cgroup.procs", "0"), first, i;
-	static const __u32 kinds[] = { 0, ACCEL_BUFFER_WRITE_COMBINE };
+	static const __u32 kinds[] = { 0, ACCEL_ALLOC_WRITE_COMBINE };
 
 	if (ret)
 		return ret;

@@ -212,11 +212,11 @@ TEST_F(queue, regions_allow_what_they_are_for)
 	struct accel_region r;
 
 	ASSERT_RET(0, accel_region(self->queue, ACCEL_REGION_STATUS, &r), "a status page");
-	EXPECT_EQ(ACCEL_REGION_READ, r.flags) {
+	EXPECT_EQ(ACCEL_ACCESS_READ, r.flags) {
 		TH_LOG("expected: the status page can be read only");
 	}
 	ASSERT_RET(0, accel_region(self->queue, ACCEL_REGION_RING, &r), "a ring");
-	EXPECT_EQ(ACCEL_REGION_READ | ACCEL_REGION_WRITE, r.flags) {
+	EXPECT_EQ(ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE, r.flags) {
 		TH_LOG("expected: the ring can be read and written");
 	}
 }
@@ -502,7 +502,7 @@ TEST_F(zip, doorbell_can_be_written)
 
 	ASSERT_WORKS(queue, "a queue");
 	ASSERT_RET(0, accel_region(queue, ACCEL_REGION_DOORBELL, &r), "a doorbell");
-	EXPECT_EQ(ACCEL_REGION_WRITE, r.flags & ACCEL_REGION_WRITE) {
+	EXPECT_EQ(ACCEL_ACCESS_WRITE, r.flags & ACCEL_ACCESS_WRITE) {
 		TH_LOG("expected: the doorbell can be written");
 	}
 	EXPECT_LE(HISI_ZIP_DOORBELL_OFFSET + 8, r.size) {

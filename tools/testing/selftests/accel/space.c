@@ -5,7 +5,7 @@
 
 #include "memory_util.h"
 
-#define BOTH (ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE)
+#define BOTH (ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE)
 /* Addresses have 47 bits. */
 #define END (1ull << 47)
 
@@ -173,8 +173,8 @@ TEST_F(space, parts_of_a_buffer_are_those_parts)
 
 TEST_F(space, the_device_keeps_to_what_is_allowed)
 {
-	__s64 read = buffer_map(self->ctx, self->fd, ACCEL_BUFFER_READ);
-	__s64 write = buffer_map(self->ctx, self->fd, ACCEL_BUFFER_WRITE);
+	__s64 read = buffer_map(self->ctx, self->fd, ACCEL_ACCESS_READ);
+	__s64 write = buffer_map(self->ctx, self->fd, ACCEL_ACCESS_WRITE);
 	__s64 both = buffer_map(self->ctx, self->fd, BOTH);
 
 	ASSERT_WORKS(read, "map to be read");
@@ -201,7 +201,7 @@ TEST_F(space, lies_are_refused)
 	}, map;
 	struct { const char *what; int error; __u32 flags; __s32 fd; __u32 reserved; } lies[] = {
 		{ "no access", -EINVAL, 0, self->fd, 0 },
-		{ "no access, fixed", -EINVAL, ACCEL_BUFFER_FIXED, self->fd, 0 },
+		{ "no access, fixed", -EINVAL, ACCEL_MAP_FIXED, self->fd, 0 },
 		{ "an unknown flag", -EINVAL, BOTH | 8, self->fd, 0 },
 		{ "a reserved field", -EINVAL, BOTH, self->fd, 1 },
 		{ "no descriptor", -EBADF, BOTH, -1, 0 },
@@ -356,7 +356,7 @@ static void use_and_let_go(struct __test_metadata *_metadata, int ctx, struct ac
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_WORKS(at, "map");
 	EXPECT_RET(-EFAULT, buffer_wrap(ctx, p, SIZE, 0), "it is not made a buffer of ours");
-	EXPECT_RET(-EFAULT, buffer_wrap(ctx, p, SIZE, ACCEL_BUFFER_READ_ONLY), "not to be read");
+	EXPECT_RET(-EFAULT, buffer_wrap(ctx, p, SIZE, ACCEL_WRAP_READ_ONLY), "not to be read");
 	for (i = 0; i < 3; i++) {
 		if (order[i] == 0)
 			close(fd);
@@ -478,7 +478,7 @@ TEST_F(space, device_memory_is_free_when_the_mapping_goes)
 	__s64 at = buffer_map(ctx, local, BOTH), again;
 
 	ASSERT_WORKS(at, "map");
-	again = buffer_map(ctx, local, ACCEL_BUFFER_READ);
+	again = buffer_map(ctx, local, ACCEL_ACCESS_READ);
 	ASSERT_WORKS(again, "map it twice");
 	close(local);
 	EXPECT_EQ(SIZE, memory_info(self->ctx).used);
@@ -594,7 +594,7 @@ TEST_F(space, amdkfd_cve_2023_53816_closed_while_it_is_mapped)
 		} else {
 			ASSERT_RET(-EBADF, at, "it was closed");
 		}
-		ret = submit_one(queue, &job, SLOT, ACCEL_BUFFER_WRITE);
+		ret = submit_one(queue, &job, SLOT, ACCEL_ACCESS_WRITE);
 		submitted[ret == -EBADF]++;
 		ASSERT_TRUE(!ret || ret == -EBADF || ret == -EAGAIN) {
 			TH_LOG("expected: it is taken or was closed, got %s", ret_name(ret));

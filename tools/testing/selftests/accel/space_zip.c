@@ -6,7 +6,7 @@
 #include "hisi_zip_util.h"
 #include "memory_util.h"
 
-#define BOTH (ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE)
+#define BOTH (ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE)
 #define SIZE (8 * PAGE)
 
 FIXTURE(space_zip)
@@ -86,7 +86,7 @@ static struct zip_result pack(struct accel_queue *q, __u64 in, __u64 out, __u32 
 
 TEST_F(space_zip, the_device_reaches_what_is_mapped_as_long_as_it_is)
 {
-	__s64 in = buffer_map(self->ctx, self->in_fd, ACCEL_BUFFER_READ);
+	__s64 in = buffer_map(self->ctx, self->in_fd, ACCEL_ACCESS_READ);
 	__s64 out = buffer_map(self->ctx, self->out_fd, BOTH);
 
 	ASSERT_WORKS(in, "map to be read");
@@ -100,7 +100,7 @@ TEST_F(space_zip, the_device_reaches_what_is_mapped_as_long_as_it_is)
 	EXPECT_EQ(0xa5, all_bytes(self->out, SIZE)) {
 		TH_LOG("expected: nothing is written");
 	}
-	in = buffer_map(self->ctx, self->in_fd, ACCEL_BUFFER_READ);
+	in = buffer_map(self->ctx, self->in_fd, ACCEL_ACCESS_READ);
 	EXPECT_RET(0, buffer_unmap(self->ctx, out, SIZE), "unmap the destination");
 	EXPECT_NO_WAY(&self->q, in, out, "the destination is gone");
 	EXPECT_EQ(0xa5, all_bytes(self->out, SIZE));
@@ -109,8 +109,8 @@ TEST_F(space_zip, the_device_reaches_what_is_mapped_as_long_as_it_is)
 
 TEST_F(space_zip, the_device_keeps_to_what_is_allowed)
 {
-	__s64 in = buffer_map(self->ctx, self->in_fd, ACCEL_BUFFER_READ);
-	__s64 out = buffer_map(self->ctx, self->out_fd, ACCEL_BUFFER_READ);
+	__s64 in = buffer_map(self->ctx, self->in_fd, ACCEL_ACCESS_READ);
+	__s64 out = buffer_map(self->ctx, self->out_fd, ACCEL_ACCESS_READ);
 
 	ASSERT_WORKS(in, "map");
 	ASSERT_WORKS(out, "map to be read");
@@ -131,12 +131,12 @@ TEST_F(space_zip, read_only_memory_is_read)
 	__s64 in, out = buffer_map(self->ctx, self->out_fd, BOTH), at;
 
 	fill_text(own, SIZE, 3);
-	fd = buffer_wrap(self->ctx, own, SIZE, ACCEL_BUFFER_READ_ONLY);
+	fd = buffer_wrap(self->ctx, own, SIZE, ACCEL_WRAP_READ_ONLY);
 	rw = buffer_wrap(self->ctx, own, SIZE, 0);
 	ASSERT_WORKS(fd, "wrap read-only");
 	ASSERT_WORKS(rw, "wrap");
 	EXPECT_RET(-EACCES, buffer_map(self->ctx, fd, BOTH), "map it to be written");
-	in = buffer_map(self->ctx, fd, ACCEL_BUFFER_READ);
+	in = buffer_map(self->ctx, fd, ACCEL_ACCESS_READ);
 	at = buffer_map(self->ctx, rw, BOTH);
 	ASSERT_WORKS(in, "map it to be read");
 	ASSERT_WORKS(at, "map the writable one");
@@ -146,7 +146,7 @@ TEST_F(space_zip, read_only_memory_is_read)
 	EXPECT_EQ(0, memcmp(own, self->in, SIZE)) {
 		TH_LOG("expected: it is as it was");
 	}
-	in = buffer_map(self->ctx, self->in_fd, ACCEL_BUFFER_READ);
+	in = buffer_map(self->ctx, self->in_fd, ACCEL_ACCESS_READ);
 	EXPECT_PACKS(&self->q, in, self->in, at, own, SIZE, "a job that writes memory of ours");
 	close(fd);
 	close(rw);
@@ -177,7 +177,7 @@ TEST_F(space_zip, addresses_are_those_that_the_iommu_has)
 	ASSERT_WORKS(out, "map");
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		EXPECT_RET(cases[i].error, map_at(self->ctx, self->in_fd, cases[i].address, 0, 0,
-						  ACCEL_BUFFER_READ), cases[i].what);
+						  ACCEL_ACCESS_READ), cases[i].what);
 		if (!cases[i].error)
 			EXPECT_PACKS(&self->q, cases[i].address, self->in, out, self->out, SIZE,
 				     cases[i].what);
@@ -220,8 +220,8 @@ TEST_F(space_zip, amdkfd_cve_2024_41011_part_of_a_huge_page_is_that_part)
 	close(fd);
 	fd = buffer_wrap(self->ctx, own, length, 0);
 	ASSERT_WORKS(fd, "wrap all of it");
-	ASSERT_RET(0, map_at(self->ctx, fd, 2 * at, 0, 0, ACCEL_BUFFER_READ), "map it");
-	ASSERT_RET(0, map_at(self->ctx, fd, 3 * at, PAGE, PAGE, ACCEL_BUFFER_READ), "a part of it");
+	ASSERT_RET(0, map_at(self->ctx, fd, 2 * at, 0, 0, ACCEL_ACCESS_READ), "map it");
+	ASSERT_RET(0, map_at(self->ctx, fd, 3 * at, PAGE, PAGE, ACCEL_ACCESS_READ), "a part of it");
 	EXPECT_PACKS(&self->q, 2 * at + length - SIZE, own + length - SIZE, out, self->out, SIZE,
 		     "its end");
 	EXPECT_NO_WAY(&self->q, 2 * at + length, out, "behind all of it");
@@ -273,8 +273,8 @@ TEST_F(space_zip, buffers_of_others_are_mapped)
 
 	fds[0] = udmabuf_alloc(SIZE, &file);
 	fds[1] = heap_alloc(SIZE);
-	fds[2] = buffer_alloc_from(self->ctx, 0, SIZE, ACCEL_BUFFER_CONTIGUOUS);
-	fds[3] = buffer_alloc_from(self->ctx, 0, SIZE, ACCEL_BUFFER_WRITE_COMBINE);
+	fds[2] = buffer_alloc_from(self->ctx, 0, SIZE, ACCEL_ALLOC_CONTIGUOUS);
+	fds[3] = buffer_alloc_from(self->ctx, 0, SIZE, ACCEL_ALLOC_WRITE_COMBINE);
 	for (i = 0; i < 4; i++) {
 		ASSERT_WORKS(fds[i], "a buffer");
 		p = i ? buffer_mmap(fds[i], SIZE) : file;
@@ -310,7 +310,7 @@ TEST_F(space_zip, unmapping_under_a_job_does_no_harm)
 		struct zip_job job = { HISI_ZIP_DEFLATE, 0, NULL, (void *)out, SIZE, SIZE };
 		struct zip_result r;
 
-		in = buffer_map(self->ctx, self->in_fd, ACCEL_BUFFER_READ);
+		in = buffer_map(self->ctx, self->in_fd, ACCEL_ACCESS_READ);
 		ASSERT_WORKS(in, "map");
 		job.in = (void *)in;
 		zip_submit(&self->q, &job);

@@ -120,7 +120,7 @@ TEST_F(submit, jobs_reach_the_buffer_and_tell_their_end)
 	struct submission s = {
 		.jobs = { fill(0, PAGE - 3, 0x4141414141414141, PAGE + 6) },
 		.job_count = 1,
-		.buffers = { use(self->buffer, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(self->buffer, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 1,
 		.flags = ACCEL_SUBMIT_OUT_FENCE,
 	};
@@ -154,7 +154,7 @@ TEST_F(submit, jobs_go_in_their_order)
 	__u64 n = 0;
 	int i, round;
 
-	s.buffers[0] = use(self->buffer, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE);
+	s.buffers[0] = use(self->buffer, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE);
 	for (round = 1; round <= 5; round++) {
 		/* Each takes what the one before has made. */
 		s.jobs[0] = fill(0, 0, round * 0x0101010101010101, 512);
@@ -184,7 +184,7 @@ TEST_F(submit, records_are_read_only_and_zero_before)
 
 	EXPECT_EQ(0, all_bytes(self->records, DEPTH * sizeof(self->records[0])));
 	ASSERT_RET(0, accel_region(self->queue, ACCEL_REGION_RECORDS, &region), "the region");
-	EXPECT_EQ(ACCEL_REGION_READ, region.flags);
+	EXPECT_EQ(ACCEL_ACCESS_READ, region.flags);
 	EXPECT_RET(-EPERM, map_error(accel_map(self->queue, region.offset, region.size,
 						PROT_READ | PROT_WRITE)), "mapped to be written");
 	EXPECT_EQ(-1, mprotect((void *)self->records, PAGE, PROT_READ | PROT_WRITE));
@@ -198,7 +198,7 @@ TEST_F(submit, a_failure_is_told_and_the_others_go_on)
 	struct submission s = {
 		.jobs = { fill(0, 0, ~0ull, 8), fail(), fill(0, 8, ~0ull, 8), fail() },
 		.job_count = 4,
-		.buffers = { use(self->buffer, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(self->buffer, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 1,
 		.flags = ACCEL_SUBMIT_OUT_FENCE,
 	};
@@ -237,7 +237,7 @@ TEST_F(submit, amdxdna_cve_2026_23288_as_many_as_the_queue_is_deep)
 		close(one.out_fence);
 	}
 	for (i = 0; i < 3; i++) {
-		one = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_BUFFER_WRITE);
+		one = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_ACCESS_WRITE);
 		EXPECT_RET(-EAGAIN, submit(self->queue, &one), "one too many");
 		one.flags = 0;
 		EXPECT_RET(-EAGAIN, submit(self->queue, &one), "without a fence");
@@ -250,7 +250,7 @@ TEST_F(submit, amdxdna_cve_2026_23288_as_many_as_the_queue_is_deep)
 	EXPECT_EQ(0, self->memory[0]) {
 		TH_LOG("expected: nothing of what was refused is done");
 	}
-	one = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_BUFFER_WRITE);
+	one = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_ACCESS_WRITE);
 	one.job_count = 8;
 	for (i = 1; i < 8; i++)
 		one.jobs[i] = one.jobs[0];
@@ -266,7 +266,7 @@ TEST_F(submit, amdxdna_cve_2026_23288_as_many_as_the_queue_is_deep)
 TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 {
 	struct accel_sim_job job = fill(0, 0, ~0ull, 8), jobs[DEPTH + 1];
-	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_BUFFER_WRITE), many[65];
+	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_ACCESS_WRITE), many[65];
 	struct accel_submit_fence fences[65], bad = { .fd = -1 };
 	const struct accel_queue_submit good = {
 		.size = sizeof(good),
@@ -336,9 +336,9 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 	REFUSED(-EINVAL, "a device for a buffer", args.buffers = (unsigned long)many);
 	many[0] = use(self->buffer, 0);
 	REFUSED(-EINVAL, "a buffer for nothing", args.buffers = (unsigned long)many);
-	many[0].flags = ACCEL_BUFFER_WRITE | ACCEL_BUFFER_FIXED;
+	many[0].flags = ACCEL_ACCESS_WRITE | ACCEL_MAP_FIXED;
 	REFUSED(-EINVAL, "an unknown flag of a buffer", args.buffers = (unsigned long)many);
-	many[0].flags = ACCEL_BUFFER_READ;
+	many[0].flags = ACCEL_ACCESS_READ;
 	REFUSED(-EACCES, "writing what is named to be read", args.buffers = (unsigned long)many);
 	EXPECT_EQ(0, self->memory[0]) {
 		TH_LOG("expected: nothing of what was refused is done");
@@ -354,7 +354,7 @@ TEST_F(submit, amdkfd_cve_2026_63881_lies_are_refused)
 	args.buffers = (unsigned long)many;
 	args.buffer_count = 64;
 	job = fill(63, 0, 0x4242424242424242, 8);
-	many[0].flags = ACCEL_BUFFER_READ;
+	many[0].flags = ACCEL_ACCESS_READ;
 	job = fill(0, 0, ~0ull, 8);
 	EXPECT_RET(-EACCES, accel_ioctl(self->queue, ACCEL_QUEUE_SUBMIT, &args),
 		   "writing by a place that says read");
@@ -394,7 +394,7 @@ TEST_F(submit, ethosu_cve_2026_53170_jobs_that_lie_are_refused)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(lies); i++) {
-		s = on_buffer(lies[i].job, self->buffer, ACCEL_BUFFER_WRITE);
+		s = on_buffer(lies[i].job, self->buffer, ACCEL_ACCESS_WRITE);
 		EXPECT_RET(lies[i].error, submit(self->queue, &s), lies[i].what);
 		s.jobs[1] = s.jobs[0];
 		s.jobs[0] = fill(0, 0, ~0ull, 8);
@@ -431,7 +431,7 @@ static void *change(void *arg)
 TEST_F(submit, ethosu_cve_2026_53173_jobs_change_while_they_are_read)
 {
 	struct fickle fickle = { .job = fill(0, 0, ~0ull, PAGE) };
-	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_BUFFER_WRITE);
+	struct accel_submit_buffer buffer = use(self->buffer, ACCEL_ACCESS_WRITE);
 	struct accel_queue_submit args = {
 		.size = sizeof(args),
 		.flags = ACCEL_SUBMIT_OUT_FENCE,
@@ -488,7 +488,7 @@ TEST_F(submit, jobs_wait_for_fences)
 	struct submission s;
 
 	ASSERT_WORKS(timeline, "sw_sync in debugfs");
-	s = on_buffer(fill(0, 0, ~0ull, 8), self->buffer, ACCEL_BUFFER_WRITE);
+	s = on_buffer(fill(0, 0, ~0ull, 8), self->buffer, ACCEL_ACCESS_WRITE);
 	s.in_fences[0] = timeline_fence(timeline, 2);
 	s.in_fences[1] = timeline_fence(timeline, 1);
 	s.in_fence_count = 2;
@@ -519,14 +519,14 @@ TEST_F(submit, a_fence_that_fails_cancels)
 	struct submission s, next;
 
 	ASSERT_WORKS(timeline, "sw_sync in debugfs");
-	s = on_buffer(fill(0, 0, ~0ull, 8), self->buffer, ACCEL_BUFFER_WRITE);
+	s = on_buffer(fill(0, 0, ~0ull, 8), self->buffer, ACCEL_ACCESS_WRITE);
 	s.jobs[1] = s.jobs[0];
 	s.job_count = 2;
 	s.in_fences[0] = timeline_fence(timeline, 1);
 	s.in_fences[1] = timeline_fence(later, 1);
 	s.in_fence_count = 2;
 	ASSERT_RET(0, submit(self->queue, &s), "jobs behind two fences");
-	next = on_buffer(fill(0, 64, ~0ull, 8), self->buffer, ACCEL_BUFFER_WRITE);
+	next = on_buffer(fill(0, 64, ~0ull, 8), self->buffer, ACCEL_ACCESS_WRITE);
 	ASSERT_RET(0, submit(self->queue, &next), "a job behind them");
 	/* Its fences end with an error. */
 	close(timeline);
@@ -654,9 +654,9 @@ static struct submission waiting(struct accel_sim_job job, int fd, __u32 flags, 
 /* Copies the buffer to the result. */
 static struct submission taking(int buffer, int result)
 {
-	struct submission s = on_buffer(copy(0, 0, 1, 0, PAGE), buffer, ACCEL_BUFFER_READ);
+	struct submission s = on_buffer(copy(0, 0, 1, 0, PAGE), buffer, ACCEL_ACCESS_READ);
 
-	s.buffers[1] = use(result, ACCEL_BUFFER_WRITE);
+	s.buffers[1] = use(result, ACCEL_ACCESS_WRITE);
 	s.buffer_count = 2;
 	return s;
 }
@@ -664,7 +664,7 @@ static struct submission taking(int buffer, int result)
 TEST_F(order, a_reader_waits_for_the_writer_before)
 {
 	struct submission writer = waiting(fill(0, 0, 0x0909090909090909, PAGE), self->buffer,
-					   ACCEL_BUFFER_WRITE, self->fence);
+					   ACCEL_ACCESS_WRITE, self->fence);
 	struct submission reader = taking(self->buffer, self->result);
 
 	ASSERT_RET(0, submit(self->queue[0], &writer), "a writer");
@@ -685,19 +685,19 @@ TEST_F(order, a_reader_waits_for_the_writer_before)
 
 TEST_F(order, a_writer_waits_for_the_readers_before)
 {
-	struct submission first = waiting(copy(0, 0, 1, 0, PAGE), self->buffer, ACCEL_BUFFER_READ,
+	struct submission first = waiting(copy(0, 0, 1, 0, PAGE), self->buffer, ACCEL_ACCESS_READ,
 					  self->fence);
 	struct submission second, third;
 
 	memset(self->memory, 3, PAGE);
-	first.buffers[1] = use(self->result, ACCEL_BUFFER_WRITE);
+	first.buffers[1] = use(self->result, ACCEL_ACCESS_WRITE);
 	first.buffer_count = 2;
 	ASSERT_RET(0, submit(self->queue[0], &first), "a reader");
-	second = on_buffer(checksum(0, 0, PAGE), self->buffer, ACCEL_BUFFER_READ);
+	second = on_buffer(checksum(0, 0, PAGE), self->buffer, ACCEL_ACCESS_READ);
 	ASSERT_RET(0, submit(self->queue[1], &second), "another reader");
 	EXPECT_FENCE(0, second.out_fence, "readers do not wait for each other");
 	EXPECT_EQ(0, fence_status(first.out_fence));
-	third = on_buffer(fill(0, 0, ~0ull, PAGE), self->buffer, ACCEL_BUFFER_WRITE);
+	third = on_buffer(fill(0, 0, ~0ull, PAGE), self->buffer, ACCEL_ACCESS_WRITE);
 	ASSERT_RET(0, submit(self->queue[1], &third), "a writer");
 	expect_others_work(_metadata, self->ctx[1]);
 	EXPECT_EQ(0, fence_status(third.out_fence)) {
@@ -718,7 +718,7 @@ TEST_F(order, a_writer_waits_for_the_readers_before)
 
 TEST_F(order, a_writer_that_fails_does_not_cancel_others)
 {
-	struct submission writer = waiting(fail(), self->buffer, ACCEL_BUFFER_WRITE, self->fence);
+	struct submission writer = waiting(fail(), self->buffer, ACCEL_ACCESS_WRITE, self->fence);
 	struct submission reader = taking(self->buffer, self->result);
 
 	memset(self->memory, 4, PAGE);
@@ -734,7 +734,7 @@ TEST_F(order, a_writer_that_fails_does_not_cancel_others)
 
 TEST_F(order, poll_and_sync_files_tell_of_jobs)
 {
-	struct submission writer = waiting(fill(0, 0, 1, PAGE), self->buffer, ACCEL_BUFFER_WRITE,
+	struct submission writer = waiting(fill(0, 0, 1, PAGE), self->buffer, ACCEL_ACCESS_WRITE,
 					   self->fence);
 	int before, to_read, to_write;
 
@@ -778,7 +778,7 @@ TEST_F(order, jobs_wait_for_fences_that_were_put_into_the_buffer)
 		   "a writer");
 	reader = taking(self->buffer, self->result);
 	ASSERT_RET(0, submit(self->queue[1], &reader), "a reader");
-	writer = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_BUFFER_WRITE);
+	writer = on_buffer(fill(0, 0, 1, 8), self->buffer, ACCEL_ACCESS_WRITE);
 	ASSERT_RET(0, submit(self->queue[0], &writer), "a writer");
 	expect_others_work(_metadata, self->ctx[0]);
 	EXPECT_EQ(0, fence_status(reader.out_fence));
@@ -823,7 +823,7 @@ static int doom(struct doomed *d, int ctx, struct accel_sim_job first)
 		return ret;
 	d->status = accel_map_region(d->queue, &region);
 	for (i = 0; i < JOBS; i++) {
-		s = on_buffer(i ? sim_nop(0) : first, d->buffer, ACCEL_BUFFER_WRITE);
+		s = on_buffer(i ? sim_nop(0) : first, d->buffer, ACCEL_ACCESS_WRITE);
 		if (i >= 2) {
 			s.in_fences[0] = d->never;
 			s.in_fence_count = 1;
@@ -1011,7 +1011,7 @@ static int leave_a_job(void *arg)
 
 	memset(own, 0x3c, 2 * PAGE);
 	buffer = buffer_wrap(ctx, own, 2 * PAGE, 0);
-	s = on_buffer(fill(0, PAGE, 0x7777777777777777, PAGE), buffer, ACCEL_BUFFER_WRITE);
+	s = on_buffer(fill(0, PAGE, 0x7777777777777777, PAGE), buffer, ACCEL_ACCESS_WRITE);
 	s.in_fences[0] = legacy->fence;
 	s.in_fence_count = 1;
 	ret = submit(queue, &s);
@@ -1064,12 +1064,12 @@ TEST_F(submit, rocket_cve_2026_64008_jobs_keep_their_buffers)
 	struct submission s;
 
 	ASSERT_WORKS(local, "a buffer");
-	s = waiting(fill(0, 0, 0x1313131313131313, PAGE), local, ACCEL_BUFFER_WRITE,
+	s = waiting(fill(0, 0, 0x1313131313131313, PAGE), local, ACCEL_ACCESS_WRITE,
 		    timeline_fence(timeline, 1));
 	s.jobs[1] = copy(0, 0, 1, 0, PAGE);
 	s.job_count = 2;
-	s.buffers[0].flags |= ACCEL_BUFFER_READ;
-	s.buffers[1] = use(self->buffer, ACCEL_BUFFER_WRITE);
+	s.buffers[0].flags |= ACCEL_ACCESS_READ;
+	s.buffers[1] = use(self->buffer, ACCEL_ACCESS_WRITE);
 	s.buffer_count = 2;
 	ASSERT_RET(0, submit(self->queue, &s), "jobs");
 	close(local);
@@ -1109,7 +1109,7 @@ static void *cross(void *arg)
 		s = (struct submission){
 			.jobs = { copy(0, 0, 1, 0, 64) },
 			.job_count = 1,
-			.buffers = { use(c->a, ACCEL_BUFFER_READ), use(c->b, ACCEL_BUFFER_WRITE) },
+			.buffers = { use(c->a, ACCEL_ACCESS_READ), use(c->b, ACCEL_ACCESS_WRITE) },
 			.buffer_count = 2,
 			.flags = i % 16 ? 0 : ACCEL_SUBMIT_OUT_FENCE,
 		};

@@ -89,7 +89,7 @@ static bool wait_until_unmapped(const FIXTURE_DATA(zip_bounce) * self)
 static int pack(FIXTURE_DATA(zip_bounce) * self, __u32 to, __u32 flags)
 {
 	struct accel_submit_buffer buffers[] = {
-		{ .fd = self->in.fd, .flags = ACCEL_BUFFER_READ },
+		{ .fd = self->in.fd, .flags = ACCEL_ACCESS_READ },
 		{ .fd = self->out.fd, .flags = flags },
 	};
 	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, 0, SIZE, to, SIZE);
@@ -112,7 +112,7 @@ TEST_F(zip_bounce, jobs_find_what_was_written_before)
 	for (i = 0; i < 8; i++) {
 		ASSERT_RET(0, fill(self, i), "text");
 		ASSERT_RET(0, write_file(MOST, "0"), "count anew");
-		ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+		ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 		ASSERT_RET(0, buffer_sync(self->out.fd, BEGIN | RW), "wait for the job");
 		EXPECT_LE(self->idle + 3 * SIZE / 2048, slots(MOST)) {
 			TH_LOG("expected: buffers that bounce: swiotlb=force,track_hiwater");
@@ -138,7 +138,7 @@ static int lost_behind_jobs(struct __test_metadata *_metadata, FIXTURE_DATA(zip_
 	EXPECT_RET(0, fill(self, 1), "text");
 	for (i = 0; hits < LATE && seconds() < until; i++) {
 		memset(part, i, PART);
-		EXPECT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+		EXPECT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 		EXPECT_RET(0, buffer_sync(self->out.fd, BEGIN | WRITE), "wait for the job");
 		memset(self->out.p, i, PART);
 		if (point == END)
@@ -179,13 +179,13 @@ TEST_F(zip_bounce, what_is_written_stays_behind_a_job_that_reads)
 	ASSERT_RET(0, buffer_sync(self->in.fd, BEGIN | WRITE), "begin");
 	for (i = 0; i < ROUNDS; i++) {
 		memset(part, i, PART);
-		ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+		ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 		memset(self->in.p, i, PART);
 		EXPECT_THAT(wait_until_unmapped(self), "the job ends, and its mappings go");
 		EXPECT_THAT(!memcmp(self->in.p, part, PART), "what was written");
 	}
 	ASSERT_RET(0, buffer_sync(self->in.fd, END | WRITE), "end");
-	ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+	ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 	/* Without a word of the program, even. */
 	memset(self->in.p, 0x5a, PART);
 	EXPECT_THAT(wait_until_unmapped(self), "the job ends, and its mappings go");
@@ -201,7 +201,7 @@ TEST_F(zip_bounce, what_a_job_wrote_stays_beside_what_is_written_after)
 
 	ASSERT_RET(0, fill(self, 2), "text");
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE), "a job");
+		ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE), "a job");
 		ASSERT_RET(0, buffer_sync(self->out.fd, BEGIN | WRITE), "wait for the job");
 		*last = i;
 		ASSERT_RET(0, buffer_sync(self->out.fd, END | WRITE), "end");
@@ -237,7 +237,7 @@ TEST_F(zip_bounce, results_come_though_somebody_reads)
 	ASSERT_LE(0, reader);
 	EXPECT_RET(0, fill(self, 3), "text");
 	for (i = 0; i < ROUNDS; i++) {
-		EXPECT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+		EXPECT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 		EXPECT_THAT(wait_until_unmapped(self), "the job ends, and its mapping goes");
 		EXPECT_THAT(zip_matches(self->out.p, produced(&self->pack), self->in.p, SIZE),
 			    "what the job wrote");
@@ -255,7 +255,7 @@ TEST_F(zip_bounce, a_job_finds_what_another_wrote)
 	int i;
 
 	ASSERT_RET(0, fill(self, 4), "text");
-	ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+	ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 	ASSERT_RET(0, buffer_sync(self->out.fd, BEGIN | RW), "wait for the job");
 	size = produced(&self->pack);
 	memset(self->out.p, 0, self->out.size);
@@ -263,7 +263,7 @@ TEST_F(zip_bounce, a_job_finds_what_another_wrote)
 
 	job = submit_job(HISI_ZIP_DEFLATE, 0, size, 0, SIZE);
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
+		ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
 		ASSERT_RET(0, submit(&self->unpack, &job, 1, &self->out, &self->back, NULL),
 			   "one that reads what it writes");
 		ASSERT_RET(0, buffer_sync(self->back.fd, BEGIN | RW), "wait for both");
@@ -281,8 +281,8 @@ TEST_F(zip_bounce, jobs_write_parts_of_one_buffer)
 
 	ASSERT_RET(0, fill(self, 5), "text");
 	for (i = 0; i < ROUNDS; i++) {
-		ASSERT_RET(0, pack(self, 0, ACCEL_BUFFER_WRITE), "a job");
-		ASSERT_RET(0, pack(self, SIZE, ACCEL_BUFFER_WRITE), "another");
+		ASSERT_RET(0, pack(self, 0, ACCEL_ACCESS_WRITE), "a job");
+		ASSERT_RET(0, pack(self, SIZE, ACCEL_ACCESS_WRITE), "another");
 		ASSERT_RET(0, buffer_sync(self->out.fd, BEGIN | RW), "wait for both");
 		size = produced(&self->pack);
 		EXPECT_THAT(zip_matches(self->out.p, size, self->in.p, SIZE), "the first part");

@@ -77,7 +77,7 @@ TEST_F(zip_scattered, one_side_in_one_piece)
 	struct buffer in, out;
 
 	ASSERT_RET(0, buffer_scattered(&in, 16 * PAGE), "scattered pages");
-	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_BUFFER_CONTIGUOUS),
+	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_ALLOC_CONTIGUOUS),
 		   "one piece");
 	round_trip(_metadata, self->ctx, HISI_ZIP_GZIP, &in, &out, &in, 0, 16 * PAGE);
 	EXPECT_EQ(4, lists_read(self)) {
@@ -91,9 +91,9 @@ TEST_F(zip_scattered, no_lists_where_none_are_needed)
 {
 	struct buffer in, out;
 
-	ASSERT_RET(0, buffer_alloc(&in, self->ctx, 16 * PAGE, ACCEL_BUFFER_CONTIGUOUS),
+	ASSERT_RET(0, buffer_alloc(&in, self->ctx, 16 * PAGE, ACCEL_ALLOC_CONTIGUOUS),
 		   "one piece");
-	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_BUFFER_CONTIGUOUS),
+	ASSERT_RET(0, buffer_alloc(&out, self->ctx, 32 * PAGE, ACCEL_ALLOC_CONTIGUOUS),
 		   "one piece");
 	round_trip(_metadata, self->ctx, HISI_ZIP_GZIP, &in, &out, &in, 0, 16 * PAGE);
 	EXPECT_EQ(0, lists_read(self)) {
@@ -116,10 +116,10 @@ TEST_F(zip_scattered, context_must_be_in_one_piece)
 	ASSERT_RET(0, submit_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
 	job.type |= htole32(STATEFUL | NEW_STREAM);
 	job.ctx_h = htole32(2 << 16);
-	buffers[0] = (struct accel_submit_buffer){ in.fd, ACCEL_BUFFER_READ };
-	buffers[1] = (struct accel_submit_buffer){ out.fd, ACCEL_BUFFER_WRITE };
+	buffers[0] = (struct accel_submit_buffer){ in.fd, ACCEL_ACCESS_READ };
+	buffers[1] = (struct accel_submit_buffer){ out.fd, ACCEL_ACCESS_WRITE };
 	buffers[2] = (struct accel_submit_buffer){
-		context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE,
+		context.fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE,
 	};
 	EXPECT_RET(-EINVAL, submit_with(&q, &job, 1, buffers, 3, NULL), "a scattered context");
 	submit_close(&q);

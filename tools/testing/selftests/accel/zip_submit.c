@@ -144,10 +144,10 @@ TEST_F(zip_submit, streams)
 	int fence;
 
 	ASSERT_RET(0, buffer_alloc(&context, self->ctx, CONTEXT_SIZE + PAGE, 0), "a context");
-	buffers[0] = (struct accel_submit_buffer){ self->in.fd, ACCEL_BUFFER_READ };
-	buffers[1] = (struct accel_submit_buffer){ self->out.fd, ACCEL_BUFFER_WRITE };
+	buffers[0] = (struct accel_submit_buffer){ self->in.fd, ACCEL_ACCESS_READ };
+	buffers[1] = (struct accel_submit_buffer){ self->out.fd, ACCEL_ACCESS_WRITE };
 	buffers[2] = (struct accel_submit_buffer){
-		context.fd, ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE,
+		context.fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE,
 	};
 	for (part = 0; part < 5; part++) {
 		/* The last part has no input. */
@@ -165,13 +165,13 @@ TEST_F(zip_submit, streams)
 	}
 	EXPECT_THAT(zip_matches(self->out.p, made, self->in.p, SIZE), "one stream");
 
-	buffers[2].flags = ACCEL_BUFFER_READ;
+	buffers[2].flags = ACCEL_ACCESS_READ;
 	EXPECT_RET(-EACCES, submit_with(&self->q, &job, 1, buffers, 3, NULL),
 		   "a context that can't be written");
-	buffers[2].flags = ACCEL_BUFFER_WRITE;
+	buffers[2].flags = ACCEL_ACCESS_WRITE;
 	EXPECT_RET(-EACCES, submit_with(&self->q, &job, 1, buffers, 3, NULL),
 		   "a context that can't be read");
-	buffers[2].flags = ACCEL_BUFFER_READ | ACCEL_BUFFER_WRITE;
+	buffers[2].flags = ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE;
 	job.ctx_l = htole32((__u32)at + 1);
 	EXPECT_RET(-EINVAL, submit_with(&self->q, &job, 1, buffers, 3, NULL),
 		   "a context that is not whole");
@@ -232,7 +232,7 @@ TEST_F(zip_submit, a_buffer_is_attached_once_however_often_it_is_named)
 	}
 	for (i = 0; i < ARRAY_SIZE(buffers); i++) {
 		buffers[i].fd = i % 2 ? self->out.fd : self->in.fd;
-		buffers[i].flags = i % 2 ? ACCEL_BUFFER_WRITE : ACCEL_BUFFER_READ;
+		buffers[i].flags = i % 2 ? ACCEL_ACCESS_WRITE : ACCEL_ACCESS_READ;
 	}
 	ASSERT_RET(0, accel_ioctl(self->q.fd, ACCEL_QUEUE_SUBMIT, &args), "a job that waits");
 	EXPECT_EQ(2, attachments(address));

@@ -169,8 +169,8 @@ static inline int submit(struct submit_queue *q, const struct hisi_zip_sqe *jobs
 			 const struct buffer *in, const struct buffer *out, int *fence)
 {
 	struct accel_submit_buffer buffers[] = {
-		{ .fd = in->fd, .flags = ACCEL_BUFFER_READ },
-		{ .fd = out->fd, .flags = ACCEL_BUFFER_WRITE },
+		{ .fd = in->fd, .flags = ACCEL_ACCESS_READ },
+		{ .fd = out->fd, .flags = ACCEL_ACCESS_WRITE },
 	};
 
 	return submit_with(q, jobs, count, buffers, 2, fence);
