@@ -10,10 +10,16 @@ use super::{
     driver::Driver,
     irq,
     node::Nodes,
+    recovery::{
+        CLEARING,
+        CUTTING, //
+    },
+    sensors::SENSORS,
     table::{
         Data,
         Table, //
-    }, //
+    },
+    usage::SAMPLING, //
 };
 use crate::{
     bindings,
@@ -26,7 +32,8 @@ use crate::{
     error::to_result,
     prelude::*,
     str::CString,
-    sync::Arc, //
+    sync::Arc,
+    workqueue, //
 };
 use core::ptr::NonNull;
 
@@ -138,6 +145,15 @@ fn set_dma_mask(parent: &device::Device<Bound>, mask: DmaMask) -> Result {
     to_result(unsafe { bindings::dma_set_mask_and_coherent(parent.as_raw(), mask.value()) })
 }
 
+/// Ends the work items of a device that has left. Each holds the device while it waits for its turn,
+/// and so its id, which the next device may want.
+fn end_work(device: &Arc<Device>) {
+    workqueue::disable_delayed::<_, SAMPLING>(device);
+    workqueue::disable::<_, CUTTING>(device);
+    workqueue::disable::<_, CLEARING>(device);
+    workqueue::disable::<_, SENSORS>(device);
+}
+
 /// What entries of the driver's own in debugfs are about.
 ///
 /// # Invariants
@@ -238,6 +254,7 @@ impl<T: Driver> Drop for Registration<T> {
             self.chip = None;
         }
         self.device.leave();
+        end_work(&self.device);
         self.debugfs = None;
         if self.started {
             T::stop(&self.data);

@@ -4,8 +4,7 @@
 //! queue whose job does not end.
 //!
 //! User space hands jobs to the device without the kernel, so the kernel has to look. One work item
-//! for each device looks at all of its queues while there are any. It is not cancelled: it holds a
-//! reference to the device, and ends when the device is gone.
+//! for each device looks at all of its queues while there are any.
 //!
 //! Fences depend on it, so it waits for nobody: of a queue that hangs it ends the jobs, and leaves
 //! the rest to another worker.

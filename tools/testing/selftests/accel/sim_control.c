@@ -4,9 +4,8 @@
 #include <glob.h>
 #include <sys/syscall.h>
 
-#include "sim_util.h"
+#include "memory_util.h"
 
-#define PAGE 4096
 #define DEPTH 16
 
 FIXTURE(control) {
@@ -315,6 +314,31 @@ TEST_F(control, a_device_comes_and_is_pulled_out)
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
 	EXPECT_TOUCH(SIGBUS, touch_read(q.ring), "the ring is gone");
 	queue_close(&q);
+	close(ctx);
+}
+
+/* What looks at queues from time to time, or reads sensors, does not keep the number. */
+TEST_F(control, a_number_is_free_when_its_device_has_gone)
+{
+	struct accel_info_sensor sensors[3];
+	int first, second, ctx;
+	struct accel_queue q;
+
+	ctx = sim_add(&first);
+	ASSERT_WORKS(ctx, "another device");
+	ASSERT_RET(0, accel_bind_shared(ctx), "bind");
+	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a queue, which is looked at from now on");
+	EXPECT_EQ(sizeof(sensors), accel_info(ctx, ACCEL_INFO_SENSORS, sensors, sizeof(sensors)));
+	queue_close(&q);
+	EXPECT_THAT(sim_remove(ctx, first), "it is pulled out");
+	close(ctx);
+
+	ctx = sim_add(&second);
+	ASSERT_WORKS(ctx, "one more");
+	EXPECT_EQ(first, second) {
+		TH_LOG("expected: it has the number of the one that has gone");
+	}
+	EXPECT_THAT(sim_remove(ctx, second), "it is pulled out, too");
 	close(ctx);
 }
 
