@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/cred.h>
+#include <linux/dma-mapping.h>
+#include <linux/iommu-dma.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
@@ -29,6 +31,21 @@ __rust_helper unsigned long rust_helper_rlimit(unsigned int limit)
 __rust_helper unsigned long rust_helper_totalram_pages(void)
 {
 	return totalram_pages();
+}
+
+__rust_helper bool rust_helper_dma_addressing_limited(struct device *dev)
+{
+	return dma_addressing_limited(dev);
+}
+
+__rust_helper bool rust_helper_use_dma_iommu(struct device *dev)
+{
+	return use_dma_iommu(dev);
+}
+
+__rust_helper u64 rust_helper_dma_get_mask(struct device *dev)
+{
+	return dma_get_mask(dev);
 }
 
 __rust_helper void rust_helper_cond_resched(void)

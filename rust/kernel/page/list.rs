@@ -25,6 +25,10 @@ use crate::{
         Flags, //
     },
     bindings,
+    device::{
+        Bound,
+        Device, //
+    },
     prelude::*,
     sync::Arc, //
 };
@@ -96,13 +100,44 @@ pub enum Zone {
     Normal,
     /// Below 4 GiB, on architectures that know of such a zone.
     Dma32,
+    /// Where the narrowest devices of the machine reach, on architectures that know of such a zone:
+    /// below 16 MiB on x86. There is little of it.
+    Dma,
 }
 
 impl Zone {
+    /// The zone for pages that the DMA of `dev` reaches, without a copy in between. That is
+    /// anywhere, unless its mask, or the bus, is too narrow for the memory of this machine, and no
+    /// IOMMU translates.
+    ///
+    /// To be asked when the mask has been set.
+    pub fn reached_by(dev: &Device<Bound>) -> Self {
+        let dev = dev.as_raw();
+        // SAFETY: The device is valid, and bound, so nobody changes its mask or its bus.
+        let (translated, limited, mask) = unsafe {
+            (
+                bindings::use_dma_iommu(dev),
+                bindings::dma_addressing_limited(dev),
+                bindings::dma_get_mask(dev),
+            )
+        };
+        Self::within(limited && !translated, mask)
+    }
+
+    /// A mask of less than 32 bits is accepted only where `Dma` lies within, or all memory does.
+    fn within(limited: bool, mask: u64) -> Self {
+        match limited {
+            false => Self::Normal,
+            true if mask >= u64::from(u32::MAX) => Self::Dma32,
+            true => Self::Dma,
+        }
+    }
+
     fn gfp(self) -> bindings::gfp_t {
         match self {
             Self::Normal => 0,
             Self::Dma32 => 1 << bindings::___GFP_DMA32_BIT,
+            Self::Dma => 1 << bindings::___GFP_DMA_BIT,
         }
     }
 }
@@ -562,14 +597,34 @@ mod tests {
 
     #[test]
     fn a_zone_is_kept_to() -> Result {
-        let layout = Layout::new().zone(Zone::Dma32);
-        let pages = SystemPages::new(20 * PAGE_SIZE, layout)?;
-        if cfg!(CONFIG_ZONE_DMA32) {
-            assert!(frames(&pages)?
-                .iter()
-                .all(|&pfn| pfn < 1 << (32 - PAGE_SHIFT)));
+        for (zone, bits) in [
+            (Zone::Dma32, cfg!(CONFIG_ZONE_DMA32).then_some(32)),
+            (
+                Zone::Dma,
+                cfg!(all(CONFIG_X86, CONFIG_ZONE_DMA)).then_some(24),
+            ),
+        ] {
+            let pages = SystemPages::new(20 * PAGE_SIZE, Layout::new().zone(zone))?;
+            if let Some(bits) = bits {
+                let behind = 1 << (bits - PAGE_SHIFT);
+                assert!(frames(&pages)?.iter().all(|&pfn| pfn < behind));
+            }
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_narrow_mask_needs_a_low_zone() {
+        for (bits, limited, zone) in [
+            (64, false, Zone::Normal),
+            (28, false, Zone::Normal),
+            (40, true, Zone::Dma32),
+            (32, true, Zone::Dma32),
+            (31, true, Zone::Dma),
+            (28, true, Zone::Dma),
+        ] {
+            assert_eq!(Zone::within(limited, u64::MAX >> (64 - bits)), zone);
+        }
     }
 
     #[test]
