@@ -456,7 +456,10 @@ impl accel::Driver for ZipDriver {
 
     const QUEUE_ARGS_MIN: usize = uapi::HISI_ZIP_QUEUE_SIZE_VER0 as usize;
     const SUBMISSION: Option<Submission<Self>> = Some(Submission::of_driver());
-    const DMA_MASK: Option<DmaMask> = Some(DmaMask::new::<64>());
+
+    fn dma_mask(_pdev: &pci::Device<Bound>) -> Option<DmaMask> {
+        Some(DmaMask::new::<64>())
+    }
 
     fn probe<'a>(pdev: &'a pci::Device<Bound>) -> impl PinInit<Zip<'a>, Error> + 'a {
         pin_init::pin_init_scope(move || Zip::new(pdev))

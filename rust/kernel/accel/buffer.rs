@@ -4,7 +4,10 @@
 
 use super::{
     context::Context,
-    device::Device,
+    device::{
+        Access,
+        Device, //
+    },
     local_memory::{
         Block,
         LocalMemory,
@@ -210,14 +213,16 @@ impl Request {
         if self.alignment > PAGE_SIZE && !self.contiguous {
             return Err(EOPNOTSUPP);
         }
-        let mut layout = Layout::new().zone(zone(device));
+        let access = device.enter()?;
+        let mut layout = Layout::new().zone(zone(&access));
+        // Not for longer: to get memory takes as long as it takes.
+        drop(access);
         if self.contiguous {
             layout = layout.contiguous(self.alignment);
         }
         if self.write_combined {
             layout = layout.write_combined();
         }
-        device.enter()?;
         let pages = SystemPages::new(self.size, layout)?;
         Ok(export(Memory::System(pages), None)?.0)
     }
@@ -242,10 +247,11 @@ impl Request {
 }
 
 /// Where pages must lie for the device to reach them.
-fn zone(device: &Device) -> Zone {
-    match device.ops().dma_mask {
-        Some(mask) if mask.value() <= u64::from(u32::MAX) => Zone::Dma32,
-        _ => Zone::Normal,
+fn zone(access: &Access<'_>) -> Zone {
+    match access.dma_mask() {
+        Some(_) => Zone::reached_by(access.parent()),
+        // It does no DMA, whatever mask its bus has given it.
+        None => Zone::Normal,
     }
 }
 

@@ -48,6 +48,7 @@ use crate::{
         self,
         Bound, //
     },
+    dma::DmaMask,
     iommu::{
         paging,
         sva::{
@@ -144,6 +145,7 @@ pub struct Device {
     id: Id,
     ops: &'static Ops,
     info: DeviceInfo,
+    dma_mask: Option<DmaMask>,
     parent: ARef<device::Device>,
     /// Why `SHARED` and `PRIVATE` are not offered, learnt at registration or from the first bind
     /// that failed.
@@ -198,6 +200,7 @@ impl Device {
         parent: &device::Device<Bound>,
         ops: &'static Ops,
         info: DeviceInfo,
+        dma_mask: Option<DmaMask>,
     ) -> Result<Arc<Self>> {
         let shared_reason = reason_for(sva::missing(parent));
         let private_reason = reason_for(paging::missing(parent));
@@ -208,6 +211,7 @@ impl Device {
                 id: Id::new()?,
                 ops,
                 info,
+                dma_mask,
                 parent: parent.into(),
                 shared_reason: Atomic::new(shared_reason),
                 private_reason: Atomic::new(private_reason),
@@ -550,6 +554,11 @@ impl Access<'_> {
 
     pub(super) fn ops(&self) -> &'static Ops {
         self.device.ops
+    }
+
+    /// Addresses that the device can put on the bus, `None` if it does no DMA.
+    pub(super) fn dma_mask(&self) -> Option<DmaMask> {
+        self.device.dma_mask
     }
 
     pub(super) fn parent(&self) -> &device::Device<Bound> {

@@ -336,9 +336,6 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Bytes that [`QueueArgs`](Self::QueueArgs) had in its first version.
     const QUEUE_ARGS_MIN: usize = size_of::<Self::QueueArgs>();
 
-    /// Addresses that the device can put on the bus; `None` for one that does no DMA.
-    const DMA_MASK: Option<DmaMask> = None;
-
     /// ioctls of the driver's own on contexts. See [`declare_ioctls`](super::declare_ioctls).
     const CONTEXT_IOCTLS: &'static [ContextIoctl<Self>] = &[];
 
@@ -356,6 +353,15 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// `sysfs` attributes of the driver's own, beside those of the core.
     /// [`Device::with_data`] leads from the device to the driver's data.
     const ATTRIBUTES: Option<&'static sysfs::Group<Arc<Device>>> = None;
+
+    /// Addresses that the device can put on the bus, [`None`] if it does no DMA. Asked for before
+    /// [`probe`](Self::probe), which gets DMA memory within them.
+    ///
+    /// Where the machine can't serve such a device, [`register`](super::register) fails with
+    /// [`EIO`], and says why in the log.
+    fn dma_mask(_parent: &Self::Parent<device::Bound>) -> Option<DmaMask> {
+        None
+    }
 
     /// Prepares the hardware. Interrupts are not requested yet.
     fn probe<'a>(

@@ -185,7 +185,7 @@ impl AddressSpace {
     /// Makes an address space with these page tables, none for a device in software.
     pub(super) fn new(access: &Access<'_>, tables: Option<PasidDomain>) -> Result<Arc<Self>> {
         let aperture = tables.as_ref().map_or(HIGHEST, PasidDomain::last_address);
-        let mask = access.ops().dma_mask.map_or(u64::MAX, |mask| mask.value());
+        let mask = access.dma_mask().map_or(u64::MAX, |mask| mask.value());
         let space = Arc::pin_init(
             try_pin_init!(Self {
                 ranges <- MapleTreeAlloc::new(),

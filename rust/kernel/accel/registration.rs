@@ -47,7 +47,8 @@ use core::ptr::NonNull;
 ///
 /// The device that is returned is for handlers of the parent's bus: resets, power.
 ///
-/// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet.
+/// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet, with [`EIO`] if the machine has
+/// no memory that the device reaches.
 ///
 /// # Examples
 ///
@@ -129,20 +130,29 @@ use core::ptr::NonNull;
 /// ```
 pub fn register<T: Driver>(parent: &T::Parent<Bound>) -> Result<Arc<Device>> {
     class::shared()?;
-    if let Some(mask) = T::DMA_MASK {
+    let mask = T::dma_mask(parent);
+    if let Some(mask) = mask {
         set_dma_mask(parent.as_ref(), mask)?;
     }
 
-    let registration = Registration::<T>::new(parent)?;
+    let registration = Registration::<T>::new(parent, mask)?;
     let device = registration.device.clone();
     device::keep_until_unbind(parent.as_ref(), registration)?;
     Ok(device)
 }
 
 fn set_dma_mask(parent: &device::Device<Bound>, mask: DmaMask) -> Result {
-    // SAFETY: The device is bound. The driver has not been asked for anything yet, so it has no DMA
-    // memory.
+    // SAFETY: The device is bound. The driver has not been asked for its data yet, so it does not
+    // get DMA memory at the same time.
     to_result(unsafe { bindings::dma_set_mask_and_coherent(parent.as_raw(), mask.value()) })
+        .inspect_err(|e| {
+            dev_err!(
+                parent,
+                "no DMA with addresses up to {:#x} on this machine ({e:?}); an IOMMU, or a kernel \
+                 with ZONE_DMA, may help\n",
+                mask.value()
+            );
+        })
 }
 
 /// Ends the work items of a device that has left. Each holds the device while it waits for its turn,
@@ -189,13 +199,14 @@ struct Registration<T: Driver> {
 unsafe impl<T: Driver> Send for Registration<T> {}
 
 impl<T: Driver> Registration<T> {
-    fn new(parent: &T::Parent<Bound>) -> Result<Self> {
+    fn new(parent: &T::Parent<Bound>, dma_mask: Option<DmaMask>) -> Result<Self> {
         // SAFETY: See `Registration`: all that borrows from the parent is dropped before it is
         // unbound, here on failure and by the device core later.
         let parent: &'static T::Parent<Bound> = unsafe { NonNull::from(parent).as_ref() };
 
         let data = KBox::pin_init(T::probe(parent), GFP_KERNEL)?;
-        let device = Device::new(parent.as_ref(), Table::<T>::OPS, T::info(&data))?;
+        let info = T::info(&data);
+        let device = Device::new(parent.as_ref(), Table::<T>::OPS, info, dma_mask)?;
         let mut this = Self {
             nodes: None,
             #[cfg(CONFIG_HWMON = "y")]
@@ -260,5 +271,20 @@ impl<T: Driver> Drop for Registration<T> {
             T::stop(&self.data);
         }
         self.interrupts.clear();
+    }
+}
+
+#[macros::kunit_tests(rust_accel_registration)]
+mod tests {
+    use super::*;
+    use crate::faux;
+
+    #[test]
+    fn a_mask_that_cannot_be_had_is_refused() -> Result {
+        // Nobody has given it a place for a mask.
+        let faux = faux::Registration::new(c"rust_accel_no_dma", None)?;
+        let dev: &faux::Device<Bound> = faux.as_ref();
+        assert_eq!(set_dma_mask(dev.as_ref(), DmaMask::new::<64>()), Err(EIO));
+        Ok(())
     }
 }

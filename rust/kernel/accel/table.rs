@@ -23,7 +23,6 @@ use super::{
     },
 };
 use crate::{
-    dma::DmaMask,
     module::{
         this_module,
         ModuleMetadata, //
@@ -278,7 +277,6 @@ pub(super) struct Ops {
     pub(super) name: &'static CStr,
     args_min: usize,
     args_size: usize,
-    pub(super) dma_mask: Option<DmaMask>,
     pub(super) submission: Option<SubmissionOps>,
     pub(super) sensors: &'static [Sensor],
     pub(super) attributes: sysfs::Groups<Arc<Device>>,
@@ -314,7 +312,6 @@ impl<T: Driver> Table<T> {
         name: T::OwnerModule::NAME,
         args_min: T::QUEUE_ARGS_MIN,
         args_size: size_of::<T::QueueArgs>(),
-        dma_mask: T::DMA_MASK,
         submission: match &T::SUBMISSION {
             Some(submission) => Some(submission.erase()),
             None => None,

@@ -93,6 +93,11 @@ pub mod device {
     }
 }
 
+pub mod dma {
+    #[derive(Copy, Clone)]
+    pub struct DmaMask;
+}
+
 pub mod eventfd {
     use crate::prelude::*;
 

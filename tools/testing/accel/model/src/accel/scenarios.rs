@@ -77,7 +77,7 @@ impl Machine {
             auto_recovery: true,
             error_threshold: 1,
         };
-        let device = Device::new(&Parent::<Bound>::new(), &OPS, info).unwrap();
+        let device = Device::new(&Parent::<Bound>::new(), &OPS, info, None).unwrap();
         let hardware = Box::leak(Box::new(Hardware::new()));
         // SAFETY: Nothing is freed; what is said to be is not used any more, or a test fails.
         unsafe { device.publish(Data::of(hardware)) };
