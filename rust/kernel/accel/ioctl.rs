@@ -100,11 +100,72 @@ pub const fn are_distinct(shapes: &[Shape]) -> bool {
 /// That the number is the driver's to use, that it is used once, and that the struct begins with
 /// its size are checked at compile time.
 ///
-/// ```ignore
-/// const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
-///     QueueIoctl:
-///     (uapi::my_ioctl_nr_MY_NR_SUBMIT, uapi::my_submit, 16, MyDriver::submit),
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     accel,
+///     prelude::*,
+///     uapi, //
 /// };
+/// # use kernel::{device, faux};
+///
+/// /// An ioctl of the driver's, as its header has it.
+/// #[repr(C)]
+/// #[derive(FromBytes, IntoBytes)]
+/// struct Kick {
+///     size: u32,
+///     jobs: u32,
+/// }
+///
+/// fn kick(_data: &(), _queue: &(), kick: &mut Kick) -> Result {
+///     if kick.jobs == 0 {
+///         return Err(EINVAL);
+///     }
+///     kick.jobs -= 1;
+///     Ok(())
+/// }
+///
+/// struct MyDriver;
+///
+/// #[vtable]
+/// impl accel::Driver for MyDriver {
+///     const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
+///         QueueIoctl: (uapi::accel_ioctl_nr_ACCEL_NR_DRIVER_BASE, Kick, 8, kick),
+///     };
+///     // And what else a driver has.
+/// #
+/// #   type Parent<Ctx: device::DeviceContext> = faux::Device<Ctx>;
+/// #   type Data<'a> = ();
+/// #   type Context = ();
+/// #   type Queue = ();
+/// #   type QueueArgs = accel::NoArgs;
+/// #
+/// #   fn probe<'a>(_parent: &'a faux::Device<device::Bound>) -> impl PinInit<(), Error> + 'a {
+/// #       Ok(())
+/// #   }
+/// #
+/// #   fn info(_data: &()) -> accel::DeviceInfo {
+/// #       accel::DeviceInfo::UNKNOWN
+/// #   }
+/// #
+/// #   fn context_create(_data: &(), _: &accel::ContextRequest<'_>) -> Result {
+/// #       Ok(())
+/// #   }
+/// #
+/// #   fn queue_create(
+/// #       _data: &(),
+/// #       _: &accel::QueueRequest<'_, Self>,
+/// #   ) -> Result<accel::NewQueue<()>> {
+/// #       Err(EBUSY)
+/// #   }
+/// #
+/// #   fn queue_destroy(_data: &(), _queue: &()) -> Result {
+/// #       Ok(())
+/// #   }
+/// #
+/// #   fn halt(_data: &()) {}
+/// }
 /// ```
 #[macro_export]
 #[doc(hidden)]
