@@ -378,6 +378,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     }
 
     /// The interrupts to request, in the order of `index` in [`interrupt`](Self::interrupt).
+    ///
+    /// Messages, or lines that no other device is on: they are not shared. If one is, the
+    /// registration fails with [`EBUSY`].
     fn interrupts<'a>(_data: &'a Self::Data<'_>) -> Result<KVec<IrqRequest<'a>>> {
         Ok(KVec::new())
     }

@@ -88,6 +88,10 @@ pub(super) type Interrupt<T> = Pin<KBox<ThreadedRegistration<'static, Handler<T>
 
 /// Requests all interrupts that the driver names.
 ///
+/// A line that is raised until its cause is gone is masked until the driver's thread has run, or it
+/// would keep the thread from running. So it is not shared: all else on it would have to wait for
+/// the thread, and agree to that. Messages need no mask, and get none.
+///
 /// # Safety
 ///
 /// The result must be dropped before `data` is, and must not be leaked.
@@ -113,10 +117,23 @@ pub(super) unsafe fn request<T: Driver>(
         };
         // SAFETY: It is not leaked, by the requirement of this function.
         let interrupt = unsafe {
-            ThreadedRegistration::new(request, Flags::TRIGGER_NONE, device.ops().name, Ok(handler))
+            ThreadedRegistration::new(request, Flags::ONESHOT, device.ops().name, Ok(handler))
         };
-        all.push(KBox::pin_init(interrupt, GFP_KERNEL)?, GFP_KERNEL)?;
+        let interrupt = KBox::pin_init(interrupt, GFP_KERNEL)
+            .inspect_err(|e| tell_refused(device, index, *e))?;
+        all.push(interrupt, GFP_KERNEL)?;
     }
     device.lines.0.populate(lines);
     Ok(all)
+}
+
+fn tell_refused(device: &Device, index: usize, e: Error) {
+    let why = match e {
+        EBUSY => ": others have the line, and it can't be shared; messages (MSI) have no lines",
+        _ => "",
+    };
+    dev_err!(
+        device.parent(),
+        "interrupt {index} can't be requested ({e:?}){why}\n"
+    );
 }
