@@ -10,7 +10,7 @@ from .schedule import KINDS
 
 # A test says in a comment what it needs: `accel-bench: limit=600 kernel=plain revision=0x21`
 DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
-MACHINE = ("revision", "queues", "memory", "append")
+MACHINE = ("revision", "queues", "memory", "device", "append")
 WORDS = ("limit", "kernel", "modules", "option", *MACHINE)
 KERNELS = ("plain", "check", "races", "cfi", "quick")
 DEFAULT_LIMIT = 300  # seconds
@@ -26,6 +26,7 @@ class Boot:
     revision: str = "0x30"
     queues: int = 64
     memory: int = MEMORY
+    device: str = ""
     append: str = ""
 
 
@@ -133,7 +134,7 @@ def _direct(test, source, key, value):
         test.modules = tuple(value.split(","))
     elif key == "option":
         test.options += (value,)
-    elif key == "append":
+    elif key in ("append", "device"):
         test.needs[key] = f"{test.needs.get(key, '')} {value}".strip()
     else:
         test.needs[key] = int(value) if key in ("queues", "memory") else value

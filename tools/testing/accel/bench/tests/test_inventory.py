@@ -27,6 +27,11 @@ class Directives(unittest.TestCase):
         test = asking("append=iommu.passthrough=1 append=swiotlb=force")
         self.assertEqual(test.boot("plain").append, "iommu.passthrough=1 swiotlb=force")
 
+    def test_add_devices_to_the_machine(self):
+        test = asking("device=edu", "device=pci-bridge,chassis_nr=1")
+        self.assertEqual(test.boot("plain").device, "edu pci-bridge,chassis_nr=1")
+        self.assertNotEqual(test.boot("plain"), Test("other").boot("plain"))
+
     def test_give_options_to_modules(self):
         test = asking("modules=a,b option=a.x=1", "option=b.y=2")
         self.assertEqual(test.plan(), "some a,b a.x=1,b.y=2 /accel/tests/some\n")
