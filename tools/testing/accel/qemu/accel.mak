@@ -7,6 +7,8 @@ CONFIG_ISA_DEBUG=y
 CONFIG_VIRTIO_PCI=y
 CONFIG_VIRTIO_BLK=y
 CONFIG_HISI_ZIP=y
+# A device that is not ours, for a sample driver.
+CONFIG_EDU=y
 # Only because the q35 machine does not link without their symbols.
 CONFIG_PXB=y
 CONFIG_CXL=y
