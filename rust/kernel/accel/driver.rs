@@ -364,6 +364,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     }
 
     /// Prepares the hardware. Interrupts are not requested yet.
+    ///
+    /// What has to be there before the data is initialised in place, a BAR for example, is got by a
+    /// function that returns an initialiser: `pin_init::pin_init_scope(move || MyData::new(parent))`.
     fn probe<'a>(
         parent: &'a Self::Parent<device::Bound>,
     ) -> impl PinInit<Self::Data<'a>, Error> + 'a;
@@ -395,7 +398,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     }
 
     /// Starts the hardware: interrupts are requested, and user space sees the device after this.
-    /// Runs again after each reset.
+    /// Runs again after each reset, and gives the device back what [`halt`](Self::halt) took, bus
+    /// mastering for example.
     ///
     /// If it fails, the device must not touch memory any more.
     fn start(_data: &Self::Data<'_>, _device: &Arc<Device>) -> Result {

@@ -5,7 +5,7 @@ import glob
 import re
 from pathlib import Path
 
-from . import needs, overlay, paths, progress, report, series, source, tools, unit, userland
+from . import guide, needs, overlay, paths, progress, report, series, source, tools, unit, userland
 from .kernel import Kernel, environment
 from .report import Stop
 from .score import Score
@@ -18,16 +18,22 @@ CHECKPATCH_IGNORED = ("FILE_PATH_CHANGES,PREFER_KERNEL_TYPES,VOLATILE,REPEATED_W
                       "MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_WITH_FLOW_CONTROL")
 # Nor this of those about patches: whoever sends them signs them off.
 SERIES_IGNORED = CHECKPATCH_IGNORED + ",MISSING_SIGN_OFF"
-KERNEL_DRIVERS = ("drivers/accel/core/", "drivers/accel/hisi_zip/", "drivers/accel/sim/",
-                  "samples/rust/")
+SAMPLE = "samples/rust/rust_driver_accel.rs"  # what the steps of the guide come to
+LICENCE = "// SPDX-License-Identifier: GPL-2.0\n"
 KERNEL_CODE = ("rust/", "drivers/", "samples/")
-WITHOUT_UNSAFE = ("drivers/accel/hisi_zip/", "drivers/accel/sim/", "samples/")
+WITHOUT_UNSAFE = ("drivers/", "samples/")
 
 
 def _ours(*suffixes, under=("",)):
     """Overlay files by suffix and directory, as the composed tree has them."""
     return [name for name in overlay.files(source.find()[0]) if name.endswith(suffixes)
             and name.startswith(tuple(under))]
+
+
+def _drivers():
+    """The directories that Kbuild finds drivers and samples in."""
+    makefiles = _ours("/Makefile", under=("drivers/accel/",))
+    return [*(name.removesuffix("Makefile") for name in makefiles), "samples/rust/"]
 
 
 def _run(name, command, **options):
@@ -85,7 +91,7 @@ def kernel_clippy():
     """clippy as the kernel sets it, on the kernel crate and our drivers."""
     kernel = _lint_kernel()
     _forget_objects(kernel)
-    log = _run("clippy", kernel.make("CLIPPY=1", "prepare", *KERNEL_DRIVERS), env=environment())
+    log = _run("clippy", kernel.make("CLIPPY=1", "prepare", *_drivers()), env=environment())
     _require_no_warnings(log, "clippy")
 
 
@@ -116,6 +122,33 @@ def _require_no_warnings(log, name):
     if found:
         raise Stop("\n".join(found[:6]) + f"\n{len(found)} warnings of {name} about our files; "
                    f"all are in {paths.short(log)}.")
+
+
+def driver_guide():
+    """The code in the guide for drivers: its steps compile, and all else stands in files that do."""
+    text = (paths.REPO / "Documentation/accel/driver-guide.rst").read_text()
+    sources = [(paths.REPO / name).read_text() for name in _ours(".rs", under=KERNEL_CODE)]
+    strange = guide.unquoted(text, sources)
+    if strange:
+        raise Stop("no file has these pieces of the guide any more:\n\n"
+                   + "\n\n".join("\n".join(block) for block in strange))
+    _compile_steps(guide.steps(text, guide.imports_of((paths.REPO / SAMPLE).read_text())))
+
+
+def _compile_steps(steps):
+    """As modules outside of the tree. What a step does not use yet is no fault."""
+    directory = paths.BUILD / "guide"
+    directory.mkdir(exist_ok=True)
+    names = [f"step{number}" for number in range(1, len(steps) + 1)]
+    for name, step in zip(names, steps):
+        (directory / f"{name}.rs").write_text(f"{LICENCE}#![allow(unused)]\n{step}")
+        (directory / f"{name}.o").unlink(missing_ok=True)
+    objects = " ".join(f"{name}.o" for name in names)
+    (directory / "Makefile").write_text(f"obj-m := {objects}\n")
+    kernel = _lint_kernel()
+    _run("guide-kernel", kernel.make("prepare"), env=environment())
+    _run("guide", kernel.make(f"M={directory}", *objects.split()), env=environment(),
+         hint=f"The steps are in {paths.short(directory)}/.")
 
 
 def checkpatch():
@@ -213,6 +246,7 @@ PARTS = {
     "cargo-clippy": cargo_clippy,
     "clippy": kernel_clippy,
     "rustdoc": rustdoc,
+    "guide": driver_guide,
     "checkpatch": checkpatch,
     "series": patch_series,
     "kernel-doc": kernel_doc,
