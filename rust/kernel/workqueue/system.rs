@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two work queues for everybody whose use the kernel does not warn about.
+//! The work queues for everybody whose use the kernel does not warn about.
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
@@ -21,4 +21,10 @@ pub fn system_percpu() -> &'static Queue {
 pub fn system_dfl() -> &'static Queue {
     // SAFETY: `system_dfl_wq` is a C global, always available.
     unsafe { Queue::from_raw(bindings::system_dfl_wq) }
+}
+
+/// Returns the work queue like [`system_dfl`] for work that may take long (`system_dfl_long_wq`).
+pub fn system_dfl_long() -> &'static Queue {
+    // SAFETY: `system_dfl_long_wq` is a C global, always available.
+    unsafe { Queue::from_raw(bindings::system_dfl_long_wq) }
 }
