@@ -184,6 +184,14 @@ impl Reached {
             Self::Device(_) => Err(EOPNOTSUPP),
         }
     }
+
+    fn segments(&self) -> Result<impl Iterator<Item = (DmaAddress, u64)> + '_> {
+        let Self::Device(mapping) = self else {
+            return Err(EOPNOTSUPP);
+        };
+        let all = mapping.segments();
+        Ok(all.map(|(address, len)| (address, len as u64)))
+    }
 }
 
 struct Buffer {
@@ -276,15 +284,15 @@ impl Buffers {
         len: u64,
         access: BufferAccess,
     ) -> Result<KVec<(DmaAddress, u64)>> {
+        // Not within: jobs of a device in software take that lock, and others wait for their end.
+        let count = self.with(address, len, access, |reached, offset| {
+            Ok(cut(reached.segments()?, offset, len).count())
+        })?;
+        let mut merged = KVec::with_capacity(count, GFP_KERNEL)?;
         self.with(address, len, access, |reached, offset| {
-            let Reached::Device(mapping) = reached else {
-                return Err(EOPNOTSUPP);
-            };
-            let all = mapping
-                .segments()
-                .map(|(address, len)| (address, len as u64));
-            merge(cut(all, offset, len))
-        })
+            merge(cut(reached.segments()?, offset, len), &mut merged)
+        })?;
+        Ok(merged)
     }
 
     /// Reads from `address` on, for a driver in software. Fails as [`check`](Self::check) does.
@@ -344,16 +352,20 @@ pub(super) fn cut(
     })
 }
 
-/// Collects `pieces`, with neighbours taken together.
-fn merge(pieces: impl Iterator<Item = (DmaAddress, u64)>) -> Result<KVec<(DmaAddress, u64)>> {
-    let mut merged: KVec<(DmaAddress, u64)> = KVec::new();
+/// Collects `pieces`, with neighbours taken together. Fails with [`ENOMEM`] if `merged` has no room.
+fn merge(
+    pieces: impl Iterator<Item = (DmaAddress, u64)>,
+    merged: &mut KVec<(DmaAddress, u64)>,
+) -> Result {
     for (address, size) in pieces {
         match merged.last_mut() {
             Some((before, has)) if *before + *has == address => *has += size,
-            _ => merged.push((address, size), GFP_KERNEL_ACCOUNT)?,
+            _ => merged
+                .push_within_capacity((address, size))
+                .map_err(|_| ENOMEM)?,
         }
     }
-    Ok(merged)
+    Ok(())
 }
 
 #[macros::kunit_tests(rust_accel_buffers)]
@@ -433,7 +445,8 @@ mod tests {
             (0x1ff0, 16),
             (0x2000, 1),
         ];
-        let merged = merge(pieces.into_iter())?;
+        let mut merged = KVec::with_capacity(3, GFP_KERNEL)?;
+        merge(pieces.into_iter(), &mut merged)?;
         assert_eq!(merged[..], [(0x1000, 48), (0x2000, 16), (0x1ff0, 17)]);
         Ok(())
     }
