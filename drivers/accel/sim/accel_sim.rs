@@ -10,8 +10,10 @@ mod control;
 mod fleet;
 mod job;
 mod memory;
+mod pages;
 mod queue;
 mod ring;
+mod roster;
 mod sensors;
 mod source;
 mod worker;
@@ -31,9 +33,9 @@ use crate::{
         Context,
         Queue, //
     },
+    roster::Roster,
     sensors::Climate,
-    source::Checked,
-    worker::Worker, //
+    source::Checked, //
 };
 use kernel::{
     accel::{
@@ -60,6 +62,7 @@ use kernel::{
         DeviceContext, //
     },
     faux,
+    mm::fault_in,
     new_mutex,
     page::SharedPages,
     prelude::*,
@@ -80,18 +83,17 @@ use kernel::{
         Monotonic, //
     },
     uapi,
-    workqueue::{
-        cancel::OwnedDelayedWork,
-        owned::{
-            Flags,
-            OwnedQueue, //
-        }, //
+    workqueue::owned::{
+        Flags,
+        OwnedQueue, //
     }, //
 };
 use zerocopy_derive::Immutable;
 
 /// Queues that a device has.
 const QUEUES_MAX: u32 = 64;
+/// Queues that may be waiting for pages, those included that are gone.
+const WAITING_MAX: u32 = 4 * QUEUES_MAX;
 
 /// A device.
 #[pin_data]
@@ -102,14 +104,10 @@ struct Sim {
     /// Memory for buffers.
     memory: Option<Arc<SharedPages>>,
     contexts: Atomic<u32>,
-    /// Does jobs whose fences those may wait for who reclaim memory. Others may be kept waiting by
-    /// a page of user space, so they are done elsewhere.
+    /// Does jobs whose fences those may wait for who reclaim memory. Others are done elsewhere.
     workers: Arc<OwnedQueue>,
-    /// Nanoseconds that queues have worked which are gone.
-    busy_before: Atomic<u64>,
-    /// Queues that may touch memory.
-    #[pin]
-    queues: Mutex<KVec<Arc<OwnedDelayedWork<Worker>>>>,
+    queues: Arc<Roster>,
+    pages: Arc<fault_in::Limit>,
     #[pin]
     climate: Mutex<Climate>,
 }
@@ -128,8 +126,8 @@ impl Sim {
                 OwnedQueue::new(c"accel_sim", Flags::UNBOUND | Flags::MEM_RECLAIM)?,
                 GFP_KERNEL,
             )?,
-            busy_before: Atomic::new(0),
-            queues <- new_mutex!(KVec::new()),
+            queues: Roster::new(QUEUES_MAX)?,
+            pages: fault_in::Limit::new(WAITING_MAX)?,
             climate <- new_mutex!(Climate::COLD),
         })
     }
@@ -144,56 +142,12 @@ impl Sim {
         Ok(())
     }
 
-    /// Calls `f` with a queue. Fails with [`EINVAL`] if there is none of that number.
-    fn with_queue(&self, id: u32, f: impl FnOnce(&Worker)) -> Result {
-        let queues = self.queues.lock();
-        let mut workers = queues.iter().map(|work| work.callback());
-        f(workers.find(|worker| worker.id() == id).ok_or(EINVAL)?);
-        Ok(())
-    }
-
-    /// Forgets a queue that is stopped.
-    fn forget_queue(&self, stopped: &Worker) {
-        let mut queues = self.queues.lock();
-        self.retire(stopped);
-        queues.retain(|work| !core::ptr::eq(work.callback(), stopped));
-    }
-
-    fn retire(&self, worker: &Worker) {
-        let done = worker.progress().unwrap_or_default();
-        self.busy_before.fetch_add(done.busy_ns, Relaxed);
-    }
-
-    /// Stops all queues, and waits until none touches memory any more.
-    ///
-    /// One that is in the middle of an access which user space keeps waiting, by `userfaultfd()`
-    /// for example, is waited for without end: a kernel thread can't be interrupted there.
-    fn halt(&self) {
-        let queues = core::mem::take(&mut *self.queues.lock());
-        for work in &queues {
-            work.callback().shut();
-        }
-        for work in &queues {
-            work.cancel();
-            self.retire(work.callback());
-        }
-    }
-
-    /// Nanoseconds that all queues have worked.
-    fn busy_ns(&self) -> u64 {
-        let queues = self.queues.lock();
-        let now = queues.iter().map(|work| work.callback().progress());
-        let now: u64 = now.map(|done| done.unwrap_or_default().busy_ns).sum();
-        now + self.busy_before.load(Relaxed)
-    }
-
-    /// Fails with [`ETIMEDOUT`], after a while, if the device hangs.
+    /// Fails with [`ETIMEDOUT`] if the device hangs.
     fn check_answers(&self) -> Result {
-        if self.control.hangs() {
-            fsleep(queue::STOP_TIMEOUT);
-            return Err(ETIMEDOUT);
+        match self.control.hangs() {
+            true => Err(ETIMEDOUT),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// `ACCEL_SIM_STATS`.
@@ -202,9 +156,9 @@ impl Sim {
             return Err(EINVAL);
         }
         arg.contexts = self.contexts.load(Relaxed);
-        arg.queues = self.queues.lock().len() as u32;
+        arg.queues = self.queues.len() as u32;
         arg.jobs = self.control.jobs();
-        arg.busy_ns = self.busy_ns();
+        arg.busy_ns = self.queues.busy_ns();
         Ok(())
     }
 }
@@ -322,22 +276,30 @@ impl accel::Driver for SimDriver {
     }
 
     fn queue_create(sim: &Sim, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
-        sim.check_answers()?;
+        sim.check_answers()
+            .inspect_err(|_| fsleep(queue::CREATE_TIMEOUT))?;
         Queue::create(sim, request)
     }
 
     fn queue_destroy(sim: &Sim, queue: &Queue) -> Result {
         sim.check_answers()?;
         sim.control.check_stuck()?;
-        queue.destroy(sim)
+        queue.stop();
+        Ok(())
     }
 
     fn queue_progress(_sim: &Sim, queue: &Queue) -> Result<Progress> {
         queue.progress()
     }
 
+    fn start(sim: &Sim, _device: &Arc<accel::Device>) -> Result {
+        sim.control.start();
+        Ok(())
+    }
+
     fn halt(sim: &Sim) {
-        sim.halt();
+        sim.control.halt();
+        sim.queues.stop();
     }
 
     fn reset(sim: &Sim) -> Result {
@@ -346,7 +308,7 @@ impl accel::Driver for SimDriver {
 
     fn read_sensor(sim: &Sim, index: usize) -> Result<i64> {
         sim.control.wait_for_sensor()?;
-        let busy_ns = sim.busy_ns();
+        let busy_ns = sim.queues.busy_ns();
         let mut climate = sim.climate.lock();
         climate.update(Monotonic::ktime_get(), busy_ns);
         climate.read(index)

@@ -29,12 +29,18 @@ const SENSOR_TIMEOUT_MS: i64 = 5000;
 /// How often it is looked whether the device hangs no longer.
 const SENSOR_POLL_MS: i64 = 100;
 
+/// In an epoch, the bit that says that the device is halted.
+const HALTED: u32 = 1;
+const WORKING: u32 = 0;
+
 /// How long a reset that is held takes at most, and how often it is looked whether it still is.
 const HOLD_MAX_MS: i64 = 60_000;
 const HOLD_POLL_MS: i64 = 1;
 
 /// What is asked of a device, and counted of it, across its queues.
 pub(crate) struct Control {
+    /// Counts when the device is started, and when it is halted. Odd while it is halted.
+    epoch: Atomic<u32>,
     hung: Atomic<bool>,
     /// Queues that will refuse to be destroyed.
     stuck: Atomic<u32>,
@@ -50,6 +56,7 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new() -> Self {
         Self {
+            epoch: Atomic::new(HALTED),
             hung: Atomic::new(false),
             stuck: Atomic::new(0),
             fail_reset: Atomic::new(0),
@@ -57,6 +64,34 @@ impl Control {
             fault: Atomic::new(0),
             jobs: Atomic::new(0),
         }
+    }
+
+    /// Lets queues that are made from now on touch memory.
+    pub(crate) fn start(&self) {
+        self.begin_epoch(WORKING);
+    }
+
+    /// Lets no queue touch memory any more, nor any that is made until [`start`](Self::start). What
+    /// is under way may take a moment.
+    pub(crate) fn halt(&self) {
+        self.begin_epoch(HALTED);
+    }
+
+    /// Begins an epoch of this kind, unless it is one.
+    fn begin_epoch(&self, next: u32) {
+        let now = self.epoch();
+        if now & HALTED != next {
+            self.epoch.store(now.wrapping_add(1), Relaxed);
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Relaxed)
+    }
+
+    /// Whether the device was halted since `epoch`, or in it.
+    pub(crate) fn halted_since(&self, epoch: u32) -> bool {
+        epoch & HALTED != 0 || self.epoch() != epoch
     }
 
     /// Whether the device does nothing any more.
@@ -169,7 +204,7 @@ fn write_hang(sim: &Sim, reader: &mut UserSliceReader) -> Result {
             sim.control.hung.store(true, Relaxed);
             Ok(())
         }
-        id => sim.with_queue(id.parse().map_err(|_| EINVAL)?, Worker::hang),
+        id => sim.queues.with(id.parse().map_err(|_| EINVAL)?, Worker::hang),
     })
 }
 

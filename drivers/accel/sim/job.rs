@@ -4,7 +4,9 @@
 
 use crate::memory::{
     Access,
-    Fault, //
+    Fault,
+    Miss,
+    Missing, //
 };
 use kernel::{
     accel::{
@@ -58,6 +60,30 @@ pub(crate) enum Plan {
     Sleep(u32),
     /// Waiting for ever.
     Hang,
+}
+
+/// How far a job has come.
+#[derive(Copy, Clone)]
+pub(crate) struct Course {
+    done: u64,
+    crc: Crc32,
+}
+
+impl Course {
+    /// It has not begun.
+    pub(crate) const START: Self = Self {
+        done: 0,
+        crc: Crc32::START,
+    };
+}
+
+/// What [`Job::compute`] came to.
+pub(crate) enum Outcome {
+    End(Completion),
+    /// It was stopped in the middle.
+    Stopped,
+    /// It goes on from where it is when the page is there.
+    Missing(Missing),
 }
 
 impl Completion {
@@ -181,33 +207,45 @@ impl Job {
         }
     }
 
-    /// Does the job piece by piece; `bounce` has room for a page. Returns `None`, in the middle of
-    /// it, once `stopped` says so.
+    /// Bytes that are left.
+    pub(crate) fn rest(&self, course: &Course) -> u64 {
+        self.length - course.done
+    }
+
+    /// The end of a job that came so far and was refused the next access.
+    pub(crate) fn refused(&self, course: &Course, address: u64) -> Completion {
+        Completion {
+            address,
+            bytes: course.done,
+            ..self.end(uapi::accel_sim_status_ACCEL_SIM_STATUS_FAULT)
+        }
+    }
+
+    /// Does the job piece by piece, from where it is; `bounce` has room for a page. Looks before
+    /// each whether `stopped` says that it is to end.
     pub(crate) fn compute(
         &self,
         memory: Access<'_>,
+        course: &mut Course,
         bounce: &mut [u8],
         stopped: impl Fn() -> bool,
-    ) -> Option<Completion> {
-        let mut done = 0;
-        let mut crc = Crc32::new();
-        while done < self.length {
+    ) -> Outcome {
+        while course.done < self.length {
             if stopped() {
-                return None;
+                return Outcome::Stopped;
             }
-            let piece = &mut bounce[..self.piece(done)];
-            if let Err(fault) = self.compute_piece(memory, piece, done, &mut crc) {
-                return Some(Completion {
-                    address: fault.address,
-                    bytes: done,
-                    ..self.end(uapi::accel_sim_status_ACCEL_SIM_STATUS_FAULT)
-                });
+            let piece = &mut bounce[..self.piece(course.done)];
+            match self.compute_piece(memory, piece, course) {
+                Ok(()) => course.done += piece.len() as u64,
+                Err(Miss::Fault(fault)) => {
+                    return Outcome::End(self.refused(course, fault.address));
+                }
+                Err(Miss::Missing(page)) => return Outcome::Missing(page),
             }
-            done += piece.len() as u64;
         }
-        Some(Completion {
-            result: self.result(crc),
-            bytes: done,
+        Outcome::End(Completion {
+            result: self.result(&course.crc),
+            bytes: course.done,
             ..self.done()
         })
     }
@@ -230,9 +268,10 @@ impl Job {
         &self,
         memory: Access<'_>,
         piece: &mut [u8],
-        done: u64,
-        crc: &mut Crc32,
-    ) -> Result<(), Fault> {
+        course: &mut Course,
+    ) -> Result<(), Miss> {
+        let Course { done, crc } = course;
+        let done = *done;
         // An address that wraps around comes by the kernel's first, and faults there.
         let (source, dest) = (self.source.wrapping_add(done), self.dest.wrapping_add(done));
         match self.opcode {
@@ -260,7 +299,7 @@ impl Job {
         }
     }
 
-    fn result(&self, crc: Crc32) -> u32 {
+    fn result(&self, crc: &Crc32) -> u32 {
         match self.opcode {
             uapi::accel_sim_opcode_ACCEL_SIM_CHECKSUM => crc.value(),
             _ => 0,
@@ -274,6 +313,7 @@ const PAGE: u64 = PAGE_SIZE as u64;
 const LENGTH_MAX: u64 = uapi::ACCEL_SIM_LENGTH_MAX as u64;
 
 /// The CRC-32 of zlib, gzip and Ethernet.
+#[derive(Copy, Clone)]
 struct Crc32(u32);
 
 impl Crc32 {
@@ -294,9 +334,7 @@ impl Crc32 {
         table
     };
 
-    fn new() -> Self {
-        Self(!0)
-    }
+    const START: Self = Self(!0);
 
     fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
@@ -305,7 +343,7 @@ impl Crc32 {
         }
     }
 
-    fn value(self) -> u32 {
+    fn value(&self) -> u32 {
         !self.0
     }
 }

@@ -8,6 +8,10 @@ use kernel::{
         Buffers, //
     },
     mm::{
+        fault_in::{
+            self,
+            without_faults, //
+        },
         Mm,
         MmWithUser, //
     },
@@ -28,6 +32,19 @@ pub(crate) struct Fault {
     pub(crate) address: u64,
 }
 
+/// A page that has to be asked for: it is missing, or not to be had at all.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Missing {
+    pub(crate) address: u64,
+    pub(crate) access: fault_in::Access,
+}
+
+/// Why an access came to nothing.
+pub(crate) enum Miss {
+    Fault(Fault),
+    Missing(Missing),
+}
+
 /// What the jobs of a context reach.
 #[derive(Clone)]
 pub(crate) enum Memory {
@@ -45,7 +62,7 @@ impl Memory {
     /// Calls `f` with access to the memory. It is refused once the process has gone, in the middle
     /// of `f` too: a process that was killed is not kept by its jobs.
     ///
-    /// For kernel threads. `f` may wait for page faults, for as long as user space likes.
+    /// For kernel threads. No access waits for a page.
     pub(crate) fn with<R: Send>(&self, mut f: impl FnMut(Access<'_>) -> R + Send) -> R {
         let mm = match self {
             Self::Process(mm) => mm.mmget_not_zero(),
@@ -73,30 +90,35 @@ pub(crate) enum Access<'a> {
 }
 
 impl Access<'_> {
-    /// Reads from `address` on.
-    pub(crate) fn read(self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+    /// Reads from `address` on, within a page.
+    pub(crate) fn read(self, address: u64, to: &mut [u8]) -> Result<(), Miss> {
         let read = match self {
-            Self::Process(mm) => {
-                slice(mm, address, to.len()).and_then(|s| s.reader().read_slice(to))
-            }
+            Self::Process(mm) => slice(mm, address, to.len())
+                .and_then(|slice| without_faults(|| slice.reader().read_slice(to))),
             Self::Private(space) => space.read(address, to),
             Self::Buffers(buffers) => buffers.read(address, to),
             Self::Nothing => Err(EFAULT),
         };
-        read.map_err(|_| Fault { address })
+        read.map_err(|_| self.miss(address, fault_in::Access::Read))
     }
 
-    /// Writes from `address` on.
-    pub(crate) fn write(self, address: u64, from: &[u8]) -> Result<(), Fault> {
+    /// Writes from `address` on, within a page.
+    pub(crate) fn write(self, address: u64, from: &[u8]) -> Result<(), Miss> {
         let written = match self {
-            Self::Process(mm) => {
-                slice(mm, address, from.len()).and_then(|s| s.writer().write_slice(from))
-            }
+            Self::Process(mm) => slice(mm, address, from.len())
+                .and_then(|slice| without_faults(|| slice.writer().write_slice(from))),
             Self::Private(space) => space.write(address, from),
             Self::Buffers(buffers) => buffers.write(address, from),
             Self::Nothing => Err(EFAULT),
         };
-        written.map_err(|_| Fault { address })
+        written.map_err(|_| self.miss(address, fault_in::Access::Write))
+    }
+
+    fn miss(self, address: u64, access: fault_in::Access) -> Miss {
+        match self {
+            Self::Process(mm) if !mm.is_abandoned() => Miss::Missing(Missing { address, access }),
+            _ => Miss::Fault(Fault { address }),
+        }
     }
 }
 

@@ -4,7 +4,12 @@
 
 use crate::{
     memory::Memory,
+    pages::Pages,
     ring::Rings,
+    roster::{
+        Roster,
+        Work, //
+    },
     source::{
         Checked,
         Source, //
@@ -22,6 +27,7 @@ use kernel::{
         QueueRequest,
         Ticket, //
     },
+    mm::fault_in::Listener,
     new_owned_delayed_work,
     prelude::*,
     sync::Arc,
@@ -29,10 +35,7 @@ use kernel::{
     uapi,
     workqueue::{
         self,
-        cancel::{
-            OwnedDelayedWork,
-            QueueRef, //
-        }, //
+        cancel::QueueRef, //
     }, //
 };
 use zerocopy_derive::Immutable;
@@ -47,8 +50,8 @@ const TURNS: [u32; 3] = [4, 16, 64];
 /// Priorities that a queue can have.
 pub(crate) const PRIORITIES: u32 = TURNS.len() as u32;
 
-/// How long a queue is waited for that does not stop.
-pub(crate) const STOP_TIMEOUT: Delta = Delta::from_millis(100);
+/// How long a device that hangs is waited for by who makes a queue.
+pub(crate) const CREATE_TIMEOUT: Delta = Delta::from_millis(100);
 
 /// A context.
 pub(crate) struct Context {
@@ -68,7 +71,10 @@ impl Context {
 
 /// A queue.
 pub(crate) struct Queue {
-    work: Arc<OwnedDelayedWork<Worker>>,
+    roster: Arc<Roster>,
+    /// Kicks `work` when a page has come.
+    _pages: Option<Listener>,
+    work: Arc<Work>,
 }
 
 impl Queue {
@@ -98,18 +104,24 @@ impl Queue {
             request.device.clone(),
             sim.control.clone(),
             source,
+            Pages::of(&request.context.memory, &sim.pages)?,
             *turn,
         );
         let work = Arc::pin_init(
             new_owned_delayed_work!(workers, worker, "accel_sim_queue"),
             GFP_KERNEL_ACCOUNT,
         )?;
-        sim.queues.lock().push(work.clone(), GFP_KERNEL)?;
+        let pages = work.callback().listen(&work)?;
+        sim.queues.add(work.clone())?;
         // The first tick: an application that never kicks is served too.
         work.schedule(0);
 
         Ok(NewQueue {
-            queue: Self { work },
+            queue: Self {
+                roster: sim.queues.clone(),
+                _pages: pages,
+                work,
+            },
             depth,
             regions,
         })
@@ -119,15 +131,12 @@ impl Queue {
         self.work.callback()
     }
 
-    /// Stops the queue: when this succeeds, no memory is touched for it any more.
-    ///
-    /// Fails with [`ETIMEDOUT`] if it is in the middle of an access that user space keeps waiting.
-    pub(crate) fn destroy(&self, sim: &Sim) -> Result {
-        self.worker().shut();
-        self.worker().wait_shut(STOP_TIMEOUT)?;
+    /// Stops the queue: when this returns, no memory is touched for it any more. That takes as long
+    /// as a piece of a job does: nobody waits for a page here.
+    pub(crate) fn stop(&self) {
+        self.worker().stop();
         self.work.cancel();
-        sim.forget_queue(self.worker());
-        Ok(())
+        self.roster.remove(&self.work);
     }
 
     pub(crate) fn progress(&self) -> Result<Progress> {
@@ -152,6 +161,13 @@ impl Queue {
         self.worker().put(checked, ticket)?;
         self.work.reschedule(0);
         Ok(())
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // If the device was halted, nobody has told it to stop.
+        self.stop();
     }
 }
 

@@ -3,21 +3,32 @@
 //! What does the jobs of a queue: a work item of its own, which stays awake while there are jobs
 //! and looks again from time to time when there are none.
 //!
-//! No lock is held while a job touches the memory of a process. That may be the queue's own ring,
-//! whose page faults take a lock of the core under which [`Worker::progress`] is called.
+//! It may be stopped at any time, by those who must not wait for long, and for whom others wait to
+//! signal fences. So it waits for nothing: no page of a process is brought in here, nothing is
+//! allocated, and locks are held for a moment only.
 
 use crate::{
     control::Control,
     job::{
         Completion,
+        Course,
         Job,
+        Outcome,
         Plan, //
     },
-    memory::Memory,
+    memory::{
+        Memory,
+        Missing, //
+    },
+    pages::{
+        Asked,
+        Pages, //
+    },
     ring::{
         Position,
         Ready, //
     },
+    roster::Work,
     source::{
         Checked,
         Duty,
@@ -31,20 +42,14 @@ use kernel::{
         Progress,
         Ticket, //
     },
-    io::poll::read_poll_timeout,
+    mm::fault_in::Listener,
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
     sync::{
         atomic::{
-            Acquire,
             Atomic,
-            Relaxed,
-            Release, //
-        },
-        barrier::{
-            smp_mb,
-            Full, //
+            Relaxed, //
         },
         Arc,
         Mutex, //
@@ -52,7 +57,6 @@ use kernel::{
     time::{
         msecs_to_jiffies,
         ClockSource,
-        Delta,
         Monotonic, //
     },
     uapi,
@@ -71,64 +75,21 @@ const TICK_MS: u32 = 10;
 
 const NS_PER_MS: i64 = 1_000_000;
 
-/// Keeps a worker from touching memory once it is shut.
-struct Gate {
-    shut: Atomic<bool>,
-    inside: Atomic<bool>,
-}
-
-/// The worker is inside of its gate.
-struct Inside<'a>(&'a Gate);
-
-impl Gate {
-    fn new() -> Self {
-        Self {
-            shut: Atomic::new(false),
-            inside: Atomic::new(false),
-        }
-    }
-
-    /// Lets the worker in, unless the gate is shut. Only one is in at a time, since a work item is.
-    fn enter(&self) -> Option<Inside<'_>> {
-        self.inside.store(true, Relaxed);
-        // With that in `shut`: the worker sees that the gate is shut, or who shuts it sees it.
-        smp_mb(Full);
-        let inside = Inside(self);
-        (!self.is_shut()).then_some(inside)
-    }
-
-    fn is_shut(&self) -> bool {
-        self.shut.load(Relaxed)
-    }
-
-    fn shut(&self) {
-        self.shut.store(true, Relaxed);
-        smp_mb(Full);
-    }
-
-    /// Whether the worker is outside; if the gate is shut, it touches no memory from then on.
-    fn is_empty(&self) -> bool {
-        !self.inside.load(Acquire)
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.inside.store(false, Release);
-    }
-}
-
 /// A job that has not ended.
 struct Current {
     job: Job,
     duty: Duty,
     since: i64,
     doing: Doing,
+    course: Course,
+    /// The last page that it has asked for.
+    asked: Option<Asked>,
 }
 
 #[derive(Copy, Clone)]
 enum Doing {
     Computing,
+    Waiting(Missing),
     SleepingUntil(i64),
     Hanging,
 }
@@ -155,7 +116,10 @@ pub(crate) struct Worker {
     source: Source,
     /// Jobs that it does before it lets others run.
     turn: u32,
-    gate: Gate,
+    /// When it was made, by [`Control::epoch`].
+    epoch: u32,
+    stopped: Atomic<bool>,
+    pages: Pages,
     #[pin]
     state: Mutex<State>,
 }
@@ -183,15 +147,18 @@ impl Worker {
         device: Arc<Device>,
         control: Arc<Control>,
         source: Source,
+        pages: Pages,
         turn: u32,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             id,
             device,
+            epoch: control.epoch(),
             control,
             source,
             turn,
-            gate: Gate::new(),
+            stopped: Atomic::new(false),
+            pages,
             state <- new_mutex!(State {
                 at: Position::default(),
                 current: None,
@@ -212,17 +179,18 @@ impl Worker {
         self.state.lock().hung = true;
     }
 
-    /// Lets it touch no memory any more, sooner or later.
-    pub(crate) fn shut(&self) {
-        self.gate.shut();
+    /// Lets answers about its pages kick it.
+    pub(crate) fn listen(&self, work: &Arc<Work>) -> Result<Option<Listener>> {
+        self.pages.kick(work)
     }
 
-    /// Waits until that has come about. Fails with [`ETIMEDOUT`] if it takes longer than
-    /// `timeout`: then the memory of the process is what keeps it, and nothing can interrupt that.
-    pub(crate) fn wait_shut(&self, timeout: Delta) -> Result {
-        let look = || Ok(self.gate.is_empty());
-        read_poll_timeout(look, |empty| *empty, Delta::from_millis(1), timeout)?;
-        Ok(())
+    /// Lets it begin nothing any more. [`cancel`](Work::cancel) waits for what it is at.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed) || self.control.halted_since(self.epoch)
     }
 
     /// Takes a job of the core's; gives the ticket back if there is no room.
@@ -248,9 +216,15 @@ impl Worker {
 
     /// Does jobs, for as long as it is this worker's turn.
     fn take_turn(&self) -> Result<Next> {
+        if self.is_stopped() {
+            return Ok(Next::Nothing);
+        }
         self.source.set_flags(0)?;
         let began = Monotonic::ktime_get();
         for _ in 0..self.turn {
+            if self.is_stopped() {
+                return Ok(Next::Nothing);
+            }
             match self.step()? {
                 Step::Done if Monotonic::ktime_get() - began < TURN_NS => {}
                 Step::Done => break,
@@ -310,6 +284,8 @@ impl Worker {
             duty,
             since,
             doing,
+            course: Course::START,
+            asked: None,
         });
         drop(state);
         match plan {
@@ -322,6 +298,12 @@ impl Worker {
         match doing {
             Doing::Computing => self.compute(job),
             Doing::Hanging => Ok(Step::Stop(Next::Nothing)),
+            Doing::Waiting(page) => match self.pages.answer() {
+                // It was kicked for another reason.
+                None => Ok(Step::Stop(Next::Nothing)),
+                Some(Ok(())) => self.compute(job),
+                Some(Err(_)) => self.refuse(job, page),
+            },
             Doing::SleepingUntil(end) => {
                 let left = end - Monotonic::ktime_get();
                 if left <= 0 {
@@ -338,15 +320,47 @@ impl Worker {
         let mut state = self.state.lock();
         let mut bounce = core::mem::take(&mut state.bounce);
         let current = state.current.as_ref();
-        let memory = current.map_or(Memory::Nothing, |current| current.duty.memory.clone());
+        let (memory, mut course) = current.map_or((Memory::Nothing, Course::START), |current| {
+            (current.duty.memory.clone(), current.course)
+        });
         drop(state);
-        let completion =
-            memory.with(|access| job.compute(access, &mut bounce, || self.gate.is_shut()));
-        self.state.lock().bounce = bounce;
-        match completion {
-            Some(completion) => self.end(job, completion),
-            None => Ok(Step::Stop(Next::Nothing)),
+        let outcome = memory
+            .with(|access| job.compute(access, &mut course, &mut bounce, || self.is_stopped()));
+        let mut state = self.state.lock();
+        state.bounce = bounce;
+        if let Some(current) = &mut state.current {
+            current.course = course;
         }
+        drop(state);
+        match outcome {
+            Outcome::End(completion) => self.end(job, completion),
+            Outcome::Stopped => Ok(Step::Stop(Next::Nothing)),
+            Outcome::Missing(page) => self.ask(job, page),
+        }
+    }
+
+    /// Asks for a page, and leaves the job until the answer comes.
+    fn ask(&self, job: &Job, page: Missing) -> Result<Step> {
+        let mut state = self.state.lock();
+        if let Some(current) = &mut state.current {
+            let asked = Asked::next(current.asked, page);
+            current.asked = Some(asked);
+            current.doing = Doing::Waiting(page);
+            if self.pages.ask(&asked, job.rest(&current.course)).is_ok() {
+                return Ok(Step::Stop(Next::Nothing));
+            }
+        }
+        drop(state);
+        self.refuse(job, page)
+    }
+
+    /// Ends a job that can't have the page.
+    fn refuse(&self, job: &Job, page: Missing) -> Result<Step> {
+        let state = self.state.lock();
+        let current = state.current.as_ref();
+        let course = current.map_or(Course::START, |current| current.course);
+        drop(state);
+        self.end(job, job.refused(&course, page.address))
     }
 
     fn end(&self, job: &Job, completion: Completion) -> Result<Step> {
@@ -378,9 +392,6 @@ impl Worker {
 
 impl Callback for Worker {
     fn run(&self, schedule: &Schedule) {
-        let Some(_inside) = self.gate.enter() else {
-            return;
-        };
         match self.take_turn() {
             Ok(Next::Again) => schedule.schedule(0),
             Ok(Next::In(ms)) => schedule.schedule(msecs_to_jiffies(ms)),

@@ -74,6 +74,7 @@ HOMES = {
     "selftest-sample_driver": Home(CHECK, "the driver of the guide, its memory and lifetimes", check=4),
     "selftest-shared_doorbell": Home(PLAIN, "what an option of the command line allows", plain=11),
     "selftest-sim_control": Home(CHECK, "faults that a device in software is told to have", check=24),
+    "selftest-sim_pages": Home(CHECK, "pages that nobody provides, and who goes meanwhile", check=20),
     "selftest-sim_queue": Home(CHECK, "workers that use memory of processes which end", check=77),
     "selftest-space": Home(CHECK, "memory that is mapped for a device, and charged", check=51),
     "selftest-space_zip": Home(CHECK, "memory that is mapped for a device, through an IOMMU", check=7),

@@ -4,7 +4,7 @@
 #include <glob.h>
 #include <sys/syscall.h>
 
-#include "memory_util.h"
+#include "sim_util.h"
 
 #define DEPTH 16
 
@@ -340,42 +340,6 @@ TEST_F(control, a_number_is_free_when_its_device_has_gone)
 	}
 	EXPECT_THAT(sim_remove(ctx, second), "it is pulled out, too");
 	close(ctx);
-}
-
-/* --- Memory that its owner does not provide --- */
-
-/* The kernel can't interrupt the access; nobody else may have to wait for it. */
-TEST_F(control, userfault_keeps_only_its_own_queue)
-{
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct accel_sim_job job = sim_fill(page, ~0ull, PAGE);
-	struct accel_info_errors before = errors(self->ctx);
-	int fd = userfault_open(page, PAGE);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct accel_queue q;
-	double begin;
-
-	ASSERT_WORKS(fd, "a userfaultfd");
-	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "a queue");
-	ASSERT_RET(0, sim_submit(&q, &job), "a job that is kept waiting");
-	ASSERT_EQ(1, poll(&p, 1, WAIT_SECONDS * 1000));
-	expect_works(_metadata, self->ctx);
-
-	begin = seconds();
-	queue_close(&q);
-	EXPECT_GE(5.0, seconds() - begin) {
-		TH_LOG("expected: closing does not wait for the page");
-	}
-	EXPECT_EQ(ACCEL_STATUS_IN_RESET, wait_status(self->ctx, ACCEL_STATUS_IN_RESET)) {
-		TH_LOG("expected: the device is reset, and that waits");
-	}
-	ASSERT_RET(0, userfault_provide(fd, page, PAGE), "the page comes");
-	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, wait_status(self->ctx, ACCEL_STATUS_OPERATIONAL));
-	EXPECT_EQ(before.resets + 1, errors(self->ctx).resets);
-	EXPECT_EQ(0, accel_queues(self->ctx));
-	expect_works(_metadata, self->ctx);
-	close(fd);
-	munmap(page, PAGE);
 }
 
 TEST_HARNESS_MAIN
