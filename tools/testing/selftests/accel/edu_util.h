@@ -101,8 +101,8 @@ static inline int edu_submit(struct edu *edu, int queue, const struct edu_job *j
 	struct submission s = {
 		.flags = ACCEL_SUBMIT_OUT_FENCE,
 		.job_count = count,
-		.buffers = { use(edu->in_fd, ACCEL_BUFFER_READ),
-			     use(edu->out_fd, ACCEL_BUFFER_WRITE) },
+		.buffers = { use(edu->in_fd, ACCEL_ACCESS_READ),
+			     use(edu->out_fd, ACCEL_ACCESS_WRITE) },
 		.buffer_count = 2,
 	};
 	int ret = submit_jobs(queue, jobs, sizeof(*jobs), &s);

@@ -4,7 +4,7 @@
 #include <glob.h>
 #include <sys/syscall.h>
 
-#include "sim_util.h"
+#include "memory_util.h"
 
 #define DEPTH 16
 
