@@ -133,7 +133,7 @@ impl Dmas {
                 bytes,
                 direction,
             };
-            self.0.push(dma, GFP_KERNEL)?;
+            self.0.push(dma, GFP_KERNEL_ACCOUNT)?;
             buffer += bytes;
         }
         Ok(())
@@ -371,7 +371,7 @@ impl accel::Submit for EduDriver {
         job: &Job,
         buffers: &Arc<Buffers>,
     ) -> Result<Arc<Dmas>> {
-        Ok(Arc::new(Dmas::new(job, buffers)?, GFP_KERNEL)?)
+        Ok(Arc::new(Dmas::new(job, buffers)?, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn submit(
