@@ -38,11 +38,6 @@ __rust_helper bool rust_helper_dma_addressing_limited(struct device *dev)
 	return dma_addressing_limited(dev);
 }
 
-__rust_helper bool rust_helper_use_dma_iommu(struct device *dev)
-{
-	return use_dma_iommu(dev);
-}
-
 __rust_helper u64 rust_helper_dma_get_mask(struct device *dev)
 {
 	return dma_get_mask(dev);
