@@ -397,11 +397,16 @@ impl Pipeline {
         // shut, for which the lock is needed.
         match unsafe { driver.submit(access.data(), &*next.jobs[next.index], ticket) } {
             Ok(()) => true,
-            Err(ticket) => {
+            Err(ticket) if ticket.is_of(self, next.number) => {
                 ticket.keep();
                 self.take_back(next);
                 // What had ended before the driver was asked is not told again.
                 self.device.refusals.note(next.ends)
+            }
+            // It is another job's, which ends by that; and this job's is the driver's to keep.
+            Err(other) => {
+                drop(other);
+                true
             }
         }
     }

@@ -63,7 +63,8 @@ pub trait Submit: Driver {
 
     /// Hands a job to the device, or gives the ticket back if there is no room. Then the job stays
     /// the queue's next, and is tried again when a job of any queue of the device has ended, and
-    /// from time to time.
+    /// from time to time. A ticket of another job that is given back ends that one, as if it were
+    /// dropped.
     ///
     /// Others wait for the fence of the job: neither here nor on the way to [`Ticket::end`] may
     /// memory be allocated with [`GFP_KERNEL`], or a lock be taken under which somebody does.
@@ -109,6 +110,11 @@ impl RawTicket {
         this.pipeline.end_job(this.job, Some(result), record);
         // SAFETY: `this` is not used any more; its other field needs no drop.
         unsafe { core::ptr::drop_in_place(&mut this.pipeline) };
+    }
+
+    /// Whether it is the one of this job.
+    pub(super) fn is_of(&self, pipeline: &Pipeline, job: JobNumber) -> bool {
+        core::ptr::eq(&*self.pipeline, pipeline) && self.job == job
     }
 
     /// Gives it up without the end of the job: it will have another.

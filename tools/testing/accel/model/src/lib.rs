@@ -106,6 +106,7 @@ mod scenarios {
         jobs_against_room
         room_of_another_queue
         jobs_against_the_end
+        tickets_that_are_mixed_up
         submission_against_the_end
         fences_that_succeed
         fences_that_fail
@@ -145,6 +146,7 @@ mod mutants {
         request_is_lost in requests_of_recovery, "a request is lost";
         room_is_missed in jobs_against_room, "a job is forgotten";
         gate_stays_open in jobs_against_the_end, "a job is handed to a queue that was stopped";
+        any_ticket_is_taken in tickets_that_are_mixed_up, "a ticket is lost";
         dead_takes_jobs in submission_against_the_end, "a fence is not signalled";
         ends_twice in jobs_against_the_end, "subtract with overflow";
         late_end_is_told in late_ends, "hears of a job that is not its";

@@ -472,6 +472,26 @@ pub fn jobs_against_the_end() {
     });
 }
 
+/// Whose ticket is given back in place of another has ended; the other is the driver's.
+pub fn tickets_that_are_mixed_up() {
+    explore(|| {
+        let machine = Machine::new(AddressMode::Kernel);
+        let file = machine.create().unwrap();
+        let engine = machine.hardware.engine(0).unwrap();
+        let first = submit(&file, &mut []).unwrap();
+        workqueue::work();
+        machine.hardware.swaps.set(true);
+        let second = submit(&file, &mut []).unwrap();
+        workqueue::work();
+        assert_eq!(result(&first), Some(Err(ECANCELED)), "a ticket is lost");
+        assert_eq!(result(&second), None, "a job ends that the device has");
+        engine.work();
+        assert_eq!(result(&second), Some(Ok(())), "a ticket is lost");
+        file.close();
+        machine.assert_all_free();
+    });
+}
+
 /// A submission amid the end of its queue is refused, or its fence is signalled.
 pub fn submission_against_the_end() {
     explore(|| {

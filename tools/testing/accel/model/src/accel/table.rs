@@ -78,6 +78,8 @@ pub struct Hardware {
     pub unbound: Cell<u32>,
     /// Jobs that it was given.
     pub given: Cell<u32>,
+    /// Whether the driver gives back the ticket of its oldest job, and keeps the one that it is given.
+    pub swaps: Cell<bool>,
     /// Jobs that fit into the device.
     pub room: Cell<usize>,
     /// Jobs that it has.
@@ -98,6 +100,7 @@ impl Hardware {
             resets: Cell::new(0),
             unbound: Cell::new(0),
             given: Cell::new(0),
+            swaps: Cell::new(false),
             room: Cell::new(2),
         }
     }
@@ -374,6 +377,10 @@ impl Submit for Zip {
     ) -> Result<(), Ticket<Self>> {
         let mut works = queue.engine.0.lock();
         require!(works.on, "a job is handed to a queue that was stopped");
+        if hardware.swaps.get() && !works.jobs.is_empty() {
+            works.jobs.push(ticket);
+            return Err(works.jobs.remove(0));
+        }
         if hardware.has.get() == hardware.room.get() {
             return Err(ticket);
         }
