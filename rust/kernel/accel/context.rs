@@ -188,11 +188,15 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Adds what a queue has done between two samples.
+    /// Adds what a queue has done between two samples. The driver, or its device, may have told
+    /// anything.
     pub(super) fn add(&mut self, before: &Progress, now: &Progress) {
-        self.jobs += now.jobs.saturating_sub(before.jobs);
-        self.bytes += now.bytes.saturating_sub(before.bytes);
-        self.busy_ns += now.busy_ns.saturating_sub(before.busy_ns);
+        let add = |sum: &mut u64, before: u64, now: u64| {
+            *sum = sum.saturating_add(now.saturating_sub(before));
+        };
+        add(&mut self.jobs, before.jobs, now.jobs);
+        add(&mut self.bytes, before.bytes, now.bytes);
+        add(&mut self.busy_ns, before.busy_ns, now.busy_ns);
     }
 }
 
@@ -495,5 +499,30 @@ impl Context {
             // SAFETY: By the requirement of this function.
             unsafe { Space::put(space, data) };
         }
+    }
+}
+
+#[macros::kunit_tests(rust_accel_context)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_end_where_numbers_do() {
+        let none = Progress::default();
+        let all = Progress {
+            jobs: u64::MAX,
+            bytes: u64::MAX,
+            busy_ns: u64::MAX,
+            pending: false,
+        };
+        let mut usage = Usage::default();
+        for _ in 0..3 {
+            usage.add(&none, &all);
+            // It has gone back: nothing is taken away.
+            usage.add(&all, &none);
+        }
+        assert_eq!(usage.jobs, u64::MAX);
+        assert_eq!(usage.bytes, u64::MAX);
+        assert_eq!(usage.busy_ns, u64::MAX);
     }
 }

@@ -187,9 +187,9 @@ pub struct DeviceInfo {
     pub reach: Reach,
     /// How its doorbells are kept apart.
     pub doorbell: Doorbell,
-    /// Queues that can exist at once, at least 1.
+    /// Queues that can exist at once, 1 to 65536.
     pub queues_max: u32,
-    /// Entries of the deepest queue, at least 1. The core refuses to ask for more.
+    /// Entries of the deepest queue, 1 to 1048576. The core refuses to ask for more.
     pub depth_max: u32,
     /// Bytes that a job reads or writes at most, 0 if there is no limit.
     pub request_max: u64,
@@ -198,8 +198,8 @@ pub struct DeviceInfo {
     pub contexts_max: u32,
     /// Priorities that a queue can have, at least 1.
     pub priorities: u32,
-    /// How long a job may take before its queue is stopped; `None`: for ever. Needs
-    /// [`Driver::queue_progress`].
+    /// How long a job may take before its queue is stopped, a millisecond at least; `None`: for
+    /// ever. Needs [`Driver::queue_progress`].
     pub job_limit: Option<Delta>,
     /// Reset the device without being asked if a queue hangs and can't be stopped alone.
     pub auto_recovery: bool,
@@ -240,6 +240,24 @@ impl DeviceInfo {
         error_threshold: 0,
         counts: 0,
     };
+
+    const QUEUES: u32 = 1 << 16;
+    const DEPTH: u32 = 1 << 20;
+    const COUNTS: u32 = uapi::ACCEL_DEVICE_COUNTS_JOBS
+        | uapi::ACCEL_DEVICE_COUNTS_BYTES
+        | uapi::ACCEL_DEVICE_COUNTS_BUSY;
+
+    /// Whether there can be such a device, if it does DMA or not.
+    pub(super) fn makes_sense(&self, dma: bool) -> bool {
+        // Jobs in this mode reach memory by DMA, which needs no IOMMU.
+        let maps = self.reach == Reach::Iommu && self.modes.contains(&AddressMode::Kernel);
+        (1..=Self::QUEUES).contains(&self.queues_max)
+            && (1..=Self::DEPTH).contains(&self.depth_max)
+            && self.priorities != 0
+            && self.job_limit.is_none_or(|limit| limit.as_millis() > 0)
+            && self.counts & !Self::COUNTS == 0
+            && (dma || !maps)
+    }
 }
 
 /// A context that the core asks the driver for.
@@ -281,7 +299,7 @@ pub struct QueueRequest<'a, T: Driver> {
 pub struct NewQueue<Q> {
     /// The driver's own.
     pub queue: Q,
-    /// Entries it has.
+    /// Entries it has, 1 to [`DeviceInfo::depth_max`].
     pub depth: u32,
     /// What user space can map, in the order of its offsets. Not given out in
     /// [`AddressMode::Kernel`].
@@ -333,7 +351,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// begins with its size as a `u32`.
     type QueueArgs: FromBytes + IntoBytes + Send + Sync;
 
-    /// Bytes that [`QueueArgs`](Self::QueueArgs) had in its first version.
+    /// Bytes that [`QueueArgs`](Self::QueueArgs) had in its first version, checked when a driver is
+    /// compiled.
     const QUEUE_ARGS_MIN: usize = size_of::<Self::QueueArgs>();
 
     /// ioctls of the driver's own on contexts. See [`declare_ioctls`](super::declare_ioctls).
@@ -354,8 +373,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`Device::with_data`] leads from the device to the driver's data.
     const ATTRIBUTES: Option<&'static sysfs::Group<Arc<Device>>> = None;
 
-    /// Addresses that the device can put on the bus, [`None`] if it does no DMA. Asked for before
-    /// [`probe`](Self::probe), which gets DMA memory within them.
+    /// Addresses that the device can put on the bus, [`None`] if it does no DMA, and then has no jobs
+    /// in [`AddressMode::Kernel`]. Asked for before [`probe`](Self::probe), which gets DMA memory
+    /// within them.
     ///
     /// Where the machine can't serve such a device, [`register`](super::register) fails with
     /// [`EIO`], and says why in the log.
@@ -490,5 +510,42 @@ pub trait Driver: Sized + Send + Sync + 'static {
         _device: &'a Arc<Device>,
         _dir: &debugfs::ScopedDir<'a, '_>,
     ) {
+    }
+}
+
+#[macros::kunit_tests(rust_accel_driver)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_device_is_noticed() {
+        const RIGHT: DeviceInfo = DeviceInfo::UNKNOWN;
+
+        assert!(RIGHT.makes_sense(false));
+        for (queues_max, depth_max, priorities, limit_ms, counts) in [
+            (0, 1, 1, 1, 0),
+            (u32::MAX, 1, 1, 1, 0),
+            (1, 0, 1, 1, 0),
+            (1, u32::MAX, 1, 1, 0),
+            (1, 1, 0, 1, 0),
+            (1, 1, 1, 0, 0),
+            (1, 1, 1, -1, 0),
+            (1, 1, 1, 1, uapi::ACCEL_DEVICE_RESET),
+        ] {
+            let wrong = DeviceInfo {
+                queues_max,
+                depth_max,
+                priorities,
+                job_limit: Some(Delta::from_millis(limit_ms)),
+                counts,
+                ..RIGHT
+            };
+            assert!(!wrong.makes_sense(true));
+        }
+        let maps = DeviceInfo {
+            modes: &[AddressMode::Kernel],
+            ..RIGHT
+        };
+        assert!(maps.makes_sense(true) && !maps.makes_sense(false));
     }
 }

@@ -390,7 +390,8 @@ impl Queue {
     }
 
     /// What user space is given. In [`AddressMode::Kernel`] that is none of the driver's regions,
-    /// but the records of its jobs.
+    /// but the records of its jobs. Fails with [`EIO`] if the driver has made no queue that there
+    /// can be.
     fn equip(
         &self,
         depth: u32,
@@ -398,6 +399,9 @@ impl Queue {
         driver: &Arc<DriverQueue>,
     ) -> Result<Regions> {
         let device = self.context.device();
+        if depth == 0 || depth > device.info().depth_max {
+            return Err(EIO);
+        }
         match &device.ops().submission {
             Some(submission) if self.mode == AddressMode::Kernel => {
                 let pipeline = Pipeline::new(device, self.id, depth, submission, driver)?;

@@ -215,7 +215,7 @@ impl Recovery {
                 count: 0,
             };
         }
-        recent.count += 1;
+        recent.count = recent.count.saturating_add(1);
         let threshold = self.threshold.load(Relaxed);
         threshold != 0 && recent.count >= threshold
     }

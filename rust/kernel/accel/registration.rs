@@ -47,8 +47,9 @@ use core::ptr::NonNull;
 ///
 /// The device that is returned is for handlers of the parent's bus: resets, power.
 ///
-/// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet, with [`EIO`] if the machine has
-/// no memory that the device reaches.
+/// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet, with [`EINVAL`] if there can be
+/// no device as [`Driver::info`] describes it, with [`EIO`] if the machine has no memory that the
+/// device reaches.
 ///
 /// # Examples
 ///
@@ -206,6 +207,11 @@ impl<T: Driver> Registration<T> {
 
         let data = KBox::pin_init(T::probe(parent), GFP_KERNEL)?;
         let info = T::info(&data);
+        if !info.makes_sense(dma_mask.is_some()) {
+            let parent: &device::Device<Bound> = parent.as_ref();
+            dev_err!(parent, "its driver describes no accelerator\n");
+            return Err(EINVAL);
+        }
         let device = Device::new(parent.as_ref(), Table::<T>::OPS, info, dma_mask)?;
         let mut this = Self {
             nodes: None,

@@ -310,7 +310,14 @@ impl<T: Driver> Table<T> {
         driver: TypeId::of::<T>,
         owner: this_module::<T::OwnerModule>(),
         name: T::OwnerModule::NAME,
-        args_min: T::QUEUE_ARGS_MIN,
+        args_min: {
+            assert!(
+                T::QUEUE_ARGS_MIN >= size_of::<u32>()
+                    && T::QUEUE_ARGS_MIN <= size_of::<T::QueueArgs>(),
+                "the first version of QueueArgs had a size, and no more than it has now"
+            );
+            T::QUEUE_ARGS_MIN
+        },
         args_size: size_of::<T::QueueArgs>(),
         submission: match &T::SUBMISSION {
             Some(submission) => Some(submission.erase()),
