@@ -410,7 +410,10 @@ impl Queue {
                 self.pipeline.populate(pipeline);
                 Regions::new(records)
             }
-            _ => Regions::new(regions),
+            _ if regions.iter().all(|region| region.is_of(device.parent())) => {
+                Regions::new(regions)
+            }
+            _ => Err(EIO),
         }
     }
 

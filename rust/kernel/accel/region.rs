@@ -3,6 +3,7 @@
 //! What user space can map of a queue.
 
 use crate::{
+    device,
     dma::pages::CoherentPages,
     mm::fault::{
         Fault,
@@ -40,7 +41,8 @@ enum Backing {
 }
 
 impl Region {
-    /// Registers that user space writes to tell the device about jobs, mapped uncached.
+    /// Registers that user space writes to tell the device about jobs, mapped uncached. They have to
+    /// be its own.
     pub fn doorbell(registers: Registers) -> Self {
         Self::writable(Backing::Doorbell(registers))
     }
@@ -100,6 +102,14 @@ impl Region {
         match &self.backing {
             Backing::Records(_, size) => *size,
             _ => 0,
+        }
+    }
+
+    /// Whether a queue of the device `parent` can have it.
+    pub(super) fn is_of(&self, parent: &device::Device) -> bool {
+        match &self.backing {
+            Backing::Doorbell(registers) => registers.are_of(parent),
+            _ => true,
         }
     }
 

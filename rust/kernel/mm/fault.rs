@@ -37,6 +37,10 @@ use core::{
     ptr::NonNull, //
 };
 
+/// Of a PCI device, without its ROM and what lies behind it if it is a bridge.
+#[cfg(CONFIG_PCI)]
+const BARS: u32 = 6;
+
 /// Bytes of memory that are given out at once, if they are there and inside the mapping.
 const AROUND: usize = 64 * PAGE_SIZE;
 
@@ -452,6 +456,41 @@ impl Registers {
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether they lie in `dev` or in the device that it is a part of, where these are now.
+    ///
+    /// Registers are numbers, and can be kept for longer than the driver is bound, or be given to
+    /// another device.
+    #[cfg(CONFIG_PCI)]
+    pub(crate) fn are_of(&self, dev: &crate::device::Device) -> bool {
+        // SAFETY: `dev` is valid, and holds its parent.
+        let above = unsafe { (*dev.as_raw()).parent };
+        let above = (!above.is_null()).then(|| {
+            // SAFETY: As above.
+            unsafe { crate::device::Device::<crate::device::Normal>::from_raw(above) }
+        });
+        self.lie_in(dev) || above.is_some_and(|above| self.lie_in(above))
+    }
+
+    #[cfg(CONFIG_PCI)]
+    fn lie_in(&self, dev: &crate::device::Device) -> bool {
+        let Ok(pdev) = <&crate::pci::Device>::try_from(dev) else {
+            return false;
+        };
+        (0..BARS).any(|bar| {
+            let (Ok(start), Ok(len)) = (pdev.resource_start(bar), pdev.resource_len(bar)) else {
+                return false;
+            };
+            let inside = self.start.checked_sub(start);
+            inside.is_some_and(|inside| inside <= len && self.size <= len - inside)
+        })
+    }
+
+    /// There is no bus that they could lie on.
+    #[cfg(not(CONFIG_PCI))]
+    pub(crate) fn are_of(&self, _dev: &crate::device::Device) -> bool {
+        false
     }
 }
 

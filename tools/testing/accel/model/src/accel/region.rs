@@ -4,6 +4,7 @@
 
 use super::table::Engine;
 use crate::{
+    device::Device,
     mm::fault::{Fault, FaultResult, Kind, NewMapping},
     page::Page,
     prelude::*,
@@ -18,6 +19,10 @@ pub struct Region(Option<(Rc<dyn Any>, Arc<Engine>)>);
 impl Region {
     pub(super) fn ring(engine: Arc<Engine>) -> Self {
         Self(Some((Rc::new(()), engine)))
+    }
+
+    pub fn is_of(&self, _parent: &Device) -> bool {
+        true
     }
 
     pub fn records() -> Self {
