@@ -111,7 +111,7 @@ struct Recent {
 #[pin_data]
 pub(super) struct Recovery {
     state: Atomic<u32>,
-    /// The bus has begun the reset and will end it.
+    /// The bus has begun the reset, the device is down, and the bus will end it.
     by_bus: Atomic<bool>,
     /// The task that has the driver reset the device, 0 if none does. The bus may be asked for it,
     /// and tells the driver then, in that task.
@@ -186,10 +186,11 @@ impl Recovery {
     }
 
     /// Takes the device out of operation for good. If it is being reset, waits for the end of that,
-    /// unless it is only cut off so far.
+    /// unless it is only cut off so far, or down until the bus ends the reset: the bus may not come
+    /// to that any more.
     fn begin_leaving(&self) {
         while self.change(&[OPERATIONAL, ISOLATED], LEAVING).is_err() {
-            if self.cut.xchg(NOTHING, Full) != NOTHING {
+            if self.cut.xchg(NOTHING, Full) != NOTHING || self.by_bus.xchg(false, Full) {
                 return self.state.store(LEAVING, Release);
             }
             fsleep(Delta::from_millis(1));
@@ -524,9 +525,10 @@ impl Device {
     fn try_begin_bus_reset(&self, from: &[u32]) -> Result {
         let access = self.enter()?;
         self.recovery.begin(from)?;
-        self.recovery.by_bus.store(true, Relaxed);
         self.cut_off(&access, DEAD_RESET);
         self.clear_away(&access, DEAD_RESET);
+        // Last, so that who ends it too early, and in another task, ends nothing.
+        self.recovery.by_bus.store(true, Release);
         Ok(())
     }
 
@@ -539,7 +541,7 @@ impl Device {
     ///
     /// Fails with [`EIO`] if it does not start, and is isolated then.
     pub fn end_bus_reset(self: &Arc<Self>) -> Result {
-        if !self.recovery.by_bus.xchg(false, Relaxed) {
+        if !self.recovery.by_bus.xchg(false, Full) {
             return Ok(());
         }
         let access = self.enter()?;
@@ -548,7 +550,7 @@ impl Device {
 
     /// The bus has given the device up: takes it out of service.
     pub fn fail_bus_reset(&self) {
-        if self.recovery.by_bus.xchg(false, Relaxed) {
+        if self.recovery.by_bus.xchg(false, Full) {
             self.stay_down();
         }
     }
