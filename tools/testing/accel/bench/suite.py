@@ -3,7 +3,7 @@
 
 import functools
 
-from . import chain, checks, homes, inventory, kunit, paths, report, timing, unit
+from . import chain, checks, homes, inventory, kunit, paths, refused, report, timing, unit
 from .boot import TestBoot
 from .kernel import Kernel
 from .schedule import Schedule
@@ -42,6 +42,18 @@ class Suite:
         """What needs no virtual machine."""
         for name in filter(self._wanted, unit.PARTS):
             self._count(name, functools.partial(unit.run, name), kind="unit", seconds=60)
+
+    def refused(self, flavour):
+        """Drivers that must not compile, by what one kernel has for its modules."""
+        if not self._wanted("refused"):
+            return
+        if f"{flavour} kernel" not in self.schedule.jobs:
+            chain.compile_kernel(self.schedule, flavour)
+        self._count("refused", functools.partial(self._refuse, flavour), kind="unit",
+                    after=(f"{flavour} kernel",), seconds=60)
+
+    def _refuse(self, flavour):
+        return refused.run(self.schedule.result(f"{flavour} kernel"))
 
     def lint(self):
         """Formats, lints and documentation, each counted as one test."""
@@ -113,6 +125,7 @@ def quick(only):
     for reason, names in left.items():
         report.say(f"not here, {reason}: {', '.join(names)}")
     suite.guest_tests({"quick": tests})
+    suite.refused("quick")
     return suite.run()
 
 
@@ -125,6 +138,7 @@ def everything(only="", lint=False, crossed=False):
     suite.unit_tests()
     tests = homes.crossed(suite.tests()) if crossed else homes.at_home(suite.tests())
     suite.guest_tests(tests, homes.KUNIT if only in "kunit" else ())
+    suite.refused("plain")
     if lint:
         suite.lint()
     return suite.run()

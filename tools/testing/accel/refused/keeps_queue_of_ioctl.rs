@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+// refused: lifetime may not live long enough
+
+//! An ioctl keeps the queue that it was called on.
+
+include!("common.inc");
+
+use kernel::{
+    new_mutex,
+    sync::Mutex, //
+};
+
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct Ask {
+    size: u32,
+}
+
+fn ask(data: &Mutex<Option<&u64>>, queue: &u64, _ask: &mut Ask) -> Result {
+    *data.lock() = Some(queue);
+    Ok(())
+}
+
+#[vtable]
+impl accel::Driver for Rogue {
+    common!(queue = u64);
+
+    type Data<'a> = Mutex<Option<&'a u64>>;
+
+    const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
+        QueueIoctl: (0x40, Ask, 4, ask),
+    };
+
+    fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
+        new_mutex!(None)
+    }
+
+    fn queue_create(
+        _data: &Self::Data<'_>,
+        _request: &accel::QueueRequest<'_, Self>,
+    ) -> Result<accel::NewQueue<u64>> {
+        Err(EBUSY)
+    }
+}
