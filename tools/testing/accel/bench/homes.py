@@ -71,6 +71,8 @@ HOMES = {
     "selftest-readers": Home(CHECK, "what waits for memory, with all its locks", check=5),
     "selftest-removal": Home(PLAIN, "mainline's hot-plug driver silences lockdep", plain=16),
     "selftest-reset": Home(CHECK, "recovery, with all its locks", check=123),
+    "selftest-rogue": Home(CHECK, "a driver that keeps what it may not, with all its locks", check=60),
+    "selftest-rogue_forgets": Home(PLAIN, "what it forgets is lost for good, as kmemleak would say", plain=10),
     "selftest-sample_driver": Home(CHECK, "the driver of the guide, its memory and lifetimes", check=4),
     "selftest-shared_doorbell": Home(PLAIN, "what an option of the command line allows", plain=11),
     "selftest-sim_control": Home(CHECK, "faults that a device in software is told to have", check=24),
@@ -79,6 +81,7 @@ HOMES = {
     "selftest-space": Home(CHECK, "memory that is mapped for a device, and charged", check=51),
     "selftest-space_zip": Home(CHECK, "memory that is mapped for a device, through an IOMMU", check=7),
     "selftest-submit": Home(CHECK, "fences, and jobs that depend on each other", check=54),
+    "selftest-submit_waiting": Home(CHECK, "locks and fences that somebody waits for", check=30),
     "selftest-suspend": Home(CHECK, "what sleeps and wakes while it is used, with all its locks", check=10),
     "selftest-unbind": Home(CHECK, "a driver that goes at any moment", check=63),
     "selftest-watchdog": Home(CHECK, "recovery of what hangs, with all its locks", check=49),
@@ -86,6 +89,7 @@ HOMES = {
     "selftest-zip_scattered": Home(PLAIN, "sizes of lists of memory, without an IOMMU", plain=3),
     "selftest-zip_submit": Home(CHECK, "fences, and jobs of the hardware", check=11),
     "selftest-zip_submit_0x21": Home(PLAIN, "results of another revision of the device", plain=1),
+    "selftest-zip_submit_waiting": Home(CHECK, "locks and fences that somebody waits for", check=20),
 }
 
 

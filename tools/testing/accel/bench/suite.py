@@ -10,7 +10,7 @@ from .schedule import Schedule
 from .score import Score
 
 KUNIT_SECONDS, KUNIT_MEMORY = 60, 1536
-QUICK_MODULES = ("accel_sim", "rust_driver_accel")
+QUICK_MODULES = ("accel_sim", "accel_rogue", "accel_waiter", "rust_driver_accel")
 
 
 class Suite:
