@@ -552,10 +552,6 @@ impl Access<'_> {
         &self.device.info
     }
 
-    pub(super) fn ops(&self) -> &'static Ops {
-        self.device.ops
-    }
-
     /// Addresses that the device can put on the bus, `None` if it does no DMA.
     pub(super) fn dma_mask(&self) -> Option<DmaMask> {
         self.device.dma_mask
