@@ -172,7 +172,7 @@ pub const fn are_distinct(shapes: &[Shape]) -> bool {
 macro_rules! __accel_declare_ioctls {
     ($kind:ident: $(($nr:expr, $arg:ty, $min:expr, $call:expr)),+ $(,)?) => {{
         $(
-            const _: () = assert!(
+            const _: () = ::core::assert!(
                 ::core::mem::offset_of!($arg, size) == 0,
                 "the struct of an ioctl begins with its size",
             );
@@ -180,7 +180,7 @@ macro_rules! __accel_declare_ioctls {
         const SHAPES: &[$crate::accel::Shape] = &[
             $($crate::accel::Shape::new($nr, ::core::mem::size_of::<$arg>(), $min)),+
         ];
-        const _: () = assert!(
+        const _: () = ::core::assert!(
             $crate::accel::are_distinct(SHAPES),
             "two ioctls have the same number",
         );
