@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::queue::{QueueOptions, QueueState, RegionKind, STATE, not_submitted};
 use crate::region::Region;
 use crate::space::AddressSpace;
-use crate::submit::{Submission, SubmitPort};
+use crate::submit::{Records, Submission, SubmitPort};
 use crate::uapi;
 
 /// Which way a queue works.
