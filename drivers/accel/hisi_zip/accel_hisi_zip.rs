@@ -322,7 +322,12 @@ impl Zip<'_> {
 
     /// Keeps memory that the device may write until it has forgotten that, or is gone.
     fn keep_until_reset(&self, rings: Arc<Rings>) {
-        if self.doubtful.lock().push(rings.clone(), GFP_KERNEL).is_err() {
+        if self
+            .doubtful
+            .lock()
+            .push(rings.clone(), GFP_KERNEL)
+            .is_err()
+        {
             // Better lost than given to others.
             core::mem::forget(rings);
         }

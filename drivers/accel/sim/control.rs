@@ -204,7 +204,9 @@ fn write_hang(sim: &Sim, reader: &mut UserSliceReader) -> Result {
             sim.control.hung.store(true, Relaxed);
             Ok(())
         }
-        id => sim.queues.with(id.parse().map_err(|_| EINVAL)?, Worker::hang),
+        id => sim
+            .queues
+            .with(id.parse().map_err(|_| EINVAL)?, Worker::hang),
     })
 }
 

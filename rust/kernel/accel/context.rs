@@ -112,9 +112,7 @@ impl Space {
         match &self.hold {
             Hold::Shared(bond) => bond.has_page_requests(),
             Hold::Private(_) => false,
-            Hold::Nothing => {
-                self.mode == AddressMode::Shared && info.reach == Reach::Software
-            }
+            Hold::Nothing => self.mode == AddressMode::Shared && info.reach == Reach::Software,
         }
     }
 }

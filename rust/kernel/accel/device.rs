@@ -16,12 +16,12 @@ use super::{
         Event,
         Events, //
     },
+    irq::Lines,
     local_memory::LocalMemory,
     pipeline::{
         Pipeline,
         Refusals, //
     },
-    irq::Lines,
     queue::Queue,
     recovery::{
         Recovery,
@@ -564,8 +564,7 @@ impl Access<'_> {
 
     pub(super) fn context_create(&self, request: &ContextRequest<'_>) -> Result<DriverContext> {
         // SAFETY: By the type invariant.
-        unsafe { (self.device.ops.context_create)(self.data, request) }
-            .map_err(|e| self.excuse(e))
+        unsafe { (self.device.ops.context_create)(self.data, request) }.map_err(|e| self.excuse(e))
     }
 
     pub(super) fn queue_create(&self, wanted: &Wanted<'_>) -> Result<Created> {

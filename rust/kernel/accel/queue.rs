@@ -753,7 +753,9 @@ impl Queue {
             }
             stopped => stopped,
         };
-        hardware.stopping_since.get_or_insert(Monotonic::ktime_get());
+        hardware
+            .stopping_since
+            .get_or_insert(Monotonic::ktime_get());
         stopped?;
         // Not the last reference: `Live` has one.
         hardware.driver = None;

@@ -119,7 +119,7 @@ mod tests {
         sync::{
             Arc,
             Mutex, //
-        },
+        }, //
     };
 
     type Order = Arc<Mutex<KVec<u32>>>;
