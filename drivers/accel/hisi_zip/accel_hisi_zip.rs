@@ -85,10 +85,7 @@ use kernel::{
         Arc,
         Mutex, //
     },
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
+    time::Delta,
     uapi, //
 };
 
@@ -291,20 +288,6 @@ impl Zip<'_> {
     fn completed(&self, queue: &Queue) -> u32 {
         let _guard = self.counters.lock();
         hardware::completed(&self.bar, queue.id)
-    }
-
-    /// Has the bus reset the function. It is locked while a driver is bound to it or unbound, in
-    /// which case this device is about to go, or somebody looks at it, who will be done soon.
-    fn reset(&self) -> Result {
-        const TRIES: u32 = 500;
-
-        for _ in 0..TRIES {
-            match self.pdev.try_reset_function() {
-                Err(EAGAIN) => fsleep(Delta::from_millis(10)),
-                result => return result,
-            }
-        }
-        Err(EAGAIN)
     }
 
     /// Ends all accesses to memory, whatever it takes. Interrupts are such accesses.
@@ -589,7 +572,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn reset(zip: &Zip<'_>) -> Result {
-        zip.reset()
+        zip.pdev.try_reset_function()
     }
 }
 

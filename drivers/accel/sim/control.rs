@@ -47,7 +47,7 @@ pub(crate) struct Control {
     /// Resets that will fail.
     fail_reset: Atomic<u32>,
     /// Resets take until this is cleared, or for a minute.
-    hold_reset: Atomic<bool>,
+    hold_reset: Atomic<u32>,
     /// Jobs that will fault.
     fault: Atomic<u32>,
     jobs: Atomic<u64>,
@@ -60,7 +60,7 @@ impl Control {
             hung: Atomic::new(false),
             stuck: Atomic::new(0),
             fail_reset: Atomic::new(0),
-            hold_reset: Atomic::new(false),
+            hold_reset: Atomic::new(0),
             fault: Atomic::new(0),
             jobs: Atomic::new(0),
         }
@@ -112,7 +112,7 @@ impl Control {
     /// Fails with [`EIO`] if this reset is to fail; else all is well with the device again.
     pub(crate) fn reset(&self) -> Result {
         for _ in 0..HOLD_MAX_MS / HOLD_POLL_MS {
-            if !self.hold_reset.load(Relaxed) {
+            if self.hold_reset.load(Relaxed) == 0 {
                 break;
             }
             fsleep(Delta::from_millis(HOLD_POLL_MS));

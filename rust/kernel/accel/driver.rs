@@ -458,8 +458,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`GFP_KERNEL`], and no lock be taken under which somebody does.
     fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
 
-    /// The same for a queue of which no job has ended for a second, though it has some, and not for
-    /// want of memory: by whatever means the device has.
+    /// The same for a queue of which no job has ended for long, though it has some, and not for want
+    /// of memory: by whatever means the device has. That is a second if others wait for them, else
+    /// [`DeviceInfo::job_limit`], 30 seconds at most.
     ///
     /// Without it, or if it fails, the device is reset. It is not called where that is left to the
     /// administrator ([`DeviceInfo::auto_recovery`]), unless others wait for fences of the queue:
@@ -493,6 +494,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
 
     /// Resets the hardware after [`halt`](Self::halt); [`start`](Self::start) comes next. The
     /// device forgets all queues: [`queue_destroy`](Self::queue_destroy) is not called for them.
+    ///
+    /// Fails with [`EAGAIN`] if it can't be done now, because the bus has the device locked for
+    /// example: it is tried again for some seconds.
     ///
     /// A driver without it has devices that can't be reset, but by their bus.
     fn reset(_data: &Self::Data<'_>) -> Result {

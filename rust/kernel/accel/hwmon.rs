@@ -17,7 +17,8 @@ use crate::{
     hwmon::{
         self,
         Channel,
-        Chip as _, //
+        Chip as _,
+        CHANNELS_MAX, //
     },
     prelude::*,
     sync::Arc, //
@@ -65,8 +66,9 @@ impl Hwmon {
 }
 
 impl hwmon::Chip for Hwmon {
+    /// The first ones, if there are more than hwmon has room for; `INFO` tells of all.
     fn channels(&self, sensor: hwmon::Sensor) -> u32 {
-        self.of_kind(sensor).count() as u32
+        self.of_kind(sensor).take(CHANNELS_MAX as usize).count() as u32
     }
 
     fn read(&self, channel: Channel) -> Result<i64> {

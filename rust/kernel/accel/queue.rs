@@ -111,8 +111,13 @@ use crate::{
 
 /// How long a job may take whose fence others may wait for.
 const FENCE_LIMIT: Delta = Delta::from_secs(60);
-/// How long a queue that is to stop may go on without that any of its jobs ends.
-const STOP_LIMIT: Delta = Delta::from_secs(1);
+/// How long whoever closes a queue waits for its end.
+const CLOSE_LIMIT: Delta = Delta::from_secs(3);
+/// How long a queue that is to stop may go on without that any of its jobs ends, if others may wait
+/// for them: their memory is there.
+const FENCE_STALL: Delta = Delta::from_secs(1);
+/// The same if it may have to ask for thousands of pages, or the limit of a job where that is less.
+const STALL: Delta = Delta::from_secs(30);
 
 const LIVE: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
 
@@ -138,9 +143,9 @@ struct Hardware {
 
 impl Hardware {
     /// Whether it has been to stop, or has had a job that does not end, for so long that it won't.
-    fn is_stalled(&self) -> bool {
+    fn is_stalled(&self, limit: Delta) -> bool {
         let since = self.seen.waiting_since.or(self.stopping_since);
-        since.is_some_and(|since| Monotonic::ktime_get() - since >= STOP_LIMIT.as_nanos())
+        since.is_some_and(|since| Monotonic::ktime_get() - since >= limit.as_nanos())
     }
 }
 
@@ -497,18 +502,16 @@ impl Queue {
         drop(eventfd);
 
         if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_CLOSED) {
-            self.context.device().give_up_queue();
+            self.context.device().give_up_queue(access);
         }
     }
 
     /// Waits until a closed queue is gone, so that its process knows that the device writes nothing
-    /// for it any more; but not for longer than the device may be left alone with a job. The device
+    /// for it any more; but not for ever, since that may wait for the process itself. The device
     /// is not kept meanwhile.
     fn wait_gone(&self) {
-        for _ in 0..STOP_LIMIT.as_millis() {
-            if self.live.lock().is_none() {
-                return;
-            }
+        let end = Monotonic::ktime_get() + CLOSE_LIMIT.as_nanos();
+        while self.live.lock().is_some() && Monotonic::ktime_get() < end {
             fsleep(Delta::from_millis(1));
             match self.context.device().operate() {
                 Ok(access) if self.retry_kill(&access) => {}
@@ -570,10 +573,16 @@ impl Queue {
         error == EBUSY
     }
 
-    /// Whether the device is to be reset if the queue can't be aborted: until then it may be of no
-    /// use to others.
-    fn may_abort(&self) -> bool {
-        self.has_fences() || self.context.device().resets_itself()
+    /// Whether the queue has stalled, and the device is to be reset if it can't be aborted: until
+    /// then it may be of no use to others.
+    fn may_abort(&self, hardware: &Hardware) -> bool {
+        let device = self.context.device();
+        let limit = match device.info().job_limit {
+            _ if self.has_fences() => FENCE_STALL,
+            Some(limit) if limit.as_nanos() < STALL.as_nanos() => limit,
+            _ => STALL,
+        };
+        hardware.is_stalled(limit) && (self.has_fences() || device.resets_itself())
     }
 
     /// Whether the device may be waiting for memory of the process.
@@ -747,7 +756,7 @@ impl Queue {
         };
         // SAFETY: By the requirement of this function; it is taken out if this succeeds.
         let stopped = match unsafe { driver.destroy(data) } {
-            Err(e) if e == EBUSY && !memory && hardware.is_stalled() && self.may_abort() => {
+            Err(e) if e == EBUSY && !memory && self.may_abort(&hardware) => {
                 // SAFETY: As above.
                 unsafe { driver.abort(data) }
             }

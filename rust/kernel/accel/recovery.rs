@@ -113,6 +113,8 @@ pub(super) struct Recovery {
     state: Atomic<u32>,
     /// The bus has begun the reset, the device is down, and the bus will end it.
     by_bus: Atomic<bool>,
+    /// Somebody has the device locked and waits for the end of a reset of the core's own.
+    bus_waits: Atomic<bool>,
     /// The task that has the driver reset the device, 0 if none does. The bus may be asked for it,
     /// and tells the driver then, in that task.
     resetter: Atomic<usize>,
@@ -126,6 +128,8 @@ pub(super) struct Recovery {
     #[pin]
     recent: SpinLock<Recent>,
     wanted: Atomic<u32>,
+    /// The generation in which a reset was asked for last.
+    wanted_in: Atomic<u32>,
     /// What the device was cut off for, while nobody clears away.
     cut: Atomic<u32>,
     /// There are queues that are to be stopped. Who finds it set and clears it tries them all, and
@@ -138,6 +142,7 @@ impl Recovery {
         try_pin_init!(Self {
             state: Atomic::new(OPERATIONAL),
             by_bus: Atomic::new(false),
+            bus_waits: Atomic::new(false),
             resetter: Atomic::new(0),
             operating <- new_srcu!(),
             generation: Atomic::new(0),
@@ -146,6 +151,7 @@ impl Recovery {
             threshold: Atomic::new(threshold),
             recent <- new_spinlock!(Recent { since: 0, count: 0 }),
             wanted: Atomic::new(NOTHING),
+            wanted_in: Atomic::new(0),
             cut: Atomic::new(NOTHING),
             stuck: Atomic::new(false),
         })
@@ -189,6 +195,8 @@ impl Recovery {
     /// unless it is only cut off so far, or down until the bus ends the reset: the bus may not come
     /// to that any more.
     fn begin_leaving(&self) {
+        // A reset that the driver can't do with the device locked is not tried for long.
+        self.bus_waits.store(true, Relaxed);
         while self.change(&[OPERATIONAL, ISOLATED], LEAVING).is_err() {
             if self.cut.xchg(NOTHING, Full) != NOTHING || self.by_bus.xchg(false, Full) {
                 return self.state.store(LEAVING, Release);
@@ -273,8 +281,9 @@ impl Device {
         let _ = workqueue::system_dfl().enqueue::<_, CLEARING>(self.clone());
     }
 
-    /// A queue does not stop, and there is no reason to wait for it any longer.
-    pub(super) fn give_up_queue(self: &Arc<Self>) {
+    /// A queue does not stop, and there is no reason to wait for it any longer. `_access` is to
+    /// operate: until it is left, no reset ends that would make this one needless.
+    pub(super) fn give_up_queue(self: &Arc<Self>, _access: &Access<'_>) {
         if self.resets_itself() {
             self.recover(RESET);
         } else if self.has_fences() {
@@ -284,6 +293,8 @@ impl Device {
     }
 
     fn recover(self: &Arc<Self>, wanted: u32) {
+        let generation = self.recovery.generation.load(Relaxed);
+        self.recovery.wanted_in.store(generation, Relaxed);
         // The greatest of what was asked for is done.
         let asked = &self.recovery.wanted;
         let mut before = asked.load(Relaxed);
@@ -301,7 +312,11 @@ impl Device {
         let Ok(access) = self.enter() else {
             return;
         };
+        let recovery = &self.recovery;
+        let is_late = recovery.generation.load(Relaxed) != recovery.wanted_in.load(Relaxed);
         let state = match wanted {
+            // It was reset since.
+            RESET if is_late => return,
             RESET => DEAD_RESET,
             ISOLATE => DEAD_ISOLATED,
             _ => return,
@@ -338,22 +353,25 @@ impl Device {
                 self.clear_away(&access, DEAD_ISOLATED);
                 self.stay_down();
             }
-            _ if self.retry_stuck() => {}
-            _ => self.give_up_queue(),
+            _ => {
+                drop(access);
+                self.retry_stuck();
+            }
+        }
+    }
+
+    /// Tries again to stop the queues that did not stop, and gives them up that never will. If the
+    /// device does not work, whoever stopped it has stopped them.
+    fn retry_stuck(self: &Arc<Self>) {
+        if let Ok(access) = self.operate() {
+            if !self.retry_if_stuck(&access) {
+                self.give_up_queue(&access);
+            }
         }
     }
 
     /// Tries again to stop the queues that did not stop; returns whether there is nothing to be
     /// done about those that have not.
-    fn retry_stuck(self: &Arc<Self>) -> bool {
-        let Ok(access) = self.operate() else {
-            // Whoever stopped the device has stopped them.
-            return true;
-        };
-        self.retry_if_stuck(&access)
-    }
-
-    /// The same, within an access.
     pub(super) fn retry_if_stuck(self: &Arc<Self>, access: &Access<'_>) -> bool {
         if !self.recovery.stuck.xchg(false, Relaxed) {
             return true;
@@ -374,15 +392,29 @@ impl Device {
     /// Resets a device that is cut off.
     fn finish_reset(self: &Arc<Self>, access: &Access<'_>) -> Result {
         self.clear_away(access, DEAD_RESET);
-        let result = self.ops().reset.ok_or(EOPNOTSUPP).and_then(|reset| {
-            let task = Task::current_raw() as usize;
-            self.recovery.resetter.store(task, Relaxed);
-            // SAFETY: `access` keeps the driver's data.
-            let result = unsafe { reset(access.data()) };
-            self.recovery.resetter.store(0, Relaxed);
-            result
-        });
-        self.bring_up(access, result)
+        for _ in 0..PATIENCE {
+            match self.ask_for_reset(access) {
+                // The bus keeps the driver from it, to do the same.
+                Err(e) if e == EAGAIN && self.recovery.bus_waits.load(Relaxed) => {
+                    self.recovery.by_bus.store(true, Release);
+                    return Err(EAGAIN);
+                }
+                Err(e) if e == EAGAIN => fsleep(Delta::from_millis(10)),
+                result => return self.bring_up(access, result),
+            }
+        }
+        self.bring_up(access, Err(EAGAIN))
+    }
+
+    /// Has the driver reset the device. In the same task the bus may tell the driver of that.
+    fn ask_for_reset(&self, access: &Access<'_>) -> Result {
+        let reset = self.ops().reset.ok_or(EOPNOTSUPP)?;
+        let task = Task::current_raw() as usize;
+        self.recovery.resetter.store(task, Relaxed);
+        // SAFETY: `access` keeps the driver's data.
+        let result = unsafe { reset(access.data()) };
+        self.recovery.resetter.store(0, Relaxed);
+        result
     }
 
     fn stay_down(&self) {
@@ -510,16 +542,25 @@ impl Device {
     /// Begins a reset by the bus, once no other is under way. Fails with [`EBUSY`] if one does not
     /// end.
     fn wait_for_bus_reset(&self, from: &[u32]) -> Result {
+        let recovery = &self.recovery;
+        let mut result = Err(EBUSY);
         for _ in 0..PATIENCE {
             match self.try_begin_bus_reset(from) {
-                Err(EAGAIN) if self.recovery.status() == IN_RESET => {
+                // Its reset has begun already, or was handed over to it.
+                Err(EAGAIN) if recovery.by_bus.load(Acquire) => {}
+                Err(EAGAIN) if recovery.status() == IN_RESET => {
+                    recovery.bus_waits.store(true, Relaxed);
                     fsleep(Delta::from_millis(10));
+                    continue;
                 }
                 // Gone, or nothing that there is to end.
-                _ => return Ok(()),
+                _ => {}
             }
+            result = Ok(());
+            break;
         }
-        Err(EBUSY)
+        recovery.bus_waits.store(false, Relaxed);
+        result
     }
 
     fn try_begin_bus_reset(&self, from: &[u32]) -> Result {

@@ -137,7 +137,7 @@ impl Device {
             self.tell_timeout(access, queue, waiting);
         }
         if queue.is_doomed() && !queue.end_doomed_jobs(access) {
-            self.give_up_queue();
+            self.give_up_queue(access);
         }
     }
 

@@ -170,7 +170,7 @@ TEST_F(memory_kinds, secret_memory)
 	int fd;
 
 	SKIP_WITHOUT("/sys/module/secretmem", "CONFIG_SECRETMEM");
-	fd = syscall(SYS_memfd_secret, FD_CLOEXEC);
+	fd = syscall(SYS_memfd_secret, O_CLOEXEC);
 	ASSERT_WORKS(fd, "a secret file");
 	ASSERT_EQ(0, ftruncate(fd, PAGE));
 	p = map_shared(fd, 1);
@@ -375,7 +375,7 @@ TEST_F(memory_kinds, software_has_the_rights_of_a_thread_of_the_kernel)
 	executed = map_shared(file, 1);
 	ASSERT_SIM(ctx);
 	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a queue");
-	secret = syscall(SYS_memfd_secret, FD_CLOEXEC);
+	secret = syscall(SYS_memfd_secret, O_CLOEXEC);
 	ASSERT_WORKS(secret, "a secret file");
 	ASSERT_EQ(0, ftruncate(secret, PAGE));
 	hidden = map_shared(secret, 1);

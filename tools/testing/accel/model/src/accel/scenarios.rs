@@ -120,7 +120,7 @@ impl Machine {
             return;
         };
         if !queue.kill(&access, uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT) {
-            self.device.give_up_queue();
+            self.device.give_up_queue(&access);
         }
     }
 
