@@ -361,7 +361,7 @@ impl<'a> Data<'a> {
             fsleep(Delta::from_millis(slow.into()));
         }
         let call = self.knobs.call.load(Relaxed);
-        if call == call::NOTHING {
+        if call != call::TELL && call != call::RESET {
             return;
         }
         let Some(device) = self.device.as_ref() else {
