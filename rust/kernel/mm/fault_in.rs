@@ -198,7 +198,8 @@ impl_has_work! {
 }
 
 impl FaultIn {
-    /// For pages of `mm`. Fails with [`EBUSY`] if the limit allows no more.
+    /// For pages of `mm`. Fails with [`EBUSY`] if the limit allows no more. Whoever is current is
+    /// charged.
     // Not inlined: what the work item runs is in the kernel then, and not in the caller's module.
     #[inline(never)]
     pub fn new(mm: ARef<Mm>, limit: &Arc<Limit>) -> Result<Arc<Self>> {
@@ -213,7 +214,7 @@ impl FaultIn {
                 work <- new_work!("FaultIn::work"),
                 _place: place,
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
@@ -223,7 +224,7 @@ impl FaultIn {
     /// `f` is called in process context with a spinlock held that all functions here take: it must
     /// not sleep, nor call them, nor drop the listener.
     pub fn listen(self: &Arc<Self>, f: impl Fn() + Send + 'static) -> Result<Listener> {
-        let f: KBox<dyn Fn() + Send> = KBox::new(f, GFP_KERNEL)?;
+        let f: KBox<dyn Fn() + Send> = KBox::new(f, GFP_KERNEL_ACCOUNT)?;
         let mut inner = self.inner.lock();
         if inner.listener.is_some() {
             drop(inner);
