@@ -217,8 +217,8 @@ impl Array {
     /// Writes as many of `values` as there is room for, each cut or filled with zeroes to the size
     /// that user space knows.
     ///
-    /// Fails with [`EINVAL`] if that is 0, [`E2BIG`] if it is more than a page, [`EFAULT`], [`EINTR`]
-    /// if the task is killed meanwhile.
+    /// Fails with [`EINVAL`] if that is 0, [`E2BIG`] if it is more than a page, [`EFAULT`],
+    /// [`EINTR`] if the task is killed meanwhile.
     pub fn write<T: AsBytes>(&self, values: &[T]) -> Result {
         if self.count == 0 {
             return Ok(());

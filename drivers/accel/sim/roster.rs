@@ -90,7 +90,8 @@ impl Roster {
 
     /// Stops all that are there: when this returns, none of them touches memory.
     ///
-    /// They know already that they are to stop, by `Control::halt`, and so do those that come later.
+    /// They know already that they are to stop, by `Control::halt`, and so do those that come
+    /// later.
     pub(crate) fn stop(&self) {
         for work in self.places.lock().iter().flatten() {
             work.cancel();

@@ -352,7 +352,8 @@ pub(super) fn cut(
     })
 }
 
-/// Collects `pieces`, with neighbours taken together. Fails with [`ENOMEM`] if `merged` has no room.
+/// Collects `pieces`, with neighbours taken together. Fails with [`ENOMEM`] if `merged` has no
+/// room.
 fn merge(
     pieces: impl Iterator<Item = (DmaAddress, u64)>,
     merged: &mut KVec<(DmaAddress, u64)>,

@@ -373,9 +373,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`Device::with_data`] leads from the device to the driver's data.
     const ATTRIBUTES: Option<&'static sysfs::Group<Arc<Device>>> = None;
 
-    /// Addresses that the device can put on the bus, [`None`] if it does no DMA, and then has no jobs
-    /// in [`AddressMode::Kernel`]. Asked for before [`probe`](Self::probe), which gets DMA memory
-    /// within them.
+    /// Addresses that the device can put on the bus, [`None`] if it does no DMA, and then has no
+    /// jobs in [`AddressMode::Kernel`]. Asked for before [`probe`](Self::probe), which gets DMA
+    /// memory within them.
     ///
     /// Where the machine can't serve such a device, [`register`](super::register) fails with
     /// [`EIO`], and says why in the log.
@@ -386,7 +386,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Prepares the hardware. Interrupts are not requested yet.
     ///
     /// What has to be there before the data is initialised in place, a BAR for example, is got by a
-    /// function that returns an initialiser: `pin_init::pin_init_scope(move || MyData::new(parent))`.
+    /// function that returns an initialiser:
+    /// `pin_init::pin_init_scope(move || MyData::new(parent))`.
     fn probe<'a>(
         parent: &'a Self::Parent<device::Bound>,
     ) -> impl PinInit<Self::Data<'a>, Error> + 'a;
@@ -458,9 +459,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`GFP_KERNEL`], and no lock be taken under which somebody does.
     fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
 
-    /// The same for a queue of which no job has ended for long, though it has some, and not for want
-    /// of memory: by whatever means the device has. That is a second if others wait for them, else
-    /// [`DeviceInfo::job_limit`], 30 seconds at most.
+    /// The same for a queue of which no job has ended for long, though it has some, and not for
+    /// want of memory: by whatever means the device has. That is a second if others wait for them,
+    /// else [`DeviceInfo::job_limit`], 30 seconds at most.
     ///
     /// Without it, or if it fails, the device is reset. It is not called where that is left to the
     /// administrator ([`DeviceInfo::auto_recovery`]), unless others wait for fences of the queue:
@@ -486,7 +487,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// and before [`stop`](Self::stop). Other callbacks may be under way, and may try to make a
     /// queue or to hand over a job: what this has brought about holds whatever they do. Only
     /// [`interrupt`](Self::interrupt) is not, and is not called before `start`: what a driver knows
-    /// of jobs that the device had can be forgotten here, and must not be begun again after `start`.
+    /// of jobs that the device had can be forgotten here, and must not be begun again after
+    /// `start`.
     ///
     /// It may wait for a DMA that can't be aborted, if that has an end. Others wait for the fences
     /// of jobs that end with this, as with [`queue_destroy`](Self::queue_destroy).

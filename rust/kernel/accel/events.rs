@@ -223,8 +223,8 @@ impl Reader {
         }
     }
 
-    /// Moves on to `next` if the event that [`begin`](Self::begin) has found was read, and not if it
-    /// is to be read again.
+    /// Moves on to `next` if the event that [`begin`](Self::begin) has found was read, and not if
+    /// it is to be read again.
     fn end(&self, events: &Events, next: Option<u64>) {
         let _ring = events.ring.lock();
         if let Some(next) = next {

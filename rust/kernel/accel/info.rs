@@ -182,7 +182,8 @@ fn context_info(context: &Context) -> uapi::accel_info_context {
 
 /// The sensors as they were measured last; old values are measured anew for the next one who asks.
 ///
-/// Power is for those who may look at others: from enough values of it can be told what they compute.
+/// Power is for those who may look at others: from enough values of it can be told what they
+/// compute.
 fn sensors(device: &Arc<Device>) -> Result<KVec<uapi::accel_info_sensor>> {
     device.refresh_sensors();
     let mut told = KVec::new();

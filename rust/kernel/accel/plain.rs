@@ -126,7 +126,12 @@ plain! {
         event_size: u32,
         reserved: u32,
     }
-    accel_queue_eventfd[ACCEL_QUEUE_EVENTFD_SIZE_VER0] { size: u32, flags: u32, fd: i32, reserved: u32 }
+    accel_queue_eventfd[ACCEL_QUEUE_EVENTFD_SIZE_VER0] {
+        size: u32,
+        flags: u32,
+        fd: i32,
+        reserved: u32,
+    }
     accel_info_memory { size: u64, used: u64, buffers: u64 }
     accel_buffer_alloc[ACCEL_BUFFER_ALLOC_SIZE_VER0] {
         size: u32,
@@ -153,7 +158,12 @@ plain! {
         length: u64,
         address: u64,
     }
-    accel_buffer_unmap[ACCEL_BUFFER_UNMAP_SIZE_VER0] { size: u32, flags: u32, address: u64, length: u64 }
+    accel_buffer_unmap[ACCEL_BUFFER_UNMAP_SIZE_VER0] {
+        size: u32,
+        flags: u32,
+        address: u64,
+        length: u64,
+    }
     accel_queue_submit[ACCEL_QUEUE_SUBMIT_SIZE_VER0] {
         size: u32,
         flags: u32,
@@ -171,7 +181,12 @@ plain! {
     }
     accel_submit_buffer[ACCEL_SUBMIT_BUFFER_SIZE_VER0] { fd: i32, flags: u32 }
     accel_submit_fence[ACCEL_SUBMIT_FENCE_SIZE_VER0] { fd: i32, flags: u32 }
-    accel_context_bind[ACCEL_CONTEXT_BIND_SIZE_VER0] { size: u32, flags: u32, mode: u32, pasid: u32 }
+    accel_context_bind[ACCEL_CONTEXT_BIND_SIZE_VER0] {
+        size: u32,
+        flags: u32,
+        mode: u32,
+        pasid: u32,
+    }
     accel_queue_create[ACCEL_QUEUE_CREATE_SIZE_VER0] {
         size: u32,
         flags: u32,

@@ -41,8 +41,8 @@ enum Backing {
 }
 
 impl Region {
-    /// Registers that user space writes to tell the device about jobs, mapped uncached. They have to
-    /// be its own.
+    /// Registers that user space writes to tell the device about jobs, mapped uncached. They have
+    /// to be its own.
     pub fn doorbell(registers: Registers) -> Self {
         Self::writable(Backing::Doorbell(registers))
     }

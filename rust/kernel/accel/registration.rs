@@ -47,9 +47,9 @@ use core::ptr::NonNull;
 ///
 /// The device that is returned is for handlers of the parent's bus: resets, power.
 ///
-/// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet, with [`EINVAL`] if there can be
-/// no device as [`Driver::info`] describes it, with [`EIO`] if the machine has no memory that the
-/// device reaches.
+/// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet, with [`EINVAL`] if there can
+/// be no device as [`Driver::info`] describes it, with [`EIO`] if the machine has no memory that
+/// the device reaches.
 ///
 /// # Examples
 ///
@@ -156,8 +156,8 @@ fn set_dma_mask(parent: &device::Device<Bound>, mask: DmaMask) -> Result {
         })
 }
 
-/// Ends the work items of a device that has left. Each holds the device while it waits for its turn,
-/// and so its id, which the next device may want.
+/// Ends the work items of a device that has left. Each holds the device while it waits for its
+/// turn, and so its id, which the next device may want.
 fn end_work(device: &Arc<Device>) {
     workqueue::disable_delayed::<_, SAMPLING>(device);
     workqueue::disable::<_, CUTTING>(device);

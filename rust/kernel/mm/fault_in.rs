@@ -235,8 +235,8 @@ impl FaultIn {
         Ok(Listener(self.clone()))
     }
 
-    /// Asks for the page at `address`. Of what comes behind it, up to `len` bytes, that is brought in
-    /// which is to be had without waiting; the answer does not tell of it.
+    /// Asks for the page at `address`. Of what comes behind it, up to `len` bytes, that is brought
+    /// in which is to be had without waiting; the answer does not tell of it.
     ///
     /// Fails with [`EBUSY`] if the answer to the last question has not come, with [`EINVAL`] if
     /// nobody listens. Does not sleep and does not allocate.

@@ -136,8 +136,8 @@ impl<T: Plain> Records<T> {
         number.checked_add(1) == Some(self.region.read(self.place(number)))
     }
 
-    /// What became of job `number`; nothing while it has not ended. What the kernel does not tell of
-    /// it is zero.
+    /// What became of job `number`; nothing while it has not ended. What the kernel does not tell
+    /// of it is zero.
     ///
     /// The place of its record belongs to the job `depth` later as soon as that is handed over:
     /// read it before.

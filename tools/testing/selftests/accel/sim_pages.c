@@ -91,7 +91,8 @@ static void expect_page_untouched(struct __test_metadata *_metadata, int fd, voi
 {
 	EXPECT_THAT(poll_now(fd, POLLIN) & POLLIN, "the page is still waited for");
 	ASSERT_RET(0, userfault_provide(fd, page, PAGE), "the page comes");
-	EXPECT_THAT(WAIT_FOR(!(poll_now(fd, POLLIN) & POLLIN), WAIT_SECONDS), "nobody waits for it");
+	EXPECT_THAT(WAIT_FOR(!(poll_now(fd, POLLIN) & POLLIN), WAIT_SECONDS),
+		    "nobody waits for it");
 	EXPECT_EQ(0, all_bytes(page, PAGE)) {
 		TH_LOG("expected: the device does not write to it");
 	}

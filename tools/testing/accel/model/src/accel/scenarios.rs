@@ -400,8 +400,8 @@ fn result(fence: &File) -> Option<Result> {
     fence.fence.as_ref().unwrap().result()
 }
 
-/// Each job is handed over when there is room, and none is forgotten; each ends once, and the fences
-/// are signalled in order.
+/// Each job is handed over when there is room, and none is forgotten; each ends once, and the
+/// fences are signalled in order.
 pub fn jobs_against_room() {
     explore(|| {
         let machine = Machine::new(AddressMode::Kernel);

@@ -78,7 +78,8 @@ pub struct Hardware {
     pub unbound: Cell<u32>,
     /// Jobs that it was given.
     pub given: Cell<u32>,
-    /// Whether the driver gives back the ticket of its oldest job, and keeps the one that it is given.
+    /// Whether the driver gives back the ticket of its oldest job, and keeps the one that it is
+    /// given.
     pub swaps: Cell<bool>,
     /// Jobs that fit into the device.
     pub room: Cell<usize>,
@@ -168,7 +169,10 @@ impl Hardware {
     }
 
     fn start(&self) {
-        require!(self.queues.get() == 0, "a device is started that has queues");
+        require!(
+            self.queues.get() == 0,
+            "a device is started that has queues"
+        );
         self.blank.xchg(false, Full);
         self.halted.xchg(false, Full);
     }
@@ -230,7 +234,11 @@ impl DriverQueue {
         require!(!works.stopped, "a queue is stopped twice");
         if hardware.hangs.get() != 0 {
             hardware.hangs.set(hardware.hangs.get() - 1);
-            return Err(if hardware.busy.get() { EBUSY } else { ETIMEDOUT });
+            return Err(if hardware.busy.get() {
+                EBUSY
+            } else {
+                ETIMEDOUT
+            });
         }
         works.on = false;
         works.stopped = true;
