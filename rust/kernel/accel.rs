@@ -12,7 +12,7 @@
 //!
 //! From the outside in: the SRCU section `Device::registered`, the SRCU section
 //! `Recovery::operating`, `Context::state`, the mmap lock of a process, `Queue::inode`,
-//! `Queue::live`, `Slot`, `Queue::events`. No user memory is touched under the last four, since a
+//! `Queue::live`, `Slot`, `Notices::told`. No user memory is touched under the last four, since a
 //! page fault on a queue's own mapping takes them. Nor is it touched in the SRCU sections: its
 //! owner could keep a removal or a reset waiting for ever.
 //!
@@ -29,6 +29,7 @@ mod buffer;
 mod buffers;
 mod class;
 mod context;
+mod descriptor;
 mod device;
 mod driver;
 mod events;
@@ -40,6 +41,7 @@ mod irq;
 mod local_memory;
 mod mapping;
 mod node;
+mod notices;
 mod pipeline;
 mod plain;
 mod queue;

@@ -6,12 +6,12 @@ use super::{
     buffer,
     class,
     context::Context,
+    descriptor,
     device::Device,
     events::Reader,
     info,
     ioctl,
-    mapping,
-    queue, //
+    mapping, //
 };
 use crate::{
     bindings,
@@ -134,7 +134,7 @@ impl Operations for Compute {
         match ioctl::number(cmd)? {
             uapi::accel_ioctl_nr_ACCEL_NR_INFO => info::query(context.device(), arg),
             uapi::accel_ioctl_nr_ACCEL_NR_CONTEXT_BIND => context.bind(arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_CREATE => queue::create(&context.into(), arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_CREATE => descriptor::create(&context.into(), arg),
             uapi::accel_ioctl_nr_ACCEL_NR_RESET => reset(context.device(), arg),
             uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_ALLOC => buffer::alloc(&context, arg),
             uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_WRAP => buffer::wrap(&context, arg),

@@ -1,34 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Queues: descriptors to which jobs are handed without system calls.
+//! Queues: what the hardware, the process and others have of each, from its first moment to its end.
 
 use super::{
-    class,
     context::{
         Context,
         Space,
         SpaceUse, //
     },
-    device::{
-        Access,
-        Device, //
-    },
+    device::Access,
     driver::{
         AddressMode,
-        Doorbell,
         Progress, //
     },
-    ioctl::{
-        self,
-        Argument, //
+    notices::{
+        Notices,
+        LIVE, //
     },
     pipeline::Pipeline,
     region::{
         Region,
         Regions, //
     },
-    status_page::StatusPage,
-    submit,
     table::{
         Args,
         Created,
@@ -40,57 +33,25 @@ use super::{
     usage::Seen, //
 };
 use crate::{
-    anon_inode::{
-        self,
-        Inode, //
-    },
-    bindings,
-    capability::{
-        capable,
-        Cap, //
-    },
+    anon_inode::Inode,
     dma_buf::fence,
-    eventfd::EventFd,
-    fs::{
-        file::{
-            flags,
-            FileDescriptorReservation, //
-        },
-        operations::{
-            Borrowed,
-            Operations, //
-        },
-        File, //
-    },
     mm::fault::{
         Fault,
         FaultResult,
-        Kind,
-        NewMapping,
         Sigbus, //
     },
     module_ref::ModuleRef,
     page::PAGE_SIZE,
     prelude::*,
-    seq_file::SeqFile,
-    seq_print,
-    static_lock_class,
     sync::{
-        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
         },
         new_mutex,
-        new_spinlock,
-        poll::{
-            PollCondVarBox,
-            PollTable, //
-        },
         Arc,
         Mutex,
-        SetOnce,
-        SpinLock, //
+        SetOnce, //
     },
     time::{
         delay::fsleep,
@@ -98,15 +59,7 @@ use crate::{
         Delta,
         Monotonic, //
     },
-    uaccess::{
-        UserPtr,
-        UserSliceWriter, //
-    },
-    uapi,
-    ustruct::{
-        self,
-        Array, //
-    }, //
+    uapi, //
 };
 
 /// How long a job may take whose fence others may wait for.
@@ -119,13 +72,11 @@ const FENCE_STALL: Delta = Delta::from_secs(1);
 /// The same if it may have to ask for thousands of pages, or the limit of a job where that is less.
 const STALL: Delta = Delta::from_secs(30);
 
-const LIVE: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_LIVE;
-
 /// What a queue has for as long as the hardware knows it.
-struct Live {
+pub(super) struct Live {
     /// Shared with `Hardware`, the pipeline, and those who prepare jobs.
-    driver: Arc<DriverQueue>,
-    regions: Regions,
+    pub(super) driver: Arc<DriverQueue>,
+    pub(super) regions: Regions,
     space: Arc<Space>,
     /// No page is given out any more.
     revoked: bool,
@@ -164,22 +115,6 @@ impl Live {
     }
 }
 
-/// What the process waits for.
-struct Events {
-    /// Completion events that were not read yet.
-    unread: u64,
-    /// Completion events so far.
-    completions: u64,
-    status: uapi::accel_queue_state,
-    eventfd: Option<EventFd>,
-}
-
-impl Events {
-    fn is_live(&self) -> bool {
-        self.status == LIVE
-    }
-}
-
 /// A queue.
 ///
 /// ```text
@@ -194,7 +129,7 @@ impl Events {
 /// # Invariants
 ///
 /// - Nobody is given a page of a queue but in `live`, by `Queue::live`. When `revoke` has returned,
-///   nobody has one; only after that do `events` and the status page tell of it.
+///   nobody has one; only after that do `notices` tell of it.
 /// - What `live` holds goes once, when the device does not touch it any more: `hardware` has no
 ///   driver then.
 /// - A queue that has jobs is in its slot: they end first.
@@ -204,13 +139,13 @@ impl Events {
 #[pin_data]
 pub(super) struct Queue {
     id: u32,
-    mode: AddressMode,
+    pub(super) mode: AddressMode,
     pasid: u32,
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     /// As the driver has made it.
     depth: Atomic<u32>,
     /// Its jobs, in [`AddressMode::Kernel`].
-    pipeline: SetOnce<Arc<Pipeline>>,
+    pub(super) pipeline: SetOnce<Arc<Pipeline>>,
     /// Pages are given out under this lock only, and only until it is revoked: whoever does that
     /// can zap the mappings and knows that none comes back.
     #[pin]
@@ -225,70 +160,13 @@ pub(super) struct Queue {
     #[pin]
     inode: Mutex<Option<Inode>>,
     #[pin]
-    events: SpinLock<Events>,
-    wait: PollCondVarBox,
-    status: StatusPage,
+    pub(super) notices: Notices,
     /// The driver's code, for `Live`. Last, so that it goes last.
     _module: ModuleRef,
 }
 
-/// `ACCEL_QUEUE_CREATE`, on a context's descriptor.
-pub(super) fn create(context: &Arc<Context>, arg: UserPtr) -> Result<isize> {
-    let mut args: uapi::accel_queue_create = ustruct::read(arg)?;
-    check_args(context.device(), &args)?;
-    let driver_args = Args::read(
-        context.device().ops(),
-        ustruct::pointer(args.driver_data)?,
-        args.driver_data_size,
-    )?;
-
-    let access = context.device().operate()?;
-    let space = context.space(&access)?;
-    context.check_caller(space.mode)?;
-    check_doorbell(context.device(), space.mode)?;
-    let fd = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
-    let queue = Queue::new(context, &access, space, &args, driver_args)?;
-    args.fd = fd.reserved_fd() as i32;
-    args.depth = queue.depth();
-    // From here on the file owns the queue: dropping it destroys the queue.
-    let file = queue.into_file(&access)?;
-    drop(access);
-
-    ustruct::write(arg, args.size, &args)?;
-    fd.fd_install(file);
-    Ok(0)
-}
-
-fn check_args(device: &Device, args: &uapi::accel_queue_create) -> Result {
-    if args.flags != 0
-        || args.depth > device.info().depth_max
-        || args.priority >= device.info().priorities
-        || (args.driver_data == 0) != (args.driver_data_size == 0)
-    {
-        return Err(EINVAL);
-    }
-    if args.priority != 0 && !capable(Cap::SysNice) {
-        return Err(EACCES);
-    }
-    Ok(())
-}
-
-/// Fails with [`EPERM`] if a process that maps a doorbell could ring those of others.
-fn check_doorbell(device: &Device, mode: AddressMode) -> Result {
-    if device.info().doorbell != Doorbell::Shared || mode == AddressMode::Kernel {
-        return Ok(());
-    }
-    let allowed = class::shared()?.allow_shared_doorbells;
-    device.warn_shared_doorbells(allowed);
-    if allowed {
-        Ok(())
-    } else {
-        Err(EPERM)
-    }
-}
-
 impl Queue {
-    fn new(
+    pub(super) fn new(
         context: &Arc<Context>,
         access: &Access<'_>,
         space: SpaceUse<'_>,
@@ -339,14 +217,7 @@ impl Queue {
                 hardware <- new_mutex!(Hardware::default()),
                 doom: Atomic::new(LIVE),
                 inode <- new_mutex!(None),
-                events <- new_spinlock!(Events {
-                    unread: 0,
-                    completions: 0,
-                    status: uapi::accel_queue_state_ACCEL_QUEUE_LIVE,
-                    eventfd: None,
-                }),
-                wait: PollCondVarBox::new(c"accel_queue", static_lock_class!())?,
-                status: StatusPage::new(generation)?,
+                notices <- Notices::new(generation),
                 _module: module,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -422,16 +293,6 @@ impl Queue {
         }
     }
 
-    /// Makes the queue's file; destroys the queue if that fails.
-    fn into_file(self: Arc<Self>, access: &Access<'_>) -> Result<ARef<File>> {
-        let queue = self.clone();
-        let (file, inode) =
-            anon_inode::create_file::<Descriptor>(c"[accel_queue]", self, flags::O_RDWR)
-                .inspect_err(|_| queue.close(access))?;
-        *queue.inode.lock() = Some(inode);
-        Ok(file)
-    }
-
     pub(super) fn id(&self) -> u32 {
         self.id
     }
@@ -441,7 +302,7 @@ impl Queue {
     }
 
     /// Bytes of a job that it is handed over, 0 if it takes none.
-    fn job_size(&self) -> u32 {
+    pub(super) fn job_size(&self) -> u32 {
         let submission = self.context.device().ops().submission.as_ref();
         match (submission, self.mode) {
             (Some(submission), AddressMode::Kernel) => submission.job_size as u32,
@@ -478,28 +339,16 @@ impl Queue {
     /// Tells the process that jobs have completed. Does not sleep.
     pub(super) fn complete(&self) {
         self.context.completions.fetch_add(1, Relaxed);
-        let mut events = self.events.lock();
-        events.unread += 1;
-        events.completions += 1;
-        self.status.set_completions(events.completions);
-        self.wake(&events);
-    }
-
-    fn wake(&self, events: &Events) {
-        self.wait.notify_all();
-        if let Some(eventfd) = &events.eventfd {
-            eventfd.signal();
-        }
+        self.notices.complete();
     }
 
     /// The descriptor is closed: nobody can use the queue any more.
-    fn close(&self, access: &Access<'_>) {
+    pub(super) fn close(&self, access: &Access<'_>) {
         if let Some(pipeline) = self.pipeline.as_ref() {
             pipeline.die(ECANCELED);
         }
         // Nor is anybody told of its end, who may still have the eventfd for other queues.
-        let eventfd = self.events.lock().eventfd.take();
-        drop(eventfd);
+        self.notices.drop_eventfd();
 
         if !self.kill(access, uapi::accel_queue_state_ACCEL_QUEUE_CLOSED) {
             self.context.device().give_up_queue(access);
@@ -509,7 +358,7 @@ impl Queue {
     /// Waits until a closed queue is gone, so that its process knows that the device writes nothing
     /// for it any more; but not for ever, since that may wait for the process itself. The device
     /// is not kept meanwhile.
-    fn wait_gone(&self) {
+    pub(super) fn wait_gone(&self) {
         let end = Monotonic::ktime_get() + CLOSE_LIMIT.as_nanos();
         while self.live.lock().is_some() && Monotonic::ktime_get() < end {
             fsleep(Delta::from_millis(1));
@@ -655,15 +504,41 @@ impl Queue {
 
         // Whoever learns that the queue is dead must find that its pages are gone; and whoever
         // misses a page must find that it is dead, so a fault waits for `inode`.
-        let mut events = self.events.lock();
-        events.status = state;
-        self.status.set_state(state);
-        self.wake(&events);
+        self.notices.die(state);
+    }
+
+    /// Gives a page of the queue's mappings. Fails if the queue is dead, but for the status page.
+    pub(super) fn fault(&self, fault: &Fault<'_>) -> FaultResult {
+        if let Some(result) = Regions::fault_status(fault, self.notices.status_page()) {
+            return result;
+        }
+        if let Some(pipeline) = self.pipeline.as_ref() {
+            return pipeline.fault(fault, PAGE_SIZE as u64);
+        }
+        if let Some(live) = &*self.live.lock() {
+            if !live.revoked {
+                if live.regions.is_doorbell(fault.offset()) {
+                    let device = self.context.device().id();
+                    trace::doorbell_map(device, self.id, fault.offset());
+                }
+                // SAFETY: `live` is locked and not revoked. Before `destroy` drops it, `revoke` has
+                // marked it under this lock and zapped the mappings; `Device::leave` has that done
+                // for every queue before the driver is unbound.
+                return unsafe { live.regions.fault(fault) };
+            }
+        }
+        self.wait_revoked();
+        Err(Sigbus)
+    }
+
+    /// The mappings of this file end with the queue.
+    pub(super) fn set_inode(&self, inode: Inode) {
+        *self.inode.lock() = Some(inode);
     }
 
     /// Calls `f` with what the hardware has of the queue, and keeps it meanwhile. Fails with
     /// [`ENODEV`] if the queue is dead.
-    fn with_live<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
+    pub(super) fn with_live<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
         if let Some(live) = (*self.live.lock()).as_ref().filter(|live| !live.revoked) {
             return f(live);
         }
@@ -673,7 +548,7 @@ impl Queue {
 
     /// Lets whoever is revoking the queue come to the end of it, so that who has found that it dies
     /// is told of it everywhere.
-    fn wait_revoked(&self) {
+    pub(super) fn wait_revoked(&self) {
         drop(self.inode.lock());
     }
 
@@ -684,12 +559,7 @@ impl Queue {
             return Ok(access);
         }
         // Whoever stops the device may not have come to this queue yet.
-        let mut events = self.events.lock();
-        while events.is_live() {
-            if self.wait.wait_interruptible(&mut events) {
-                return Err(ERESTARTSYS);
-            }
-        }
+        self.notices.wait_dead()?;
         Err(ENODEV)
     }
 
@@ -820,70 +690,8 @@ impl Queue {
         let device = self.context.device();
         self.context.queues.fetch_sub(1, Relaxed);
         device.counters.queues.fetch_sub(1, Relaxed);
-        trace::queue_destroy(device.id(), self.id, self.events.lock().status);
+        trace::queue_destroy(device.id(), self.id, self.notices.state());
         device.slots.release(self.id);
-    }
-
-    /// `ACCEL_QUEUE_INFO`.
-    fn info(&self, arg: UserPtr) -> Result<isize> {
-        let mut info: uapi::accel_queue_info = ustruct::read(arg)?;
-        if info.flags != 0 || info.reserved != 0 {
-            return Err(EINVAL);
-        }
-
-        let (count, regions) = self.with_live(|live| {
-            let wanted = info.region_count as usize;
-            Ok((live.regions.len(), live.regions.describe(wanted)?))
-        })?;
-        Array::new(info.regions, info.region_count, info.region_size)?.write(&regions)?;
-
-        info.id = self.id;
-        info.depth = self.depth();
-        info.job_size = self.job_size();
-        info.region_count = count as u32;
-        info.region_size = size_of::<uapi::accel_region>() as u32;
-        ustruct::write(arg, info.size, &info).map(|()| 0)
-    }
-
-    /// `ACCEL_QUEUE_EVENTFD`.
-    fn set_eventfd(&self, arg: UserPtr) -> Result<isize> {
-        let args: uapi::accel_queue_eventfd = ustruct::read(arg)?;
-        if args.flags != 0 || args.reserved != 0 || args.fd < -1 {
-            return Err(EINVAL);
-        }
-        let eventfd = match args.fd {
-            -1 => None,
-            fd => Some(EventFd::from_fd(fd)?),
-        };
-
-        let mut events = self.events.lock();
-        if !events.is_live() {
-            return Err(ENODEV);
-        }
-        let before = core::mem::replace(&mut events.eventfd, eventfd);
-        if let Some(eventfd) = events.eventfd.as_ref().filter(|_| events.unread != 0) {
-            eventfd.signal();
-        }
-        drop(events);
-        drop(before);
-        Ok(0)
-    }
-
-    /// An ioctl of the driver's own.
-    fn driver_ioctl(&self, nr: u32, arg: UserPtr) -> Result<isize> {
-        let device = self.context.device();
-        let shapes = (0..).map_while(device.ops().queue_shape);
-        let (index, mut argument) = Argument::read(shapes, nr, arg)?;
-
-        let access = self.operate()?;
-        self.with_live(|live| {
-            // SAFETY: `access` keeps the driver's data, `with_live` the queue.
-            unsafe { live.driver.ioctl(access.data(), index, argument.bytes()) }
-        })
-        // If the device was halted meanwhile, the queue dies.
-        .map_err(|e| if access.excuse(e) == e { e } else { ENODEV })?;
-        drop(access);
-        argument.write().map(|()| 0)
     }
 }
 
@@ -894,116 +702,5 @@ fn error_of(state: uapi::accel_queue_state) -> Error {
         uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED => ENODEV,
         uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED => EIO,
         _ => ECANCELED,
-    }
-}
-
-/// A queue's descriptor.
-struct Descriptor;
-
-#[vtable]
-impl Operations for Descriptor {
-    type Private = Arc<Queue>;
-
-    fn release(queue: Arc<Queue>) {
-        // If the device is going or being reset, whoever does that destroys the queue.
-        if let Ok(access) = queue.context.device().operate() {
-            queue.close(&access);
-            drop(access);
-            queue.wait_gone();
-        }
-    }
-
-    fn read(queue: Borrowed<'_, Self>, file: &File, mut to: UserSliceWriter) -> Result<usize> {
-        if to.len() < size_of::<u64>() {
-            return Err(EINVAL);
-        }
-        queue.context.check_caller(queue.mode)?;
-
-        let mut events = queue.events.lock();
-        while events.unread == 0 {
-            if !events.is_live() {
-                return Err(ENODEV);
-            }
-            if file.flags() & flags::O_NONBLOCK != 0 {
-                return Err(EAGAIN);
-            }
-            if queue.wait.wait_interruptible(&mut events) {
-                return Err(ERESTARTSYS);
-            }
-        }
-        let count = core::mem::take(&mut events.unread);
-        drop(events);
-
-        to.write(&count).inspect_err(|_| {
-            queue.events.lock().unread += count;
-            // Whoever has come meanwhile found none, and waits for what is there again.
-            queue.wait.notify_all();
-        })?;
-        Ok(size_of::<u64>())
-    }
-
-    fn poll(queue: Borrowed<'_, Self>, file: &File, table: &PollTable<'_>) -> u32 {
-        table.register_wait(file, &queue.wait);
-        let events = queue.events.lock();
-        let mut mask = 0;
-        if events.unread != 0 {
-            mask |= bindings::POLLIN | bindings::POLLRDNORM;
-        }
-        if !events.is_live() {
-            mask |= bindings::POLLERR | bindings::POLLHUP;
-        }
-        mask
-    }
-
-    fn ioctl(queue: Borrowed<'_, Self>, _file: &File, cmd: u32, arg: UserPtr) -> Result<isize> {
-        let nr = ioctl::number(cmd)?;
-        queue.context.check_caller(queue.mode)?;
-        match nr {
-            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_INFO => queue.info(arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_EVENTFD => queue.set_eventfd(arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_QUEUE_SUBMIT => match queue.pipeline.as_ref() {
-                Some(pipeline) => {
-                    submit::submit(&queue, pipeline, arg).inspect_err(|_| queue.wait_revoked())
-                }
-                None => Err(EOPNOTSUPP),
-            },
-            nr => queue.driver_ioctl(nr, arg),
-        }
-    }
-
-    fn mmap(queue: Borrowed<'_, Self>, _file: &File, mapping: &NewMapping<'_>) -> Result<Kind> {
-        queue.context.check_caller(queue.mode)?;
-        queue.with_live(|live| live.regions.map(mapping))
-    }
-
-    fn fault(queue: Borrowed<'_, Self>, fault: &Fault<'_>) -> FaultResult {
-        if let Some(result) = Regions::fault_status(fault, queue.status.page()) {
-            return result;
-        }
-        if let Some(pipeline) = queue.pipeline.as_ref() {
-            return pipeline.fault(fault, PAGE_SIZE as u64);
-        }
-        if let Some(live) = &*queue.live.lock() {
-            if !live.revoked {
-                if live.regions.is_doorbell(fault.offset()) {
-                    let device = queue.context.device().id();
-                    trace::doorbell_map(device, queue.id, fault.offset());
-                }
-                // SAFETY: `live` is locked and not revoked. Before `destroy` drops it, `revoke` has
-                // marked it under this lock and zapped the mappings; `Device::leave` has that done
-                // for every queue before the driver is unbound.
-                return unsafe { live.regions.fault(fault) };
-            }
-        }
-        queue.wait_revoked();
-        Err(Sigbus)
-    }
-
-    fn show_fdinfo(queue: Borrowed<'_, Self>, _file: &File, seq: &SeqFile) {
-        let completions = queue.events.lock().completions;
-        seq_print!(seq, "accel-device:\t{}\n", queue.context.device().id());
-        seq_print!(seq, "accel-context:\t{}\n", queue.context.id());
-        seq_print!(seq, "accel-queue:\t{}\n", queue.id);
-        seq_print!(seq, "accel-completions:\t{completions}\n");
     }
 }

@@ -37,7 +37,7 @@ impl StatusPage {
     }
 
     /// User space reads the page at any time, and sees an old or a new value of each field; in the
-    /// kernel, `Queue::events` is held for every write.
+    /// kernel, `Notices::told` is held for every write.
     fn write<T: zerocopy::IntoBytes + Copy>(&self, offset: usize, value: T) {
         // Who reads the value finds what was written before.
         smp_mb(Write);

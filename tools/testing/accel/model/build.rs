@@ -7,7 +7,9 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 /// Files of `rust/kernel/accel/` that are run.
 const KERNEL: &[&str] = &[
+    "descriptor",
     "device",
+    "notices",
     "pipeline",
     "queue",
     "recovery",

@@ -202,6 +202,7 @@ pub mod module_ref {
 pub mod page {
     pub const PAGE_SIZE: usize = 4096;
     pub struct Page;
+    pub type SharedPage = Page;
     pub struct SharedPages;
 }
 

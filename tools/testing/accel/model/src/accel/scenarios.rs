@@ -4,9 +4,9 @@
 
 use super::{
     context::Context,
+    descriptor,
     device::Device,
     driver::{AddressMode, DeviceInfo, Doorbell, Reach},
-    queue,
     table::{Data, Hardware, OPS},
 };
 use crate::{
@@ -94,7 +94,7 @@ impl Machine {
             depth: 2,
             ..Default::default()
         };
-        queue::create(&self.context, UserPtr::of(&mut args))?;
+        descriptor::create(&self.context, UserPtr::of(&mut args))?;
         Ok(fs::installed().unwrap())
     }
 
