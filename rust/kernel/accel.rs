@@ -24,6 +24,7 @@
 //! outside of `Queue::live`: a fault that waited for it would keep the page requests waiting that
 //! the device waits for. See `Documentation/accel/internals.rst`.
 
+mod address_space;
 mod attributes;
 mod buffer;
 mod buffers;
@@ -39,7 +40,6 @@ mod info;
 mod ioctl;
 mod irq;
 mod local_memory;
-mod mapping;
 mod node;
 mod notices;
 mod pipeline;
@@ -66,6 +66,7 @@ pub use self::ioctl::{
     Shape, //
 };
 pub use self::{
+    address_space::AddressSpace,
     buffers::{
         BufferAccess,
         Buffers, //
@@ -92,7 +93,6 @@ pub use self::{
         ContextIoctl,
         QueueIoctl, //
     },
-    mapping::AddressSpace,
     region::Region,
     registration::register,
     submission::{

@@ -3,6 +3,7 @@
 //! One open of a compute node, and its address space.
 
 use super::{
+    address_space::AddressSpace,
     device::{
         Access,
         Device, //
@@ -16,7 +17,6 @@ use super::{
     },
     events::Event,
     ioctl::Argument,
-    mapping::AddressSpace,
     table::{
         Data,
         DriverContext, //

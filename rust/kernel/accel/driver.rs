@@ -3,12 +3,12 @@
 //! What a driver implements.
 
 use super::{
+    address_space::AddressSpace,
     device::Device,
     ioctl::{
         ContextIoctl,
         QueueIoctl, //
     },
-    mapping::AddressSpace,
     region::Region,
     submission::Submission, //
 };

@@ -3,6 +3,7 @@
 //! The device nodes: `/dev/accelN` and `/dev/accel_monitorN`.
 
 use super::{
+    address_space,
     buffer,
     class,
     context::Context,
@@ -10,8 +11,7 @@ use super::{
     device::Device,
     events::Reader,
     info,
-    ioctl,
-    mapping, //
+    ioctl, //
 };
 use crate::{
     bindings,
@@ -138,8 +138,8 @@ impl Operations for Compute {
             uapi::accel_ioctl_nr_ACCEL_NR_RESET => reset(context.device(), arg),
             uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_ALLOC => buffer::alloc(&context, arg),
             uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_WRAP => buffer::wrap(&context, arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_MAP => mapping::map(&context, arg),
-            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_UNMAP => mapping::unmap(&context, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_MAP => address_space::map(&context, arg),
+            uapi::accel_ioctl_nr_ACCEL_NR_BUFFER_UNMAP => address_space::unmap(&context, arg),
             nr => context.driver_ioctl(nr, arg),
         }
     }
