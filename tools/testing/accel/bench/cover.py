@@ -13,9 +13,9 @@ ITEM = re.compile(r"(?:- |\d+\. )")
 LITERAL = re.compile("[ =│┌└═]")
 
 
-def text(plan):
-    """All passages that the plan names, in its order."""
-    return "\n\n".join(_passage(kind, what) for kind, what in plan.passages) + "\n"
+def text(series):
+    """All passages that the plan names for a series, in its order."""
+    return "\n\n".join(_passage(kind, what) for kind, what in series.passages) + "\n"
 
 
 def _passage(kind, what):
@@ -79,10 +79,10 @@ def _set_block(block):
     if LITERAL.match(block[0]):
         return "\n".join(block)
     if ITEM.match(block[0]):
-        return "\n".join(_fill(item, "  ") for item in _items(block))
+        return "\n".join(fill(item, "  ") for item in _items(block))
     if len(block) > 1 and block[1].startswith("  "):
-        return block[0] + "\n" + _fill(" ".join(block[1:]), "  ", "  ")
-    return _fill(" ".join(block))
+        return block[0] + "\n" + fill(" ".join(block[1:]), "  ", "  ")
+    return fill(" ".join(block))
 
 
 def _items(block):
@@ -95,6 +95,6 @@ def _items(block):
     return items
 
 
-def _fill(text_, later="", first=""):
+def fill(text_, later="", first=""):
     return textwrap.fill(" ".join(text_.split()), WIDTH, initial_indent=first,
                          subsequent_indent=later, break_long_words=False, break_on_hyphens=False)

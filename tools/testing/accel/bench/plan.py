@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""integration/series: which patches make up the series, and what belongs to which.
+"""integration/series: which series there are, of which patches, and what belongs to which.
 
 The format is described at the head of that file.
 """
@@ -22,18 +22,32 @@ class Patch:
     subject: str = ""
     patterns: list = field(default_factory=list)
     why: list = field(default_factory=list)
+    user: str = ""
     files: list = field(default_factory=list)
 
     def message(self):
-        return "\n".join([self.subject, "", *self.why]) + "\n"
+        user = ["", f"One user: {self.user}"] if self.user else []
+        return "\n".join([self.subject, "", *self.why, *user]) + "\n"
+
+
+@dataclass
+class Series:
+    """A cover letter, then patches in their order."""
+    number: int
+    name: str
+    cover: str = ""
+    passages: list = field(default_factory=list)  # (kind, what follows)
+    patches: list = field(default_factory=list)
 
 
 @dataclass
 class Plan:
-    """The file: a cover letter, then patches in their order."""
-    cover: str = ""
-    passages: list = field(default_factory=list)  # (kind, what follows)
-    patches: list = field(default_factory=list)
+    """The file: series that build on each other."""
+    series: list = field(default_factory=list)
+
+    @property
+    def patches(self):
+        return [patch for series in self.series for patch in series.patches]
 
 
 def load():
@@ -44,29 +58,42 @@ def load():
             continue
         key, colon, value = text.partition(":")
         value = value[1:] if value.startswith(" ") else value
-        if key == "patch" and colon:
-            plan.patches.append(Patch(number, value.strip()))
-        elif not _add(plan, key, value):
-            raise Stop(f"{paths.short(FILE)}:{number}: `{key}` is not known here; there are cover, "
-                       f"{', '.join(PASSAGES)}, and for each patch: patch, subject, add, why.")
+        if key == "series" and colon:
+            plan.series.append(Series(number, value.strip()))
+        elif key == "patch" and colon and plan.series:
+            plan.series[-1].patches.append(Patch(number, value.strip()))
+        elif not plan.series or not _add(plan.series[-1], key, value):
+            raise Stop(f"{paths.short(FILE)}:{number}: `{key}` is not known here; there are for "
+                       f"each series: series, cover, {', '.join(PASSAGES)}, and for each patch of "
+                       "it: patch, subject, user, add, why.")
+    for series in plan.series:
+        if not series.cover or not series.patches:
+            raise Stop(f"{paths.short(FILE)}:{series.number}: the series {series.name} needs a "
+                       "`cover:` line and a patch.")
+        for patch in series.patches:
+            if bool(patch.user) != (series is not plan.series[-1]):
+                raise Stop(f"{paths.short(FILE)}:{patch.number}: the patch {patch.name} needs a "
+                           "`user:` line if it is in a series before the last, and else none.")
     for patch in plan.patches:
         _require_complete(plan, patch)
     return plan
 
 
-def _add(plan, key, value):
+def _add(series, key, value):
     """Takes one line; says whether it may stand here."""
-    current = plan.patches[-1] if plan.patches else None
+    current = series.patches[-1] if series.patches else None
     if current and key == "subject" and not current.subject:
         current.subject = value
+    elif current and key == "user" and not current.user:
+        current.user = value.strip()
     elif current and key == "add":
         current.patterns.append(value)
     elif current and key == "why":
         current.why.append(value)
-    elif not current and key == "cover" and not plan.cover:
-        plan.cover = value
+    elif not current and key == "cover" and not series.cover:
+        series.cover = value
     elif not current and key in PASSAGES:
-        plan.passages.append((key, value))
+        series.passages.append((key, value))
     else:
         return False
     return True
@@ -80,8 +107,12 @@ def _require_complete(plan, patch):
         raise Stop(f"{where} is there twice.")
 
 
-def assign(plan, names, hooking):
+def assign(plan, names, hooking, pristine):
     """Gives every file of the overlay to its patch, and makes sure that every hook has one."""
+    for patch in plan.patches:
+        if patch.user and patch.user not in names and not (pristine / patch.user).is_file():
+            raise Stop(f"{paths.short(FILE)}:{patch.number}: the patch {patch.name} is used by "
+                       f"{patch.user}, which is not there.")
     for patch in plan.patches:
         patch.files = []
         for pattern in patch.patterns:

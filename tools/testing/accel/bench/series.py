@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make series`: the overlay and the hooks as patches that a mailing list can review.
+"""`make series`: the overlay and the hooks as series of patches that a mailing list can review.
 
 Everything comes from the files that the composed tree is made of, in the order of
 integration/series. What is written is applied again by `git am`, and has to give the same tree.
@@ -62,15 +62,17 @@ def _author():
 
 def make():
     """The command: says what has been made."""
-    say("writing the series, and applying it to pristine Linux")
+    say("writing the series, and applying them to pristine Linux")
     needs.require("source")
-    found = write_and_apply()
-    say(f"      {len(found)} patches and a cover letter in {paths.short(OUTPUT)}/; git am of them "
-        "gives the composed tree")
+    write_and_apply()
+    for directory in sorted(OUTPUT.iterdir()):
+        say(f"      {len(list(directory.glob('*'))) - 1} patches and a cover letter in "
+            f"{paths.short(directory)}/")
+    say("      git am of them all gives the composed tree")
 
 
 def write_and_apply():
-    """build/series/*.patch, which are shown to give the composed tree; returns the patches."""
+    """build/series/, which is shown to give the composed tree; returns the patches."""
     pristine, version = source.get()
     wanted = write(pristine, version)
     with scratch() as directory:
@@ -81,9 +83,9 @@ def write_and_apply():
 
 
 def write(pristine, version):
-    """build/series/*.patch; returns the tree that they make: {path: (content, executable)}."""
+    """build/series/*/*.patch; returns the tree that they make: {path: (content, executable)}."""
     planned, names, hooking = plan.load(), overlay.files(pristine), hooks.load()
-    plan.assign(planned, names, hooking)
+    plan.assign(planned, names, hooking, pristine)
     with scratch() as directory:
         repository = base(pristine, directory, hooking, version)
         tree = {}
@@ -91,6 +93,9 @@ def write(pristine, version):
             changed = [name for name, want in after.items() if tree.get(name) != want]
             put(directory, {name: after[name] for name in changed})
             repository.commit(changed, patch.message())
+            for series in planned.series:
+                if patch is series.patches[-1]:
+                    repository.git("branch", series.name)
             tree = after
         _format(repository, planned, version)
     _require_equal(tree, _composed(pristine, names, hooking))
@@ -98,8 +103,9 @@ def write(pristine, version):
 
 
 def written():
-    """The patches of the series, in order, without the cover letter."""
-    return sorted(OUTPUT.glob("*.patch"))[1:]
+    """The patches of all series, in order, without the cover letters."""
+    return [patch for patch in sorted(OUTPUT.glob("*/*.patch"))
+            if not patch.name.startswith("0000-")]
 
 
 @contextmanager
@@ -145,11 +151,19 @@ def put(directory, files):
 
 def _format(repository, planned, version):
     shutil.rmtree(OUTPUT, ignore_errors=True)
-    text = (f"{planned.cover}\n\n{cover.text(planned)}\n"
-            f"The series applies to Linux {version}.\n")
-    repository.git("config", "branch.series.description", text)
-    repository.git("format-patch", "-q", "--cover-letter", "--cover-from-description=subject",
-                   "--no-signature", "--stat-width=72", "-o", str(OUTPUT), "base")
+    OUTPUT.mkdir(parents=True)
+    before = None
+    for number, series in enumerate(planned.series, 1):
+        applies = f"The series applies to Linux {version}"
+        if before:
+            applies += f" with the series before it: {before.cover}"
+        text = f"{series.cover}\n\n{cover.text(series)}\n{cover.fill(applies + '.')}\n"
+        repository.git("config", f"branch.{series.name}.description", text)
+        repository.git("format-patch", "-q", "--cover-letter",
+                       "--cover-from-description=subject", "--no-signature", "--stat-width=72",
+                       "-o", str(OUTPUT / f"{number}-{series.name}"),
+                       f"{before.name if before else 'base'}..{series.name}")
+        before = series
 
 
 def _composed(pristine, names, hooking):

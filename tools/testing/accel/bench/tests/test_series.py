@@ -9,13 +9,19 @@ from bench.stepwise import targets
 from bench.tests.small_tree import SmallTree, put
 
 PLAN = """\
-cover: accel: all of it
-introduction: README.md
+series: first
+cover: rust: what others may use
+section: README.md: More
 
 patch: general
 subject: rust: part: add a part
+user: rust/accel.rs
 why: It is of use.
 add: rust/part.rs
+
+series: second
+cover: accel: all of it
+introduction: README.md
 
 patch: core
 subject: accel: add the core
@@ -55,18 +61,27 @@ class Series(SmallTree):
 
     def test_patches_in_the_order_of_the_plan(self):
         first, second = (patch.read_text() for patch in series.write_and_apply())
-        self.assertIn("Subject: [PATCH 1/2] rust: part: add a part\n\nIt is of use.\n", first)
+        self.assertIn("Subject: [PATCH 1/1] rust: part: add a part\n\nIt is of use.\n\n"
+                      "One user: rust/accel.rs\n", first)
+        self.assertIn("Subject: [PATCH 1/1] accel: add the core\n", second)
         self.assertIn("+++ b/rust/part.rs", first)
         self.assertNotIn("drivers", first)
         for line in ("+obj-y += accel/", "+++ b/drivers/accel/core.rs", "+++ b/rust/accel.rs"):
             self.assertIn(line, second)
 
-    def test_cover_letter(self):
+    def test_cover_letters(self):
         series.write_and_apply()
-        letter = next((self.repo / "build/series").glob("0000-*")).read_text()
-        self.assertIn("Subject: [PATCH 0/2] accel: all of it\n\nWhat it is.\n", letter)
-        self.assertNotIn("That.", letter)
-        self.assertIn("4 files changed", letter)
+        first, second = ((self.repo / "build/series" / name / "0000-cover-letter.patch").read_text()
+                         for name in ("1-first", "2-second"))
+        self.assertIn("Subject: [PATCH 0/1] rust: what others may use\n\nMore\n----\n\nThat.\n",
+                      first)
+        self.assertIn("The series applies to Linux 7.3.4.", first)
+        self.assertIn("1 file changed", first)
+        self.assertIn("Subject: [PATCH 0/1] accel: all of it\n\nWhat it is.\n", second)
+        self.assertNotIn("That.", second)
+        self.assertIn("The series applies to Linux 7.3.4 with the series before it: rust: what\n"
+                      "others may use.", second)
+        self.assertIn("3 files changed", second)
 
     def test_second_run_writes_the_same(self):
         before = [patch.read_text() for patch in series.write_and_apply()]
@@ -75,6 +90,22 @@ class Series(SmallTree):
     def test_executable_file(self):
         os.chmod(self.repo / "rust/part.rs", 0o755)
         self.assertIn("new file mode 100755", series.write_and_apply()[0].read_text())
+
+    def test_series_without_cover_is_named(self):
+        self.change("integration/series", "cover: accel: all of it\n", "")
+        self.refused("the series second needs a `cover:` line and a patch")
+
+    def test_patch_outside_of_a_series_is_named(self):
+        self.change("integration/series", "series: first\n", "")
+        self.refused(":1: `cover` is not known here")
+
+    def test_patch_without_user_is_named(self):
+        self.change("integration/series", "user: rust/accel.rs\n", "")
+        self.refused("the patch general needs a `user:` line")
+
+    def test_user_that_is_gone_is_named(self):
+        self.change("integration/series", "user: rust/accel.rs", "user: rust/gone.rs")
+        self.refused("the patch general is used by rust/gone.rs, which is not there")
 
     def test_file_without_patch_is_named(self):
         put(self.repo, "rust/stray.rs", "x\n")
@@ -142,7 +173,7 @@ class Cover(SmallTree):
 
     def passage(self, kind, what):
         put(self.repo, "a.rst", self.TEXT)
-        return cover.text(plan.Plan(passages=[(kind, what)]))
+        return cover.text(plan.Series(1, "one", passages=[(kind, what)]))
 
     def test_introduction(self):
         self.assertEqual(self.passage("introduction", "a.rst"),
