@@ -33,8 +33,8 @@ use core::ptr::NonNull;
 use export::Exporter;
 use resv::Resv;
 
+pub mod dma_fence;
 pub mod export;
-pub mod fence;
 pub mod import;
 pub mod resv;
 #[cfg(CONFIG_SYNC_FILE)]

@@ -153,8 +153,8 @@ impl Notices {
         mask
     }
 
-    /// Signals this eventfd from now on, and at once if there are events; none ends that. Fails with
-    /// [`ENODEV`] if the queue is dead. May sleep.
+    /// Signals this eventfd from now on, and at once if there are events; none ends that. Fails
+    /// with [`ENODEV`] if the queue is dead. May sleep.
     pub(super) fn set_eventfd(&self, eventfd: Option<EventFd>) -> Result {
         let mut told = self.told.lock();
         if !told.is_live() {

@@ -40,9 +40,9 @@ use super::{
     table::DriverQueue, //
 };
 use crate::{
-    dma_buf::fence::{
+    dma_buf::dma_fence::{
         self,
-        Timeline, //
+        FenceContext, //
     },
     impl_has_work,
     mm::fault::{
@@ -227,7 +227,7 @@ impl State {
 pub(super) struct Pipeline {
     device: Arc<Device>,
     queue: u32,
-    pub(super) timeline: ARef<Timeline>,
+    pub(super) timeline: ARef<FenceContext>,
     /// Held from when a submission gets its fence until it has its number.
     #[pin]
     pub(super) submitting: Mutex<()>,
@@ -270,7 +270,7 @@ impl Pipeline {
             try_pin_init!(Self {
                 device: device.clone(),
                 queue,
-                timeline: Timeline::new(device.ops().name, &name, GFP_KERNEL_ACCOUNT)?,
+                timeline: FenceContext::new(device.ops().name, &name, GFP_KERNEL_ACCOUNT)?,
                 submitting <- new_mutex!(()),
                 records: Records::new(depth, ops.record_size)?,
                 gate <- new_mutex!(Some(driver.clone())),
@@ -374,7 +374,7 @@ impl Pipeline {
 
     /// Hands jobs to the driver, as many as can be.
     fn run(self: &Arc<Self>) {
-        let _signalling = fence::signalling();
+        let _signalling = dma_fence::signalling();
         // If the device is going or being reset, whoever does that ends the jobs.
         let Ok(access) = self.device.operate() else {
             return;
@@ -455,7 +455,7 @@ impl Pipeline {
         result: Option<Result>,
         record: &[u8],
     ) {
-        let _signalling = fence::signalling();
+        let _signalling = dma_fence::signalling();
         let mut state = self.state.lock();
         let result = result.unwrap_or(Err(state.dead.unwrap_or(ECANCELED)));
         // If it is not there, it was cancelled when the queue died.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Queues: what the hardware, the process and others have of each, from its first moment to its end.
+//! Queues: what the hardware, the process and others have of each, from its first moment to its
+//! end.
 
 use super::{
     context::{
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::{
     anon_inode::Inode,
-    dma_buf::fence,
+    dma_buf::dma_fence,
     mm::fault::{
         Fault,
         FaultResult,
@@ -458,7 +459,7 @@ impl Queue {
         let Some(pipeline) = self.pipeline.as_ref() else {
             return Ok(());
         };
-        let _signalling = fence::signalling();
+        let _signalling = dma_fence::signalling();
         pipeline.die(error_of(self.doom.load(Relaxed)));
         // SAFETY: `access` keeps the driver's data.
         unsafe { self.stop(access.data())? };

@@ -42,7 +42,7 @@ use super::{
     trace, //
 };
 use crate::{
-    dma_buf::fence,
+    dma_buf::dma_fence,
     prelude::*,
     sync::{
         atomic::{
@@ -434,7 +434,7 @@ impl Device {
             self.events.tell(Event::new(begin, 0));
             trace::reset_begin(self.id(), self.recovery.generation.load(Relaxed));
         }
-        let _signalling = fence::signalling();
+        let _signalling = dma_fence::signalling();
         for queue in self.queues() {
             queue.refuse_jobs(state);
         }

@@ -22,12 +22,12 @@ use super::{
 };
 use crate::{
     dma_buf::{
-        fence::{
-            Callback,
+        dma_fence::{
+            DriverFence,
+            DriverFenceAllocation,
             Fence,
-            NewFence,
-            Pending,
-            Watch, //
+            FenceCallback,
+            FenceCallbackRegistration, //
         },
         resv::{
             self,
@@ -73,7 +73,7 @@ pub(super) struct Submitted {
     left: usize,
     /// How the first one ended that failed.
     error: Option<Error>,
-    fence: Option<Pending>,
+    fence: Option<DriverFence>,
     waits: Waits,
     /// Let go with the rest.
     _buffers: Held,
@@ -167,7 +167,7 @@ impl Waiting {
 /// Fences that jobs wait for.
 struct Waits {
     waiting: Arc<Waiting>,
-    watches: KVec<Watch>,
+    watches: KVec<FenceCallbackRegistration>,
 }
 
 impl Waits {
@@ -185,7 +185,7 @@ impl Waits {
     /// Waits for `fence` too; `matters` says that the jobs must not run if it has failed.
     fn add(&mut self, pipeline: &Arc<Pipeline>, fence: &Fence, matters: bool) -> Result {
         let (waiting, pipeline) = (self.waiting.clone(), pipeline.clone());
-        let callback = Callback::new(
+        let callback = FenceCallback::new(
             move |result| {
                 if matters && result.is_err() {
                     waiting.fail();
@@ -330,7 +330,7 @@ fn hand_in(
     wants_file: bool,
 ) -> Result<Option<ARef<File>>> {
     let submitted = new.as_mut().ok_or(EINVAL)?;
-    let new_fence = NewFence::new(&pipeline.timeline, GFP_KERNEL_ACCOUNT)?;
+    let new_fence = DriverFenceAllocation::new(&pipeline.timeline, GFP_KERNEL_ACCOUNT)?;
     let buffers = request.buffers.all();
     let mut resvs = KVec::with_capacity(buffers.len(), GFP_KERNEL_ACCOUNT)?;
     for buffer in buffers {

@@ -20,7 +20,7 @@ use super::{
     queue::Queue, //
 };
 use crate::{
-    dma_buf::fence,
+    dma_buf::dma_fence,
     prelude::*,
     sync::{
         atomic::Relaxed,
@@ -113,7 +113,7 @@ impl Device {
         let Ok(access) = self.operate() else {
             return;
         };
-        let signalling = fence::signalling();
+        let signalling = dma_fence::signalling();
         for queue in self.queues() {
             self.sample_queue(&access, &queue);
         }

@@ -9,7 +9,7 @@
 //!
 //! C header: [`include/linux/dma-resv.h`](srctree/include/linux/dma-resv.h)
 
-use super::fence::Fence;
+use super::dma_fence::Fence;
 use crate::{
     bindings,
     error::to_result,
@@ -55,7 +55,7 @@ pub enum Usage {
 /// # Examples
 ///
 /// ```
-/// use kernel::dma_buf::fence::Fence;
+/// use kernel::dma_buf::dma_fence::Fence;
 /// use kernel::dma_buf::resv::{lock_all, Resv, Usage};
 /// use kernel::prelude::*;
 /// use kernel::sync::aref::ARef;
@@ -229,8 +229,8 @@ impl Locked {
     /// Adds a fence. It takes the place of earlier ones of its timeline.
     ///
     /// Does neither allocate nor fail if room was reserved and `fence` is one of a
-    /// [`Timeline`](super::fence::Timeline); otherwise it may sleep, and fails with [`ENOMEM`], or
-    /// with [`EINVAL`] for a fence that stands for several others.
+    /// [`FenceContext`](super::dma_fence::FenceContext); otherwise it may sleep, and fails with
+    /// [`ENOMEM`], or with [`EINVAL`] for a fence that stands for several others.
     pub fn add_fence(&self, fence: &Fence, usage: Usage) -> Result {
         if fence.is_container() {
             return Err(EINVAL);
@@ -431,10 +431,10 @@ impl Drop for LockSet<'_> {
 mod tests {
     use super::*;
     use crate::{
-        dma_buf::fence::{
-            NewFence,
-            Pending,
-            Timeline, //
+        dma_buf::dma_fence::{
+            DriverFence,
+            DriverFenceAllocation,
+            FenceContext, //
         },
         sync::{
             Arc,
@@ -448,9 +448,9 @@ mod tests {
     }
 
     /// Fences of timelines of their own, so that none takes the place of another.
-    fn pending() -> Result<Pending> {
-        let timeline = Timeline::new(c"rust_dma_resv", c"test", GFP_KERNEL)?;
-        Ok(NewFence::new(&timeline, GFP_KERNEL)?.arm())
+    fn pending() -> Result<DriverFence> {
+        let timeline = FenceContext::new(c"rust_dma_resv", c"test", GFP_KERNEL)?;
+        Ok(DriverFenceAllocation::new(&timeline, GFP_KERNEL)?.arm())
     }
 
     #[test]
@@ -487,11 +487,11 @@ mod tests {
 
     #[test]
     fn later_fences_take_the_place_of_earlier_ones() -> Result {
-        let timeline = Timeline::new(c"rust_dma_resv", c"test", GFP_KERNEL)?;
+        let timeline = FenceContext::new(c"rust_dma_resv", c"test", GFP_KERNEL)?;
         let resv = resv()?;
         let locked = resv.lock();
-        let early = NewFence::new(&timeline, GFP_KERNEL)?.arm();
-        let late = NewFence::new(&timeline, GFP_KERNEL)?.arm();
+        let early = DriverFenceAllocation::new(&timeline, GFP_KERNEL)?.arm();
+        let late = DriverFenceAllocation::new(&timeline, GFP_KERNEL)?.arm();
         for work in [&early, &late] {
             locked.add_fence(&work.fence(), Usage::Write)?;
         }

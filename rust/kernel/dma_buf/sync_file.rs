@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/sync_file.h`](srctree/include/linux/sync_file.h)
 
-use super::fence::Fence;
+use super::dma_fence::Fence;
 use crate::{
     bindings,
     fs::File,
@@ -20,7 +20,7 @@ use core::ptr::NonNull;
 /// # Examples
 ///
 /// ```
-/// use kernel::dma_buf::{fence::Fence, sync_file};
+/// use kernel::dma_buf::{dma_fence::Fence, sync_file};
 /// use kernel::fs::file::{flags, FileDescriptorReservation};
 /// use kernel::prelude::*;
 ///
@@ -62,9 +62,9 @@ pub fn fence_from_fd(fd: i32) -> Result<ARef<Fence>> {
 mod tests {
     use super::*;
     use crate::{
-        dma_buf::fence::{
-            NewFence,
-            Timeline, //
+        dma_buf::dma_fence::{
+            DriverFenceAllocation,
+            FenceContext, //
         },
         fs::file::{
             flags,
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn a_fence_comes_back_from_its_file() -> Result {
-        let timeline = Timeline::new(c"rust_sync_file", c"test", GFP_KERNEL)?;
-        let pending = NewFence::new(&timeline, GFP_KERNEL)?.arm();
+        let timeline = FenceContext::new(c"rust_sync_file", c"test", GFP_KERNEL)?;
+        let pending = DriverFenceAllocation::new(&timeline, GFP_KERNEL)?.arm();
         let reservation = FileDescriptorReservation::get_unused_fd_flags(flags::O_CLOEXEC)?;
         let fd = reservation.reserved_fd();
         reservation.fd_install(create(&pending.fence())?);

@@ -6,9 +6,9 @@
 include!("common.inc");
 
 use kernel::{
-    dma_buf::fence::{
-        Callback,
+    dma_buf::dma_fence::{
         Fence, //
+        FenceCallback,
     },
     sync::atomic::{
         Atomic,
@@ -18,7 +18,7 @@ use kernel::{
 
 /// Counts in `count` when the fence is signalled.
 fn watch(count: &Atomic<u32>, fence: &Fence) -> Result {
-    let callback = Callback::new(move |_| count.store(1, Relaxed), GFP_KERNEL)?;
+    let callback = FenceCallback::new(move |_| count.store(1, Relaxed), GFP_KERNEL)?;
     let _ = callback.register(fence);
     Ok(())
 }

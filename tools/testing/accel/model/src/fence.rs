@@ -2,7 +2,7 @@
 
 //! `kernel::dma_buf`: fences that are signalled once and in order, and nothing to share.
 
-pub mod fence {
+pub mod dma_fence {
     use crate::{
         prelude::*,
         sync::{aref::ARef, Arc, SpinLock},
@@ -44,15 +44,15 @@ pub mod fence {
         }
     }
 
-    pub struct Callback(Call);
+    pub struct FenceCallback(Call);
 
-    impl Callback {
+    impl FenceCallback {
         pub fn new(call: impl FnOnce(Result) + 'static, _flags: Flags) -> Result<Self> {
             Ok(Self(Box::new(call)))
         }
 
         /// Gives the callback back if the fence is signalled.
-        pub fn register(self, fence: &Fence) -> Result<Watch, Self> {
+        pub fn register(self, fence: &Fence) -> Result<FenceCallbackRegistration, Self> {
             let mut state = fence.0.lock();
             if state.result.is_some() {
                 return Err(self);
@@ -60,13 +60,13 @@ pub mod fence {
             let number = state.next;
             state.next += 1;
             state.calls.push((number, self.0));
-            Ok(Watch(fence.0.clone(), number))
+            Ok(FenceCallbackRegistration(fence.0.clone(), number))
         }
     }
 
-    pub struct Watch(Arc<SpinLock<State>>, u64);
+    pub struct FenceCallbackRegistration(Arc<SpinLock<State>>, u64);
 
-    impl Drop for Watch {
+    impl Drop for FenceCallbackRegistration {
         fn drop(&mut self) {
             let gone: Vec<_> = {
                 let mut state = self.0.lock();
@@ -79,12 +79,12 @@ pub mod fence {
     }
 
     /// A timeline; the fences of one are signalled in their order.
-    pub struct Timeline {
+    pub struct FenceContext {
         next: AtomicU64,
         signalled: AtomicU64,
     }
 
-    impl Timeline {
+    impl FenceContext {
         pub fn new(_driver: &CStr, _name: &crate::str::CString, _: Flags) -> Result<ARef<Self>> {
             Ok(ARef::of(Self {
                 next: AtomicU64::new(1),
@@ -93,16 +93,16 @@ pub mod fence {
         }
     }
 
-    pub struct NewFence(ARef<Timeline>);
+    pub struct DriverFenceAllocation(ARef<FenceContext>);
 
-    impl NewFence {
-        pub fn new(timeline: &ARef<Timeline>, _flags: Flags) -> Result<Self> {
+    impl DriverFenceAllocation {
+        pub fn new(timeline: &ARef<FenceContext>, _flags: Flags) -> Result<Self> {
             Ok(Self(timeline.clone()))
         }
 
-        pub fn arm(self) -> Pending {
+        pub fn arm(self) -> DriverFence {
             let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-            Pending {
+            DriverFence {
                 fence: Fence::new(),
                 timeline: self.0,
                 number,
@@ -110,13 +110,13 @@ pub mod fence {
         }
     }
 
-    pub struct Pending {
+    pub struct DriverFence {
         fence: ARef<Fence>,
-        timeline: ARef<Timeline>,
+        timeline: ARef<FenceContext>,
         number: u64,
     }
 
-    impl Pending {
+    impl DriverFence {
         pub fn fence(&self) -> ARef<Fence> {
             self.fence.clone()
         }
@@ -137,7 +137,7 @@ pub mod fence {
 }
 
 pub mod resv {
-    use crate::{dma_buf::fence::Fence, prelude::*, sync::aref::ARef};
+    use crate::{dma_buf::dma_fence::Fence, prelude::*, sync::aref::ARef};
 
     pub struct Usage;
     pub struct Resv;
@@ -175,7 +175,7 @@ pub mod resv {
 
 pub mod sync_file {
     use crate::{
-        dma_buf::fence::Fence,
+        dma_buf::dma_fence::Fence,
         fs::{self, File},
         prelude::*,
         sync::aref::ARef,

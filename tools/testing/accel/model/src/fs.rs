@@ -3,7 +3,7 @@
 //! `kernel::fs`: files, as a process of the test has them.
 
 use crate::{
-    dma_buf::fence::Fence,
+    dma_buf::dma_fence::Fence,
     mm::fault::{Fault, FaultResult, Inode},
     prelude::*,
     sync::{aref::ARef, poll::PollTable},

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     bindings,
     device::{Bound, Device as Parent},
-    dma_buf::fence::Fence,
+    dma_buf::dma_fence::Fence,
     fs::{self, File},
     prelude::*,
     sync::{aref::ARef, Arc},

@@ -24,34 +24,35 @@ struct Node<F: ?Sized> {
 ///
 /// The function is called in any context, hard interrupts among them, and with the fence's lock
 /// held. It must therefore not sleep, not signal other fences, not ask the fence for its
-/// [`result`](Fence::result), and not drop a [`Watch`] of the same fence: queue work for that.
+/// [`result`](Fence::result), and not drop a [`FenceCallbackRegistration`] of the same fence: queue
+/// work for that.
 ///
-/// What the function has captured is not dropped there, but with the callback or its [`Watch`],
-/// which so end where that may be: with a [`Vmap`](crate::dma_buf::Vmap) in it, where one may
-/// sleep.
+/// What the function has captured is not dropped there, but with the callback or its
+/// [`FenceCallbackRegistration`], which so end where that may be: with a
+/// [`Vmap`](crate::dma_buf::Vmap) in it, where one may sleep.
 ///
 /// # Invariants
 ///
-/// `node` is a `Node<F>`, in the list of no fence but that of its [`Watch`], and `func` is
-/// `run::<F>`.
+/// `node` is a `Node<F>`, in the list of no fence but that of its [`FenceCallbackRegistration`],
+/// and `func` is `run::<F>`.
 ///
 /// # Examples
 ///
 /// ```
-/// use kernel::dma_buf::fence::{Callback, Fence, Watch};
+/// use kernel::dma_buf::dma_fence::{FenceCallback, Fence, FenceCallbackRegistration};
 /// use kernel::prelude::*;
 /// use kernel::sync::{Arc, Completion};
 ///
 /// /// A job that starts after others.
 /// struct Job {
 ///     ready: Arc<Completion>,
-///     after: Option<Watch>,
+///     after: Option<FenceCallbackRegistration>,
 /// }
 ///
 /// impl Job {
 ///     fn start_after(&mut self, fence: &Fence) -> Result {
 ///         let ready = self.ready.clone();
-///         let callback = Callback::new(move |_result| ready.complete_all(), GFP_KERNEL)?;
+///         let callback = FenceCallback::new(move |_result| ready.complete_all(), GFP_KERNEL)?;
 ///
 ///         match callback.register(fence) {
 ///             Ok(watch) => self.after = Some(watch),
@@ -61,12 +62,12 @@ struct Node<F: ?Sized> {
 ///     }
 /// }
 /// ```
-pub struct Callback {
+pub struct FenceCallback {
     node: Pin<KBox<Node<dyn Send>>>,
     func: unsafe extern "C" fn(*mut bindings::dma_fence, *mut bindings::dma_fence_cb),
 }
 
-impl Callback {
+impl FenceCallback {
     /// Allocates a callback.
     ///
     /// Fails with [`ENOMEM`].
@@ -95,16 +96,16 @@ impl Callback {
     ///
     /// Does not allocate. Callable in any context but NMI, but not with a lock held that the
     /// function takes.
-    pub fn register(self, fence: &Fence) -> Result<Watch, Self> {
+    pub fn register(self, fence: &Fence) -> Result<FenceCallbackRegistration, Self> {
         // SAFETY: Both are valid, and by the type invariant the node is in no list, since there is
-        // no `Watch`. It stays where it is until `Watch` has taken it out of the fence's list.
-        // `func` fits it by the type invariant.
+        // no `FenceCallbackRegistration`. It stays where it is until `FenceCallbackRegistration`
+        // has taken it out of the fence's list. `func` fits it by the type invariant.
         let ret = unsafe {
             bindings::dma_fence_add_callback(fence.as_raw(), self.as_raw(), Some(self.func))
         };
         match ret {
             // INVARIANT: It was registered just now.
-            0 => Ok(Watch {
+            0 => Ok(FenceCallbackRegistration {
                 callback: self,
                 fence: fence.into(),
             }),
@@ -130,18 +131,18 @@ unsafe extern "C" fn run<F: Fn(Result)>(
 ) {
     let node = cb.cast::<Node<F>>();
     // SAFETY: `cb` begins a node. Only the fence gets at the function, once, as long as the node is
-    // registered with it; `Watch` waits for that to be over.
+    // registered with it; `FenceCallbackRegistration` waits for that to be over.
     let f = unsafe { &(*node).f };
-    // SAFETY: The fence is referenced by `Watch` or the caller of `register()`. It is signalled,
-    // and its lock is held.
+    // SAFETY: The fence is referenced by `FenceCallbackRegistration` or the caller of `register()`.
+    // It is signalled, and its lock is held.
     let result = unsafe { Fence::from_raw(fence).result_of_signaled() };
     f(result);
 }
 
 // SAFETY: The function is `Send`, and nothing of the rest belongs to a task.
-unsafe impl Send for Callback {}
-// SAFETY: A shared `Callback` gives access to nothing.
-unsafe impl Sync for Callback {}
+unsafe impl Send for FenceCallback {}
+// SAFETY: A shared `FenceCallback` gives access to nothing.
+unsafe impl Sync for FenceCallback {}
 
 /// A callback that is registered with a fence.
 ///
@@ -158,12 +159,12 @@ unsafe impl Sync for Callback {}
 /// # Invariants
 ///
 /// `callback` was registered with `fence`.
-pub struct Watch {
-    callback: Callback,
+pub struct FenceCallbackRegistration {
+    callback: FenceCallback,
     fence: ARef<Fence>,
 }
 
-impl Drop for Watch {
+impl Drop for FenceCallbackRegistration {
     fn drop(&mut self) {
         // The fence calls with its lock held, which this takes, too: no call is under way
         // afterwards.

@@ -35,20 +35,20 @@ const NAME_SIZE: usize = 32;
 ///
 /// # Invariants
 ///
-/// - Made by [`Timeline::new`] only, in memory of `kmalloc()`, which is freed a grace period after
-///   `refs` has become zero.
+/// - Made by [`FenceContext::new`] only, in memory of `kmalloc()`, which is freed a grace
+///   period after `refs` has become zero.
 /// - `driver` and `name` end with a NUL.
 ///
 /// # Examples
 ///
 /// ```
-/// use kernel::dma_buf::fence::{NewFence, Timeline};
+/// use kernel::dma_buf::dma_fence::{DriverFenceAllocation, FenceContext};
 /// use kernel::prelude::*;
 ///
-/// let timeline = Timeline::new(c"example", c"queue 0", GFP_KERNEL)?;
+/// let timeline = FenceContext::new(c"example", c"queue 0", GFP_KERNEL)?;
 ///
 /// // While it may still fail …
-/// let new = NewFence::new(&timeline, GFP_KERNEL)?;
+/// let new = DriverFenceAllocation::new(&timeline, GFP_KERNEL)?;
 /// // … when the work is handed to the device, under the lock that orders it …
 /// let pending = new.arm();
 /// let fence = pending.fence();
@@ -58,7 +58,7 @@ const NAME_SIZE: usize = 32;
 /// assert_eq!(fence.result(), Some(Ok(())));
 /// # Ok::<(), Error>(())
 /// ```
-pub struct Timeline {
+pub struct FenceContext {
     rcu: Opaque<bindings::kvfree_rcu_head>,
     refs: Refcount,
     context: u64,
@@ -67,7 +67,7 @@ pub struct Timeline {
     name: [u8; NAME_SIZE],
 }
 
-impl Timeline {
+impl FenceContext {
     /// Makes a timeline, whose fences user space sees by the names of a driver and of the timeline.
     ///
     /// The names are copied, up to 31 bytes of each.
@@ -107,7 +107,7 @@ fn copy_name(name: &CStr) -> [u8; NAME_SIZE] {
 }
 
 // SAFETY: The timeline lives until its count of references is zero.
-unsafe impl AlwaysRefCounted for Timeline {
+unsafe impl AlwaysRefCounted for FenceContext {
     fn inc_ref(&self) {
         self.refs.inc();
     }
@@ -129,9 +129,9 @@ unsafe impl AlwaysRefCounted for Timeline {
 }
 
 // SAFETY: It belongs to no task.
-unsafe impl Send for Timeline {}
+unsafe impl Send for FenceContext {}
 // SAFETY: Only what is atomic changes.
-unsafe impl Sync for Timeline {}
+unsafe impl Sync for FenceContext {}
 
 /// A fence of a timeline in memory.
 ///
@@ -144,7 +144,7 @@ unsafe impl Sync for Timeline {}
 struct Issued {
     /// First, as `dma_fence_free()` frees the memory by this address.
     fence: Opaque<bindings::dma_fence>,
-    timeline: NonNull<Timeline>,
+    timeline: NonNull<FenceContext>,
 }
 
 impl Issued {
@@ -173,16 +173,16 @@ impl Issued {
 }
 
 /// A fence that has memory, but no place on its timeline yet.
-pub struct NewFence {
+pub struct DriverFenceAllocation {
     memory: KBox<MaybeUninit<Issued>>,
-    timeline: ARef<Timeline>,
+    timeline: ARef<FenceContext>,
 }
 
-impl NewFence {
+impl DriverFenceAllocation {
     /// Allocates a fence of `timeline`.
     ///
     /// Fails with [`ENOMEM`].
-    pub fn new(timeline: &Timeline, flags: Flags) -> Result<Self> {
+    pub fn new(timeline: &FenceContext, flags: Flags) -> Result<Self> {
         Ok(Self {
             memory: KBox::new_uninit(flags)?,
             timeline: timeline.into(),
@@ -196,11 +196,11 @@ impl NewFence {
     /// device.
     ///
     /// Does not allocate, and can be called in any context but NMI.
-    pub fn arm(self) -> Pending {
+    pub fn arm(self) -> DriverFence {
         let Self { memory, timeline } = self;
         let seqno = timeline.next.fetch_add(1, Relaxed);
 
-        // INVARIANT: `Pending` refers to the timeline until it has signalled the fence, and a
+        // INVARIANT: `DriverFence` refers to the timeline until it has signalled the fence, and a
         // timeline outlasts its last reference by a grace period.
         let issued = KBox::into_raw(KBox::write(
             memory,
@@ -219,7 +219,7 @@ impl NewFence {
         // SAFETY: It is not null, and has been initialised with one reference, given to the `ARef`.
         let fence = unsafe { ARef::from_raw(NonNull::new_unchecked(fence.cast::<Fence>())) };
         // INVARIANT: It has not been signalled.
-        Pending {
+        DriverFence {
             result: Err(ECANCELED),
             fence,
             _timeline: timeline,
@@ -228,9 +228,9 @@ impl NewFence {
 }
 
 // SAFETY: The memory holds nothing yet.
-unsafe impl Send for NewFence {}
-// SAFETY: A shared `NewFence` gives access to nothing.
-unsafe impl Sync for NewFence {}
+unsafe impl Send for DriverFenceAllocation {}
+// SAFETY: A shared `DriverFenceAllocation` gives access to nothing.
+unsafe impl Sync for DriverFenceAllocation {}
 
 /// A fence that is to be signalled.
 ///
@@ -239,13 +239,13 @@ unsafe impl Sync for NewFence {}
 /// # Invariants
 ///
 /// `fence` is an `Issued` of the timeline, and not signalled.
-pub struct Pending {
+pub struct DriverFence {
     result: Result,
     fence: ARef<Fence>,
-    _timeline: ARef<Timeline>,
+    _timeline: ARef<FenceContext>,
 }
 
-impl Pending {
+impl DriverFence {
     /// The fence, for those who wait.
     pub fn fence(&self) -> ARef<Fence> {
         self.fence.clone()
@@ -253,14 +253,14 @@ impl Pending {
 
     /// Signals the fence: wakes who waits, and runs callbacks.
     ///
-    /// Callable in any context but NMI, but not in a [`Callback`](super::Callback) of a fence, and
-    /// not with a lock held that a callback takes.
+    /// Callable in any context but NMI, but not in a [`FenceCallback`](super::FenceCallback) of a
+    /// fence, and not with a lock held that a callback takes.
     pub fn signal(mut self, result: Result) {
         self.result = result;
     }
 }
 
-impl Drop for Pending {
+impl Drop for DriverFence {
     fn drop(&mut self) {
         let fence = self.fence.as_raw();
         if let Err(err) = self.result {
@@ -273,20 +273,22 @@ impl Drop for Pending {
     }
 }
 
-#[macros::kunit_tests(rust_dma_fence_timeline)]
+#[macros::kunit_tests(rust_dma_fence_context)]
 mod tests {
     use super::*;
     use crate::sync::rcu;
 
-    fn timeline() -> Result<ARef<Timeline>> {
-        Timeline::new(c"rust_dma_fence_timeline", c"test", GFP_KERNEL)
+    fn timeline() -> Result<ARef<FenceContext>> {
+        FenceContext::new(c"rust_dma_fence_context", c"test", GFP_KERNEL)
     }
 
     #[test]
     fn fences_are_numbered_as_they_are_armed() -> Result {
         let timeline = timeline()?;
-        let late = NewFence::new(&timeline, GFP_KERNEL)?;
-        let early = NewFence::new(&timeline, GFP_KERNEL)?.arm().fence();
+        let late = DriverFenceAllocation::new(&timeline, GFP_KERNEL)?;
+        let early = DriverFenceAllocation::new(&timeline, GFP_KERNEL)?
+            .arm()
+            .fence();
         let late = late.arm().fence();
         assert_eq!(early.context(), timeline.context());
         assert_eq!(late.context(), timeline.context());
@@ -318,9 +320,9 @@ mod tests {
                     CStr::from_char_ptr(bindings::dma_fence_timeline_name(fence.as_raw())),
                 )
             };
-            driver == c"rust_dma_fence_timeline" && name == c"test"
+            driver == c"rust_dma_fence_context" && name == c"test"
         };
-        let pending = NewFence::new(&*timeline()?, GFP_KERNEL)?.arm();
+        let pending = DriverFenceAllocation::new(&*timeline()?, GFP_KERNEL)?.arm();
         let fence = pending.fence();
         assert!(has_names(&fence));
         drop(pending);

@@ -3,8 +3,9 @@
 //! Points in the work of a device that others can wait for.
 //!
 //! A [`Fence`] is signalled once, with a result, and never again. A device that issues fences has a
-//! [`Timeline`] for each queue: a [`NewFence`] is allocated while that may still fail, becomes
-//! [`Pending`] when the work is handed to the device, and is signalled when the work is done.
+//! [`FenceContext`] for each queue: a [`DriverFenceAllocation`] is allocated while that may still
+//! fail, becomes [`DriverFence`] when the work is handed to the device, and is signalled when the
+//! work is done.
 //!
 //! A fence crosses drivers, so all keep one contract: each fence is signalled within a reasonable
 //! time, and whatever is needed for it takes no reservation lock and allocates no memory that
@@ -27,17 +28,17 @@ use crate::{
 use core::ptr::NonNull;
 
 mod callback;
-mod timeline;
+mod context;
 
 pub use self::{
     callback::{
-        Callback,
-        Watch, //
+        FenceCallback,
+        FenceCallbackRegistration, //
     },
-    timeline::{
-        NewFence,
-        Pending,
-        Timeline, //
+    context::{
+        DriverFence,
+        DriverFenceAllocation,
+        FenceContext, //
     },
 };
 
@@ -94,8 +95,8 @@ impl Fence {
     /// [`ECANCELED`] stands for work that was given up, [`ETIME`] for work that took too long,
     /// [`ENODATA`] for work without a result; issuers use others too.
     ///
-    /// Callable in any context but NMI. It takes the fence's lock, so a [`Callback`] of the same
-    /// fence, which is told the result, must not call it.
+    /// Callable in any context but NMI. It takes the fence's lock, so a [`FenceCallback`] of the
+    /// same fence, which is told the result, must not call it.
     pub fn result(&self) -> Option<Result> {
         // SAFETY: By the type invariant.
         match unsafe { bindings::dma_fence_get_status(self.as_raw()) } {
@@ -186,11 +187,11 @@ pub struct Signalling {
 /// # Examples
 ///
 /// ```
-/// use kernel::dma_buf::fence::{signalling, Pending};
+/// use kernel::dma_buf::dma_fence::{signalling, DriverFence};
 /// use kernel::prelude::*;
 ///
 /// /// Completes a job of the device.
-/// fn job_done(fence: Pending, status: u32) {
+/// fn job_done(fence: DriverFence, status: u32) {
 ///     let _signalling = signalling();
 ///     let result = if status == 0 { Ok(()) } else { Err(EIO) };
 ///     fence.signal(result);
@@ -228,20 +229,20 @@ mod tests {
         workqueue, //
     };
 
-    fn pending() -> Result<Pending> {
-        let timeline = Timeline::new(c"rust_dma_fence", c"test", GFP_KERNEL)?;
-        Ok(NewFence::new(&timeline, GFP_KERNEL)?.arm())
+    fn pending() -> Result<DriverFence> {
+        let timeline = FenceContext::new(c"rust_dma_fence", c"test", GFP_KERNEL)?;
+        Ok(DriverFenceAllocation::new(&timeline, GFP_KERNEL)?.arm())
     }
 
     /// The sum of what a callback was told: one for a success, the number for an error.
-    fn told() -> Result<(Arc<Atomic<i32>>, Callback)> {
+    fn told() -> Result<(Arc<Atomic<i32>>, FenceCallback)> {
         let told = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let theirs = told.clone();
         let tell = move |result: Result| {
             let number = result.map_or_else(|err| err.to_errno(), |()| 1);
             theirs.fetch_add(number, Full);
         };
-        Ok((told, Callback::new(tell, GFP_KERNEL)?))
+        Ok((told, FenceCallback::new(tell, GFP_KERNEL)?))
     }
 
     /// Says when it is dropped.
@@ -258,7 +259,7 @@ mod tests {
         let dropped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
         let captured = Captured(dropped.clone());
         let tell = move |_| drop(captured.0.clone());
-        let callback = Callback::new(tell, GFP_KERNEL)?;
+        let callback = FenceCallback::new(tell, GFP_KERNEL)?;
         let pending = pending()?;
         let watch = callback.register(&pending.fence()).map_err(|_| EINVAL)?;
         pending.signal(Ok(()));
