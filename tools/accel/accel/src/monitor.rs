@@ -31,9 +31,14 @@ impl Monitor {
 
     /// The events of these types that happened since the node was opened, and those to come.
     pub fn events(self, mask: EventMask) -> Result<Events> {
-        let fd = self.node.as_fd();
-        ioctl::events(fd, mask.bits()).map_err(self.node.refused("choosing events"))?;
-        rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)
+        ioctl::events(self.node.as_fd(), mask.bits())
+            .map_err(self.node.refused("choosing events"))?;
+        self.reader()
+    }
+
+    /// The events that were chosen.
+    fn reader(self) -> Result<Events> {
+        rustix::fs::fcntl_setfl(self.node.as_fd(), OFlags::NONBLOCK)
             .map_err(self.node.refused("making the monitor node non-blocking"))?;
         Ok(EventReader::new(self.node.name().into(), self))
     }
@@ -85,7 +90,7 @@ mod tests {
     fn events_are_read_from_the_monitor_node() {
         let directory = tempfile::tempdir().unwrap();
         let (device, writer) = pipe(&directory);
-        let mut events = device.monitor().unwrap().events(EventMask::ALL).unwrap();
+        let mut events = device.monitor().unwrap().reader().unwrap();
         let soon = Some(Duration::ZERO);
         assert_eq!(events.next_within(soon).unwrap(), Next::Timeout);
         let raw = uapi::Event {

@@ -78,7 +78,7 @@ def run(kernel):
     for case in cases():
         done = subprocess.run([*compiler, str(case.source)], cwd=kernel.objects, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=kernels.environment())
+                              env={**kernels.environment(), "RUSTC_BOOTSTRAP": "1"})
         complaint = case.complaint(done.returncode, done.stdout)
         if complaint:
             score.fail("refused", case.name, [complaint, *done.stdout.splitlines()])

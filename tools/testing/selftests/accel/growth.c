@@ -59,8 +59,6 @@ FIXTURE_TEARDOWN(growth)
 	}
 }
 
-typedef FIXTURE_DATA(growth) data;
-
 /* The bytes of an argument: more than any kernel takes. */
 union argument {
 	__u32 size;
@@ -83,107 +81,107 @@ union argument {
 
 /* --- What each ioctl is called with, and what is done after that --- */
 
-static int on_monitor(const data *d, union argument *arg)
+static int on_monitor(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	(void)arg;
 	return d->monitor;
 }
 
-static int on_rings(const data *d, union argument *arg)
+static int on_rings(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	(void)arg;
 	return d->rings;
 }
 
-static int on_private(const data *d, union argument *arg)
+static int on_private(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	(void)arg;
 	return d->private;
 }
 
-static int with_query(const data *d, union argument *arg)
+static int with_query(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->info.query = ACCEL_INFO_STATUS;
 	return d->monitor;
 }
 
-static int with_mode(const data *d, union argument *arg)
+static int with_mode(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	(void)d;
 	arg->bind.mode = ACCEL_MODE_PRIVATE;
 	return sim_open();
 }
 
-static void close_context(const data *d, int fd, const union argument *arg)
+static void close_context(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg)
 {
 	(void)d;
 	(void)arg;
 	close(fd);
 }
 
-static int with_depth(const data *d, union argument *arg)
+static int with_depth(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->create.depth = DEPTH;
 	return d->private;
 }
 
-static void close_created(const data *d, int fd, const union argument *arg)
+static void close_created(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg)
 {
 	(void)d;
 	(void)fd;
 	close(arg->create.fd);
 }
 
-static int with_mask(const data *d, union argument *arg)
+static int with_mask(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->events.mask = ~0ull;
 	return d->monitor;
 }
 
-static int with_length(const data *d, union argument *arg)
+static int with_length(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->alloc.length = SIZE;
 	return d->kernel;
 }
 
-static void close_allocated(const data *d, int fd, const union argument *arg)
+static void close_allocated(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg)
 {
 	(void)d;
 	(void)fd;
 	close(arg->alloc.fd);
 }
 
-static int with_memory(const data *d, union argument *arg)
+static int with_memory(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
-	static unsigned char own[2 * PAGE] __attribute__((aligned(4096)));
+	static _Alignas(4096) unsigned char own[2 * PAGE];
 
 	arg->wrap.address = (uintptr_t)own;
 	arg->wrap.length = sizeof(own);
 	return d->kernel;
 }
 
-static void close_wrapped(const data *d, int fd, const union argument *arg)
+static void close_wrapped(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg)
 {
 	(void)d;
 	(void)fd;
 	close(arg->wrap.fd);
 }
 
-static int with_buffer(const data *d, union argument *arg)
+static int with_buffer(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->map.flags = BOTH;
 	arg->map.fd = d->buffer;
 	return d->private;
 }
 
-static void unmap_mapped(const data *d, int fd, const union argument *arg)
+static void unmap_mapped(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg)
 {
 	(void)d;
 	buffer_unmap(fd, arg->map.address, SIZE);
 }
 
 /* What is refused must not have unmapped it. */
-static int with_mapping(const data *d, union argument *arg)
+static int with_mapping(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->unmap.address = 64 * PAGE;
 	arg->unmap.length = SIZE;
@@ -191,13 +189,13 @@ static int with_mapping(const data *d, union argument *arg)
 	return d->private;
 }
 
-static int without_eventfd(const data *d, union argument *arg)
+static int without_eventfd(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	arg->eventfd.fd = -1;
 	return d->rings;
 }
 
-static int with_job(const data *d, union argument *arg)
+static int with_job(const FIXTURE_DATA(growth) * d, union argument *arg)
 {
 	static struct accel_sim_job nop = { .opcode = ACCEL_SIM_NOP };
 
@@ -208,7 +206,7 @@ static int with_job(const data *d, union argument *arg)
 	return d->jobs;
 }
 
-static void wait_for_job(const data *d, int fd, const union argument *arg)
+static void wait_for_job(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg)
 {
 	(void)d;
 	(void)fd;
@@ -223,8 +221,8 @@ struct call {
 	__u32 first;
 	__u32 now;
 	/* Fills in the rest; returns where to call it. */
-	int (*prepare)(const data *d, union argument *arg);
-	void (*undo)(const data *d, int fd, const union argument *arg);
+	int (*prepare)(const FIXTURE_DATA(growth) * d, union argument *arg);
+	void (*undo)(const FIXTURE_DATA(growth) * d, int fd, const union argument *arg);
 	/* It is undone whatever comes of it. */
 	bool always;
 };
@@ -255,7 +253,7 @@ static const struct call calls[] = {
  * Calls with a struct of which the program knows @size bytes; the byte at @dirt, unless that is 0,
  * is not zero. What is behind it is something else's.
  */
-static int call_with(const data *d, const struct call *c, __u32 size, __u32 dirt)
+static int call_with(const FIXTURE_DATA(growth) * d, const struct call *c, __u32 size, __u32 dirt)
 {
 	static union argument arg;
 	__u32 end = size < sizeof(arg.size) ? sizeof(arg.size) : size, i;
@@ -300,7 +298,7 @@ TEST_F(growth, structs_may_be_shorter_and_longer)
 	}
 }
 
-static int create_with_data(const data *d, const void *driver_data, __u32 size)
+static int create_with_data(const FIXTURE_DATA(growth) * d, const void *driver_data, __u32 size)
 {
 	struct accel_queue_create create = {
 		.size = sizeof(create),
@@ -466,7 +464,7 @@ TEST_F(growth, answers_have_the_size_that_a_program_knows)
 		expect_elements(_metadata, self->monitor, answers[i].query, answers[i].size, ask);
 }
 
-static int sensors_now(const data *d)
+static int sensors_now(const FIXTURE_DATA(growth) * d)
 {
 	__u32 count = 0, size = 0;
 	int ret = ask(d->monitor, ACCEL_INFO_SENSORS, &count, &size);
@@ -526,7 +524,7 @@ TEST_F(growth, a_queue_tells_the_sizes_of_its_jobs_and_records)
 
 /* --- Elements that the kernel reads --- */
 
-static int submit_args(const data *d, struct accel_queue_submit *args)
+static int submit_args(const FIXTURE_DATA(growth) * d, struct accel_queue_submit *args)
 {
 	int ret;
 
@@ -555,7 +553,7 @@ static void *spread(const void *from, __u32 known, __u32 size, __u32 dirt)
 	return two;
 }
 
-static int submit_jobs_of(const data *d, __u32 size, __u32 dirt)
+static int submit_jobs_of(const FIXTURE_DATA(growth) * d, __u32 size, __u32 dirt)
 {
 	struct accel_sim_job jobs[] = {
 		fill(0, 0, 0x1111111111111111, PAGE),
@@ -602,7 +600,7 @@ TEST_F(growth, jobs_may_be_shorter_and_longer)
 	EXPECT_RET(-E2BIG, submit_jobs_of(self, PAGE + 1, 0), "more than a page");
 }
 
-static int submit_buffers_of(const data *d, __u32 size, __u32 dirt)
+static int submit_buffers_of(const FIXTURE_DATA(growth) * d, __u32 size, __u32 dirt)
 {
 	struct accel_submit_buffer buffers[] = {
 		use(d->buffer, ACCEL_ACCESS_READ), use(d->buffer, ACCEL_ACCESS_WRITE),
@@ -623,7 +621,7 @@ static int submit_buffers_of(const data *d, __u32 size, __u32 dirt)
 	return ret ?: all_bytes(d->memory, PAGE) == 0x33 ? 0 : -EBADMSG;
 }
 
-static int submit_fences_of(const data *d, __u32 size, __u32 dirt)
+static int submit_fences_of(const FIXTURE_DATA(growth) * d, __u32 size, __u32 dirt)
 {
 	struct accel_sim_job nop = { .opcode = ACCEL_SIM_NOP };
 	struct accel_queue_submit args = {
@@ -644,13 +642,15 @@ static int submit_fences_of(const data *d, __u32 size, __u32 dirt)
 	args.in_fence_count = 2;
 	args.in_fence_size = size;
 	ret = submit_args(d, &args);
+	/* So that the queue has room again, whatever became of what comes behind. */
+	fence_wait(before, WAIT_SECONDS);
 	close(before);
 	return ret;
 }
 
 TEST_F(growth, buffers_and_fences_may_be_longer)
 {
-	int (*const submits[])(const data *d, __u32 size, __u32 dirt) = {
+	int (*const submits[])(const FIXTURE_DATA(growth) * d, __u32 size, __u32 dirt) = {
 		submit_buffers_of, submit_fences_of,
 	};
 	const __u32 now = sizeof(struct accel_submit_buffer);
@@ -675,7 +675,7 @@ TEST_F(growth, buffers_and_fences_may_be_longer)
 
 /* --- Records that are read --- */
 
-static int choose_event_size(const data *d, __u32 *size)
+static int choose_event_size(const FIXTURE_DATA(growth) * d, __u32 *size)
 {
 	struct accel_events events = { .size = sizeof(events), .mask = ~0ull, .event_size = *size };
 	int ret = accel_ioctl(d->monitor, ACCEL_EVENTS, &events);
@@ -685,7 +685,7 @@ static int choose_event_size(const data *d, __u32 *size)
 }
 
 /* Reads two events, of a context that is opened and closed. */
-static int read_two(const data *d, __u32 size)
+static int read_two(const FIXTURE_DATA(growth) * d, __u32 size)
 {
 	const __u32 known = sizeof(struct accel_event);
 	static const __u32 types[] = { ACCEL_EVENT_CONTEXT_OPEN, ACCEL_EVENT_CONTEXT_CLOSE };

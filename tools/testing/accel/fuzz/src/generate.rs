@@ -180,7 +180,8 @@ impl<'g> Generator<'g> {
             Type::Length { .. } if !self.one_in(30) => Value::Auto,
             // A size of something, as an older or newer program has it.
             Type::Const { value, .. } if *value != 0 && self.one_in(2) => {
-                Value::Int((*value + 4 * self.random.u64(0..24)).saturating_sub(32))
+                let more = 4 * self.random.u64(0..24);
+                Value::Int(value.saturating_add(more).saturating_sub(32))
             }
             Type::Const { .. } | Type::Length { .. } => self.number(),
             Type::Flags { values, .. } => self.flags(values),
