@@ -21,6 +21,8 @@ pub enum Cap {
     SysNice,
     /// `CAP_IPC_LOCK`: to lock more memory than the limit allows.
     IpcLock,
+    /// `CAP_SYS_RESOURCE`: to have more of something than is one's share.
+    SysResource,
     /// `CAP_PERFMON`: to look at what others do. [`SysAdmin`](Self::SysAdmin) includes it.
     Perfmon,
 }
@@ -32,6 +34,7 @@ impl Cap {
             Self::SysAdmin => &[bindings::CAP_SYS_ADMIN],
             Self::SysNice => &[bindings::CAP_SYS_NICE],
             Self::IpcLock => &[bindings::CAP_IPC_LOCK],
+            Self::SysResource => &[bindings::CAP_SYS_RESOURCE],
             Self::Perfmon => &[bindings::CAP_PERFMON, bindings::CAP_SYS_ADMIN],
         }
     }

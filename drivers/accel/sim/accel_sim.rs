@@ -93,7 +93,7 @@ use zerocopy_derive::Immutable;
 /// Queues that a device has.
 const QUEUES_MAX: u32 = 64;
 /// Queues that may be waiting for pages, those included that are gone.
-const WAITING_MAX: u32 = 4 * QUEUES_MAX;
+const WAITING_MAX: usize = 4 * QUEUES_MAX as usize;
 
 /// A device.
 #[pin_data]

@@ -15,27 +15,37 @@
 
 use super::{
     Mm,
-    MmWithUser, //
+    MmWithUser,
+    MmWithUserAsync, //
 };
 use crate::{
     bindings,
+    capability::{
+        capable_unaudited,
+        Cap, //
+    },
     error::to_result,
     page::PAGE_SIZE,
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         new_spinlock,
         Arc,
+        SetOnce,
         SpinLock, //
     },
+    task::Kuid,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     workqueue::{
-        self,
         impl_has_work,
         new_work,
+        owned::{
+            Flags,
+            OwnedQueue, //
+        },
         Work,
         WorkItem, //
     }, //
@@ -110,40 +120,81 @@ impl Question {
 /// How many [`FaultIn`]s there may be at once, of those that were made with it.
 ///
 /// Each can keep a kernel thread waiting, and goes on with that when its owner has dropped it. So
-/// whoever lets processes make them needs a limit.
+/// whoever lets processes make them needs a limit. A user gets no more than a quarter of it, so
+/// that something is left for others; CAP_SYS_RESOURCE gets all.
+#[pin_data]
 pub struct Limit {
-    left: Atomic<u32>,
+    most: usize,
+    /// Who has one, as often as he has; there is room for all.
+    #[pin]
+    taken: SpinLock<KVec<Kuid>>,
 }
 
 impl Limit {
     /// There may be so many.
-    pub fn new(most: u32) -> Result<Arc<Self>> {
-        let limit = Self {
-            left: Atomic::new(most),
-        };
-        Ok(Arc::new(limit, GFP_KERNEL)?)
+    pub fn new(most: usize) -> Result<Arc<Self>> {
+        let taken = KVec::with_capacity(most, GFP_KERNEL)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                most,
+                taken <- new_spinlock!(taken),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// How many of them one user may have.
+    fn share(&self) -> usize {
+        (self.most / 4).max(1)
     }
 }
 
 /// One of those that a limit allows.
-struct Place(Arc<Limit>);
+struct Place {
+    limit: Arc<Limit>,
+    user: Kuid,
+}
 
 impl Place {
     fn take(limit: &Arc<Limit>) -> Result<Self> {
-        let mut left = limit.left.load(Relaxed);
-        while left != 0 {
-            match limit.left.cmpxchg(left, left - 1, Relaxed) {
-                Ok(_) => return Ok(Self(limit.clone())),
-                Err(now) => left = now,
-            }
+        let user = Kuid::current_euid();
+        let may_have_all = capable_unaudited(Cap::SysResource);
+        let mut taken = limit.taken.lock();
+        let own = taken.iter().filter(|other| **other == user).count();
+        if taken.len() >= limit.most || (own >= limit.share() && !may_have_all) {
+            return Err(EBUSY);
         }
-        Err(EBUSY)
+        taken.push_within_capacity(user).map_err(|_| EBUSY)?;
+        drop(taken);
+        let limit = limit.clone();
+        Ok(Self { limit, user })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.left.fetch_add(1, Relaxed);
+        let mut taken = self.limit.taken.lock();
+        if let Some(own) = taken.iter().position(|user| *user == self.user) {
+            let _ = taken.remove(own);
+        }
+    }
+}
+
+/// The workers that wait for pages: those of the kernel's own queues are for everybody. It is never
+/// destroyed.
+fn workers() -> Result<&'static OwnedQueue> {
+    static WORKERS: SetOnce<OwnedQueue> = SetOnce::new();
+
+    if let Some(workers) = WORKERS.as_ref() {
+        return Ok(workers);
+    }
+    // If somebody else was faster, this one goes again.
+    WORKERS.populate(OwnedQueue::new(c"fault_in", Flags::UNBOUND)?);
+    loop {
+        if let Some(workers) = WORKERS.as_ref() {
+            return Ok(workers);
+        }
+        fsleep(Delta::from_millis(1));
     }
 }
 
@@ -190,6 +241,7 @@ pub struct FaultIn {
     inner: SpinLock<Inner>,
     #[pin]
     work: Work<FaultIn>,
+    workers: &'static OwnedQueue,
     _place: Place,
 }
 
@@ -198,11 +250,13 @@ impl_has_work! {
 }
 
 impl FaultIn {
-    /// For pages of `mm`. Fails with [`EBUSY`] if the limit allows no more. Whoever is current is
+    /// For pages of `mm`. Fails with [`EBUSY`] if the limit allows no more, or the current user no
+    /// more of it, with [`ENOMEM`]. Whoever is current is
     /// charged.
     // Not inlined: what the work item runs is in the kernel then, and not in the caller's module.
     #[inline(never)]
     pub fn new(mm: ARef<Mm>, limit: &Arc<Limit>) -> Result<Arc<Self>> {
+        let workers = workers()?;
         let place = Place::take(limit)?;
         Arc::pin_init(
             pin_init!(Self {
@@ -212,6 +266,7 @@ impl FaultIn {
                     listener: None,
                 }),
                 work <- new_work!("FaultIn::work"),
+                workers,
                 _place: place,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -235,8 +290,8 @@ impl FaultIn {
         Ok(Listener(self.clone()))
     }
 
-    /// Asks for the page at `address`. Of what comes behind it, up to `len` bytes, that is brought
-    /// in which is to be had without waiting; the answer does not tell of it.
+    /// Asks for the page at `address`. When it is there, and that was told, memory of no file that
+    /// comes behind it is brought in as well, up to `len` bytes, if that takes no waiting.
     ///
     /// Fails with [`EBUSY`] if the answer to the last question has not come, with [`EINVAL`] if
     /// nobody listens. Does not sleep and does not allocate.
@@ -255,7 +310,7 @@ impl FaultIn {
         });
         drop(inner);
         // It can't be waiting to run: what it was queued for has been answered.
-        let _ = workqueue::system_dfl_long().enqueue(self.clone());
+        let _ = self.workers.enqueue(self.clone());
         Ok(())
     }
 
@@ -286,38 +341,59 @@ impl FaultIn {
         }
     }
 
+    /// The address space, if it has users. Should this become the last reference to it, its end is
+    /// not for us to wait for.
+    fn users(&self) -> Option<ARef<MmWithUserAsync>> {
+        Some(MmWithUser::into_mmput_async(self.mm.mmget_not_zero()?))
+    }
+
     /// Brings it in, however long that takes. The stack of a process does not grow by it.
     fn bring_in(&self, question: &Question) -> Result {
-        // Should this be the last reference, its end is not for us to wait for.
-        let mm = self.mm.mmget_not_zero().ok_or(EFAULT)?;
-        let mm = MmWithUser::into_mmput_async(mm);
-        let access = question.access;
+        let mm = self.users().ok_or(EFAULT)?;
         let mut unlocked = false;
         // SAFETY: There are users of the `mm_struct` for as long as `mm` lives. The lock is held
-        // when either function is called and whenever it returns. The second gets no references to
-        // pages, and since it may not wait it does not unlock.
+        // when the function is called and when it returns.
         let ret = unsafe {
             bindings::mmap_read_lock(mm.as_raw());
             let ret = bindings::fixup_user_fault(
                 mm.as_raw(),
                 question.address,
-                access.fault_flags(),
+                question.access.fault_flags(),
                 &mut unlocked,
             );
-            if let (0, Some((next, pages))) = (ret, question.ahead()) {
-                bindings::get_user_pages_remote(
-                    mm.as_raw(),
-                    next,
-                    pages,
-                    access.gup_flags() | bindings::FOLL_NOWAIT,
-                    core::ptr::null_mut(),
-                    core::ptr::null_mut(),
-                );
-            }
             bindings::mmap_read_unlock(mm.as_raw());
             ret
         };
         to_result(ret)
+    }
+
+    /// Brings in what is wanted behind it, where nobody waits for that.
+    fn bring_in_ahead(&self, question: &Question) {
+        let (Some((next, pages)), Some(mm)) = (question.ahead(), self.users()) else {
+            return;
+        };
+        let lock = mm.mmap_read_lock();
+        let Some(vma) = lock.vma_lookup(next) else {
+            return;
+        };
+        // A file's pages may have to be read, with the lock held, whatever flags say.
+        // SAFETY: The area is there for as long as the lock is held.
+        if unsafe { !(*vma.as_ptr()).vm_file.is_null() } {
+            return;
+        }
+        let pages = pages.min((vma.end() - next) / PAGE_SIZE);
+        // SAFETY: There are users of the `mm_struct`, and its lock is held, which stays so, since
+        // this may not wait. It gets no references to pages.
+        unsafe {
+            bindings::get_user_pages_remote(
+                mm.as_raw(),
+                next,
+                pages,
+                question.access.gup_flags() | bindings::FOLL_NOWAIT,
+                core::ptr::null_mut(),
+                core::ptr::null_mut(),
+            )
+        };
     }
 
     fn tell(&self, answer: Result) {
@@ -333,8 +409,13 @@ impl WorkItem for FaultIn {
     type Pointer = Arc<FaultIn>;
 
     fn run(this: Arc<FaultIn>) {
-        if let Some(question) = this.question() {
-            this.tell(this.bring_in(&question));
+        let Some(question) = this.question() else {
+            return;
+        };
+        let answer = this.bring_in(&question);
+        this.tell(answer);
+        if answer.is_ok() {
+            this.bring_in_ahead(&question);
         }
     }
 }

@@ -114,13 +114,15 @@ impl Zone {
     pub fn reached_by(dev: &Device<Bound>) -> Self {
         let dev = dev.as_raw();
         // SAFETY: The device is valid, and bound, so nobody changes its mask or its bus.
-        let (translated, limited, mask) = unsafe {
+        let (translated, limited, mask, bus) = unsafe {
             (
                 bindings::use_dma_iommu(dev),
                 bindings::dma_addressing_limited(dev),
                 bindings::dma_get_mask(dev),
+                (*dev).bus_dma_limit,
             )
         };
+        let mask = if bus == 0 { mask } else { mask.min(bus) };
         Self::within(limited && !translated, mask)
     }
 

@@ -22,9 +22,3 @@ pub fn system_dfl() -> &'static Queue {
     // SAFETY: `system_dfl_wq` is a C global, always available.
     unsafe { Queue::from_raw(bindings::system_dfl_wq) }
 }
-
-/// Returns the work queue like [`system_dfl`] for work that may take long (`system_dfl_long_wq`).
-pub fn system_dfl_long() -> &'static Queue {
-    // SAFETY: `system_dfl_long_wq` is a C global, always available.
-    unsafe { Queue::from_raw(bindings::system_dfl_long_wq) }
-}

@@ -345,6 +345,89 @@ TEST_F(pages, a_process_ends_that_provides_nothing)
 	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
 }
 
+#define HELD 8
+
+struct holder {
+	struct file_system *told;
+	int file;
+};
+
+/* Has queues and a job that waits for the file system, and is killed so. */
+static int hold_queues(void *arg)
+{
+	struct holder *holder = arg;
+	void *page = mmap(NULL, FILE_SIZE, PROT_READ, MAP_PRIVATE, holder->file, 0);
+	struct accel_sim_job job = sim_checksum(page, FILE_SIZE);
+	struct accel_queue q[HELD];
+	int ctx = sim_open_shared(), i, ret = ctx < 0 ? ctx : 0;
+
+	for (i = 0; i < HELD && !ret; i++)
+		ret = sim_queue_open(&q[i], ctx, 4);
+	ret = ret ?: sim_submit(&q[0], &job);
+	while (!ret)
+		pause();
+	return ret;
+}
+
+/* The kernel thread that waits keeps its memory, and so the files that are mapped there. */
+TEST_F(pages, a_process_that_is_killed_keeps_no_queue)
+{
+	struct holder holder = {
+		.told = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+	};
+	pid_t server, process;
+
+	SKIP_WITHOUT("/dev/fuse", "CONFIG_FUSE_FS");
+	SKIP_WITHOUT("/proc/cgroups", "CONFIG_CGROUPS");
+	ASSERT_NE(MAP_FAILED, holder.told);
+	holder.file = file_system_begin(holder.told, &server);
+	ASSERT_WORKS(holder.file, "a file system");
+	process = child_start(hold_queues, &holder);
+	ASSERT_WORKS(process, "a process");
+	EXPECT_THAT(WAIT_FOR(LOAD(holder.told->waiting), WAIT_SECONDS), "the file system is asked");
+	EXPECT_EQ(1 + HELD, accel_queues(self->ctx));
+	ASSERT_EQ(0, kill(process, SIGKILL));
+	ASSERT_EQ(process, waitpid(process, NULL, 0));
+	EXPECT_THAT(WAIT_FOR(accel_queues(self->ctx) == 1, WAIT_SECONDS), "its queues are gone");
+	EXPECT_THAT(LOAD(holder.told->waiting), "the file system is still asked");
+	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
+	expect_works(_metadata, self->ctx);
+	close(holder.file);
+	file_system_end(_metadata, server);
+	munmap(holder.told, PAGE);
+}
+
+/* How many queues a user gets one after the other whose pages nobody provides. */
+static int wait_as_user(void *arg)
+{
+	const int most = 200;
+	void *many = anonymous(most * PAGE, PROT_READ | PROT_WRITE);
+	int ctx = sim_open_shared(), fd = userfault_open(many, most * PAGE), made, ret = 0;
+	struct accel_queue q;
+
+	(void)arg;
+	if (ctx < 0 || fd < 0)
+		return ctx < 0 ? ctx : fd;
+	if (seteuid(1000))
+		return -errno;
+	for (made = 0; made < most && !ret; made++) {
+		ret = keep_waiting(&q, ctx, fd, many + made * PAGE);
+		if (!ret && !is_awaited_at(fd, many + made * PAGE))
+			ret = -ETIMEDOUT;
+		if (!ret)
+			queue_close(&q);
+	}
+	/* The last was refused. */
+	return ret != -EBUSY ? ret : made != 64 + 1 ? -ERANGE : 0;
+}
+
+TEST_F(pages, who_waits_leaves_something_for_others)
+{
+	EXPECT_RET(0, in_child(wait_as_user, NULL), "a user has a quarter of all");
+	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
+	expect_works(_metadata, self->ctx);
+}
+
 /* Each may keep a thread of the kernel: they can't be as many as a process likes. */
 TEST_F(pages, who_waits_is_counted)
 {
