@@ -362,6 +362,7 @@ impl accel::Driver for EduDriver {
 
 impl accel::Submit for EduDriver {
     type Job = Job;
+    const JOB_MIN: usize = 24;
     type Record = ();
     type Prepared = Arc<Dmas>;
 

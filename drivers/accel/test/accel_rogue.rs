@@ -57,6 +57,7 @@ use kernel::{
     },
     uaccess::UserSliceReader, //
 };
+use zerocopy_derive::Immutable;
 
 /// Milliseconds that a job may take.
 const LIMIT_MS: i64 = 4000;
@@ -253,7 +254,9 @@ impl Hoard {
             }
             5 => {
                 let kept = self.devices.lock();
-                kept.last().ok_or(ENOENT)?.with_data::<Other, _>(|_| Ok(()))
+                kept.last()
+                    .ok_or(ENOENT)?
+                    .with_data::<Other, _>(|()| Ok(()))
             }
             6 => {
                 self.let_go();
@@ -340,7 +343,28 @@ struct Data<'a> {
     samples: Atomic<u32>,
 }
 
+/// The number of an ioctl, and the bytes of its struct that are enough.
+const OUTGROW: u32 = 0x40;
+const OUTGROWN_MIN: usize = 8;
+
+/// An argument that has become longer.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable)]
+struct Outgrown {
+    size: u32,
+    value: u32,
+    later: [u64; 2],
+}
+
 impl<'a> Data<'a> {
+    /// Tells a size that is not the caller's.
+    fn outgrow(&self, _context: &Option<Arc<AddressSpace>>, arg: &mut Outgrown) -> Result {
+        arg.size = size_of::<Outgrown>() as u32;
+        arg.value = !0;
+        arg.later = [!0; 2];
+        Ok(())
+    }
+
     fn new(parent: &'a device::Device<Bound>) -> Self {
         let lie = parent.name().to_bytes().split(|byte| *byte == b'.').nth(1);
         let lie = lie.and_then(|digits| core::str::from_utf8(digits).ok()?.parse().ok());
@@ -377,7 +401,7 @@ impl<'a> Data<'a> {
         let _ = device.end_bus_reset();
         // The one works, unless the device is going; the other never does.
         let _ = device.with_data::<Rogue, _>(|_| Ok(()));
-        let _ = device.with_data::<Other, _>(|_| Ok(()));
+        let _ = device.with_data::<Other, _>(|()| Ok(()));
         if call == call::RESET {
             device.request_reset();
         }
@@ -414,6 +438,10 @@ impl accel::Driver for Rogue {
     type Context = Option<Arc<AddressSpace>>;
     type Queue = Arc<Queue>;
     type QueueArgs = NoArgs;
+
+    const CONTEXT_IOCTLS: &'static [accel::ContextIoctl<Self>] = accel::declare_ioctls! {
+        ContextIoctl: (OUTGROW, Outgrown, OUTGROWN_MIN, Data::outgrow),
+    };
 
     const SUBMISSION: Option<Submission<Self>> = Some(Submission::of_driver());
 
@@ -601,6 +629,7 @@ impl accel::Driver for Rogue {
 
 impl accel::Submit for Rogue {
     type Job = u64;
+    const JOB_MIN: usize = 8;
     type Record = [u64; 2];
     type Prepared = Job;
 

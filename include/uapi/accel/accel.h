@@ -545,8 +545,8 @@ struct accel_buffer_alloc {
  * @reserved: must be 0
  *
  * Makes a dma-buf of memory that the caller has. Its pages are pinned, and count
- * against RLIMIT_MEMLOCK of the process, until nobody has the dma-buf open,
- * mapped or attached, even if the process ends before.
+ * against RLIMIT_MEMLOCK, with what else the user has pinned so, until nobody has
+ * the dma-buf open, mapped or attached, even if the process ends before.
  *
  * EINVAL: no whole pages, or no address range. ENOMEM: over RLIMIT_MEMLOCK.
  * EFAULT: there is no memory, or such that can't be pinned: registers, memory

@@ -125,9 +125,9 @@ pub struct AddressSpace {
     /// The page tables; `None` for a device in software, which looks into `ranges`, and at the end.
     #[pin]
     tables: Mutex<Option<PasidDomain>>,
-    /// Readers use what they have found in `ranges`.
-    #[pin]
-    using: Srcu,
+    /// Readers use what they have found in `ranges`, without the lock. `None` where there are page
+    /// tables: nobody does that.
+    using: Option<Pin<KBox<Srcu>>>,
     /// Nothing is there any more.
     closed: Atomic<bool>,
     pasid: u32,
@@ -186,12 +186,16 @@ impl AddressSpace {
     pub(super) fn new(access: &Access<'_>, tables: Option<PasidDomain>) -> Result<Arc<Self>> {
         let aperture = tables.as_ref().map_or(HIGHEST, PasidDomain::last_address);
         let mask = access.dma_mask().map_or(u64::MAX, |mask| mask.value());
+        let using = match &tables {
+            None => Some(KBox::pin_init(new_srcu!(), GFP_KERNEL_ACCOUNT)?),
+            Some(_) => None,
+        };
         let space = Arc::pin_init(
             try_pin_init!(Self {
                 ranges <- MapleTreeAlloc::new(),
                 pasid: tables.as_ref().map_or(0, PasidDomain::pasid),
                 tables <- new_mutex!(tables),
-                using <- new_srcu!(),
+                using,
                 closed: Atomic::new(false),
                 last: aperture.min(mask).min(HIGHEST),
             }),
@@ -305,13 +309,17 @@ impl AddressSpace {
             debug_assert_eq!(taken as u64, length);
         }
         let gone = self.ranges.erase(page(start));
-        // Where there are page tables, nobody looks into `ranges` without the lock.
-        if tables.is_none() {
-            self.using.synchronize_expedited();
-        }
+        self.wait_for_users();
         // The last reference to it, since nobody finds it any more.
         drop((gone, there));
         Ok(())
+    }
+
+    /// Waits for those who use what they have found where it is not any more.
+    fn wait_for_users(&self) {
+        if let Some(using) = &self.using {
+            using.synchronize_expedited();
+        }
     }
 
     /// Takes the address space from the device, and lets go of all that is mapped. To be called
@@ -321,7 +329,7 @@ impl AddressSpace {
         // The page tables first, so that the device does not see one mapping go after the other.
         drop(tables.take());
         self.closed.store(true, Relaxed);
-        self.using.synchronize_expedited();
+        self.wait_for_users();
 
         let mut next = 0;
         while let Some(range) = self.find_from(next) {
@@ -359,7 +367,7 @@ impl AddressSpace {
         flag: u32,
         mut f: impl FnMut(&Vmap, usize, ops::Range<usize>) -> Result,
     ) -> Result {
-        let _using = self.using.read_lock();
+        let _using = self.using.as_ref().ok_or(EFAULT)?.read_lock();
         let mut done = 0;
         while done < len {
             let at = address.checked_add(done as u64).ok_or(EFAULT)?;

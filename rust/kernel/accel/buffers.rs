@@ -172,8 +172,10 @@ impl Reached {
         if access.info().reach == Reach::Software {
             return dma_buf.vmap().map(Self::Processor);
         }
-        // SAFETY: Whoever gets it drops it before the device is unbound: `Pipeline::finish` those
-        // of submissions, `Space::put` those of mappings, which `Device::leave` has done for all.
+        // SAFETY: Whoever gets it drops it before the device is unbound. Those of mappings go by
+        // `Space::put`. Those of submissions go by `Pipeline::reap`, which waits for a worker that
+        // does the same; those that the pipeline has not taken, before `Access` is left. The first
+        // two have been called for all when `Device::leave` returns.
         let attachment = unsafe { Attachment::new(dma_buf, access.parent())? };
         attachment.map(direction).map(Self::Device)
     }

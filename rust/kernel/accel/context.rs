@@ -51,7 +51,11 @@ use crate::{
     },
     uaccess::UserPtr,
     uapi,
-    ustruct, //
+    ustruct,
+    workqueue::{
+        self,
+        WorkItem, //
+    }, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -93,10 +97,18 @@ impl Space {
     /// `data` must be of the context's device, and live.
     pub(super) unsafe fn put(this: Arc<Self>, data: Data) {
         if let Some(last) = Arc::into_unique_or_drop(this) {
-            // SAFETY: By the requirement of this function; `last` is gone for good after this.
-            unsafe { last.driver.destroy(data) };
-            last.hold.give_up();
+            // SAFETY: By the requirement of this function.
+            unsafe { Self::end(last, data) };
         }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`put`](Self::put).
+    unsafe fn end(last: Pin<UniqueArc<Self>>, data: Data) {
+        // SAFETY: By the requirement of this function; `last` is gone for good after this.
+        unsafe { last.driver.destroy(data) };
+        last.hold.give_up();
     }
 
     fn address_space(&self) -> Option<&Arc<AddressSpace>> {
@@ -113,6 +125,87 @@ impl Space {
             Hold::Shared(bond) => bond.has_page_requests(),
             Hold::Private(_) => false,
             Hold::Nothing => self.mode == AddressMode::Shared && info.reach == Reach::Software,
+        }
+    }
+}
+
+/// The device's work item that ends spaces.
+pub(super) const PARTING: u64 = 4;
+
+/// Spaces that nobody uses any more, and that are still to be ended.
+///
+/// To take a PASID from a device the kernel waits for the page faults that are under way on the
+/// IOMMU, whosesoever they are. Whoever stops a queue must not.
+#[pin_data]
+pub(super) struct Parting {
+    #[pin]
+    spaces: Mutex<KVec<Pin<UniqueArc<Space>>>>,
+}
+
+impl Parting {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            spaces <- new_mutex!(KVec::new()),
+        })
+    }
+
+    /// Keeps a space for later, or gives it back if there is no need or no memory.
+    fn keep(&self, last: Pin<UniqueArc<Space>>) -> Result<(), Pin<UniqueArc<Space>>> {
+        let mut spaces = self.spaces.lock();
+        if last.pasid() == 0 || spaces.reserve(1, GFP_KERNEL).is_err() {
+            return Err(last);
+        }
+        spaces
+            .push_within_capacity(last)
+            .map_err(|refused| refused.0)
+    }
+}
+
+impl Device {
+    /// Gives up one hold on a space, as [`Space::put`] does, but leaves it to a worker if it is the
+    /// last and that may take long.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Space::put`].
+    pub(super) unsafe fn part(self: &Arc<Self>, space: Arc<Space>, data: Data) {
+        let Some(last) = Arc::into_unique_or_drop(space) else {
+            return;
+        };
+        match self.parting.keep(last) {
+            Ok(()) => {
+                let _ = workqueue::system_dfl().enqueue::<_, PARTING>(self.clone());
+            }
+            // SAFETY: By the requirement of this function.
+            Err(last) => unsafe { Space::end(last, data) },
+        }
+    }
+
+    /// Ends the spaces that were left to a worker.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Space::put`].
+    pub(super) unsafe fn end_parted(&self, data: Data) {
+        loop {
+            let last = self.parting.spaces.lock().pop();
+            let Some(last) = last else {
+                return;
+            };
+            // SAFETY: By the requirement of this function.
+            unsafe { Space::end(last, data) };
+        }
+    }
+}
+
+impl WorkItem<PARTING> for Device {
+    type Pointer = Arc<Device>;
+
+    fn run(device: Arc<Device>) {
+        // If it is gone, whoever made it go does this.
+        if let Ok(access) = device.enter() {
+            // SAFETY: `access` keeps the data.
+            unsafe { device.end_parted(access.data()) };
         }
     }
 }
@@ -297,6 +390,11 @@ impl Context {
             AddressMode::Shared => self.check_opener(),
             AddressMode::Private | AddressMode::Kernel => Ok(()),
         }
+    }
+
+    /// Whether no task has the opener's address space any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.mm.is_abandoned()
     }
 
     /// `ACCEL_CONTEXT_BIND`.
@@ -493,7 +591,10 @@ impl Context {
             return;
         }
         self.told.store(0, Relaxed);
-        if let State::Bound(space) = core::mem::replace(&mut *state, next) {
+        let before = core::mem::replace(&mut *state, next);
+        // Nobody waits for it while a bond is undone.
+        drop(state);
+        if let State::Bound(space) = before {
             // SAFETY: By the requirement of this function.
             unsafe { Space::put(space, data) };
         }

@@ -191,9 +191,8 @@ impl Operations for Descriptor {
         // If the device is going or being reset, whoever does that destroys the queue.
         if let Ok(access) = queue.context.device().operate() {
             queue.close(&access);
-            drop(access);
-            queue.wait_gone();
         }
+        queue.wait_gone();
     }
 
     fn read(queue: Borrowed<'_, Self>, file: &File, mut to: UserSliceWriter) -> Result<usize> {

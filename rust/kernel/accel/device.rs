@@ -4,7 +4,11 @@
 
 use super::{
     class::Id,
-    context::Context,
+    context::{
+        Context,
+        Parting,
+        PARTING, //
+    },
     driver::{
         AddressMode,
         ContextRequest,
@@ -166,7 +170,7 @@ pub struct Device {
     pub(super) slots: Slots,
     /// Contexts whose descriptor is open.
     #[pin]
-    contexts: Mutex<KVec<Arc<Context>>>,
+    contexts: Mutex<KVVec<Arc<Context>>>,
 
     #[pin]
     pub(super) events: Events,
@@ -174,6 +178,8 @@ pub struct Device {
     pub(super) recovery: Recovery,
     pub(super) sensors: Sensors,
     pub(super) refusals: Refusals,
+    #[pin]
+    pub(super) parting: Parting,
     pub(super) lines: Lines,
     #[pin]
     cutting_work: Work<Device, CUTTING>,
@@ -183,12 +189,15 @@ pub struct Device {
     sampling_work: DelayedWork<Device, SAMPLING>,
     #[pin]
     sensors_work: Work<Device, SENSORS>,
+    #[pin]
+    parting_work: Work<Device, PARTING>,
 }
 
 impl_has_work! {
     impl HasWork<Self, CUTTING> for Device { self.cutting_work }
     impl HasWork<Self, CLEARING> for Device { self.clearing_work }
     impl HasWork<Self, SENSORS> for Device { self.sensors_work }
+    impl HasWork<Self, PARTING> for Device { self.parting_work }
 }
 
 impl_has_delayed_work! {
@@ -221,16 +230,18 @@ impl Device {
                 registered <- new_srcu!(),
                 data: Atomic::new(core::ptr::null_mut()),
                 slots <- Slots::new(queues),
-                contexts <- new_mutex!(KVec::new()),
+                contexts <- new_mutex!(KVVec::new()),
                 events <- Events::new(),
                 recovery <- Recovery::new(threshold),
                 sensors: Sensors::new(ops.sensors)?,
                 refusals: Refusals::new(),
+                parting <- Parting::new(),
                 lines: Lines::new(),
                 cutting_work <- new_work!("accel_cutting"),
                 clearing_work <- new_work!("accel_clearing"),
                 sampling_work <- new_delayed_work!("accel_sampling"),
                 sensors_work <- new_work!("accel_sensors"),
+                parting_work <- new_work!("accel_parting"),
             }),
             GFP_KERNEL,
         )
@@ -475,11 +486,11 @@ impl Device {
     }
 
     /// The contexts that exist.
-    pub(super) fn contexts(&self) -> Result<KVec<Arc<Context>>> {
+    pub(super) fn contexts(&self) -> Result<KVVec<Arc<Context>>> {
         let contexts = self.contexts.lock();
-        let mut all = KVec::with_capacity(contexts.len(), GFP_KERNEL)?;
+        let mut all = KVVec::with_capacity(contexts.len(), GFP_KERNEL_ACCOUNT)?;
         for context in contexts.iter() {
-            all.push(context.clone(), GFP_KERNEL)?;
+            all.push(context.clone(), GFP_KERNEL_ACCOUNT)?;
         }
         Ok(all)
     }
@@ -491,7 +502,7 @@ impl Device {
         if max != 0 && contexts.len() >= max {
             return Err(EBUSY);
         }
-        contexts.push(context.into(), GFP_KERNEL)?;
+        contexts.push(context.into(), GFP_KERNEL_ACCOUNT)?;
         self.counters.contexts.fetch_add(1, Relaxed);
         Ok(())
     }

@@ -352,8 +352,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     type QueueArgs: FromBytes + IntoBytes + Send + Sync;
 
     /// Bytes that [`QueueArgs`](Self::QueueArgs) had in its first version, checked when a driver is
-    /// compiled.
-    const QUEUE_ARGS_MIN: usize = size_of::<Self::QueueArgs>();
+    /// compiled: a number, which stays when the struct grows. Without it, programs may leave out
+    /// all but the size; the rest is zero then.
+    const QUEUE_ARGS_MIN: usize = size_of::<u32>();
 
     /// ioctls of the driver's own on contexts. See [`declare_ioctls`](super::declare_ioctls).
     const CONTEXT_IOCTLS: &'static [ContextIoctl<Self>] = &[];
@@ -459,13 +460,15 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`GFP_KERNEL`], and no lock be taken under which somebody does.
     fn queue_destroy(data: &Self::Data<'_>, queue: &Self::Queue) -> Result;
 
-    /// The same for a queue of which no job has ended for long, though it has some, and not for
-    /// want of memory: by whatever means the device has. That is a second if others wait for them,
-    /// else [`DeviceInfo::job_limit`], 30 seconds at most.
+    /// The same for a queue of which no job has ended for long since it was to stop, though it has
+    /// some, and not for want of memory: by whatever means the device has. That is a second if
+    /// others wait for them, else [`DeviceInfo::job_limit`], 30 seconds at most; and at once for a
+    /// job that has taken longer than it may.
     ///
-    /// Without it, or if it fails, the device is reset. It is not called where that is left to the
-    /// administrator ([`DeviceInfo::auto_recovery`]), unless others wait for fences of the queue:
-    /// there a queue that does not stop stays as it is, and may do no harm to others.
+    /// Without it, or if it fails, the device is reset when the queue was to stop for as long as a
+    /// job may take. It is not called where that is left to the administrator
+    /// ([`DeviceInfo::auto_recovery`]), unless others wait for fences of the queue: there a queue
+    /// that does not stop stays as it is, and may do no harm to others.
     fn queue_abort(_data: &Self::Data<'_>, _queue: &Self::Queue) -> Result {
         build_error!(VTABLE_DEFAULT_ERROR)
     }

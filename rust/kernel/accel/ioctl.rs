@@ -217,6 +217,8 @@ pub fn to_bytes<T: FromBytes + IntoBytes>(value: &mut T, bytes: &mut [u8]) {
 pub(super) struct Argument {
     bytes: [u8; ARGS_MAX],
     len: usize,
+    /// As user space has it, whatever becomes of it in the driver's hands.
+    size: u32,
     to: UserPtr,
 }
 
@@ -235,9 +237,11 @@ impl Argument {
         let mut argument = Self {
             bytes: [0; ARGS_MAX],
             len: shape.size,
+            size: 0,
             to: from,
         };
         ustruct::read_bytes(from, shape.min, argument.bytes())?;
+        argument.size = from_bytes(argument.bytes());
         Ok((index, argument))
     }
 
@@ -247,8 +251,8 @@ impl Argument {
 
     /// Copies the struct back, as much of it as the caller knows.
     pub(super) fn write(mut self) -> Result {
-        let size: u32 = from_bytes(self.bytes());
-        let to = self.to;
+        let (size, to) = (self.size, self.to);
+        to_bytes(&mut self.size, self.bytes.as_mut_slice());
         ustruct::write_bytes(to, size, self.bytes())
     }
 }

@@ -498,7 +498,7 @@ impl Pipeline {
     }
 
     /// Lets the buffers go of what has ended. When this returns, all of that is done which had
-    /// ended before.
+    /// ended before, whoever does it: attachments must be gone before the device is unbound.
     pub(super) fn reap(&self) {
         let _reaping = self.reaping.lock();
         loop {

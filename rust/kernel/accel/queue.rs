@@ -9,7 +9,10 @@ use super::{
         Space,
         SpaceUse, //
     },
-    device::Access,
+    device::{
+        Access,
+        Device, //
+    },
     driver::{
         AddressMode,
         Progress, //
@@ -47,7 +50,8 @@ use crate::{
     sync::{
         atomic::{
             Atomic,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         new_mutex,
         Arc,
@@ -65,13 +69,15 @@ use crate::{
 
 /// How long a job may take whose fence others may wait for.
 const FENCE_LIMIT: Delta = Delta::from_secs(60);
-/// How long whoever closes a queue waits for its end.
+/// How long whoever closes a queue waits for its end, or for the end of its next job.
 const CLOSE_LIMIT: Delta = Delta::from_secs(3);
 /// How long a queue that is to stop may go on without that any of its jobs ends, if others may wait
 /// for them: their memory is there.
-const FENCE_STALL: Delta = Delta::from_secs(1);
+const FENCE_STALL_NS: i64 = Delta::from_secs(1).as_nanos();
 /// The same if it may have to ask for thousands of pages, or the limit of a job where that is less.
-const STALL: Delta = Delta::from_secs(30);
+const STALL_NS: i64 = Delta::from_secs(30).as_nanos();
+
+const DEAD_TIMEOUT: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT;
 
 /// What a queue has for as long as the hardware knows it.
 pub(super) struct Live {
@@ -94,10 +100,17 @@ struct Hardware {
 }
 
 impl Hardware {
-    /// Whether it has been to stop, or has had a job that does not end, for so long that it won't.
-    fn is_stalled(&self, limit: Delta) -> bool {
-        let since = self.seen.waiting_since.or(self.stopping_since);
-        since.is_some_and(|since| Monotonic::ktime_get() - since >= limit.as_nanos())
+    /// For how many nanoseconds it has been to stop, and has ended no job; if `is_hung`, for how
+    /// many it has ended none, whenever it was to stop.
+    fn stall_ns(&self, is_hung: bool) -> i64 {
+        let waiting = self.seen.waiting_since;
+        let since = match self.stopping_since {
+            _ if is_hung => waiting.or(self.stopping_since),
+            // What came before is no reason: its jobs may have stood behind those of others.
+            Some(stop) => Some(waiting.map_or(stop, |waiting| waiting.max(stop))),
+            None => None,
+        };
+        since.map_or(0, |since| Monotonic::ktime_get() - since)
     }
 }
 
@@ -106,13 +119,13 @@ impl Live {
     ///
     /// # Safety
     ///
-    /// The device must not touch memory for the queue any more; `data` must be of the queue's
-    /// device, and live.
-    unsafe fn put(self, data: Data) {
+    /// The device must not touch memory for the queue any more; `device` must be the queue's, and
+    /// `data` of it, and live.
+    unsafe fn put(self, device: &Arc<Device>, data: Data) {
         drop(self.driver);
         drop(self.regions);
         // SAFETY: By the requirement of this function.
-        unsafe { Space::put(self.space, data) };
+        unsafe { device.part(self.space, data) };
     }
 }
 
@@ -357,15 +370,23 @@ impl Queue {
     }
 
     /// Waits until a closed queue is gone, so that its process knows that the device writes nothing
-    /// for it any more; but not for ever, since that may wait for the process itself. The device
-    /// is not kept meanwhile.
+    /// for it any more: for as long as jobs of it end, but not for ever, since that may wait for
+    /// the process itself, and not where nobody is told: a worker closes files for others. The
+    /// device is not kept meanwhile.
     pub(super) fn wait_gone(&self) {
-        let end = Monotonic::ktime_get() + CLOSE_LIMIT.as_nanos();
-        while self.live.lock().is_some() && Monotonic::ktime_get() < end {
+        let closed = Monotonic::ktime_get();
+        while self.live.lock().is_some() && current!().returns_to_user_space() {
+            let moved = self.hardware.lock().seen.waiting_since;
+            let since = moved.map_or(closed, |moved| moved.max(closed));
+            if Monotonic::ktime_get() - since >= CLOSE_LIMIT.as_nanos() {
+                return;
+            }
             fsleep(Delta::from_millis(1));
-            match self.context.device().operate() {
-                Ok(access) if self.retry_kill(&access) => {}
-                _ => return,
+            // If it is not in operation, whoever stops it ends the queue.
+            if let Ok(access) = self.context.device().operate() {
+                if !self.retry_kill(&access) {
+                    return;
+                }
             }
         }
     }
@@ -400,9 +421,15 @@ impl Queue {
     pub(super) fn doom(&self, state: uapi::accel_queue_state) -> bool {
         let first = self.doom.cmpxchg(LIVE, state, Relaxed).is_ok();
         if first {
-            self.context.device().recovery.stuck.store(true, Relaxed);
+            // Who finds this finds the queue doomed.
+            self.context.device().recovery.stuck.store(true, Release);
         }
         first
+    }
+
+    /// Whether the process has ended whose memory the device works on, or executes another program.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.mode == AddressMode::Shared && self.context.is_abandoned()
     }
 
     pub(super) fn is_doomed(&self) -> bool {
@@ -418,21 +445,42 @@ impl Queue {
     /// The queue does not stop. Has it tried again; returns false if it never will.
     fn keeps_on(&self, error: Error) -> bool {
         let device = self.context.device();
-        device.recovery.stuck.store(true, Relaxed);
+        // Who finds this finds the queue doomed, and in its slot.
+        device.recovery.stuck.store(true, Release);
         device.start_sampling();
         error == EBUSY
     }
 
-    /// Whether the queue has stalled, and the device is to be reset if it can't be aborted: until
-    /// then it may be of no use to others.
-    fn may_abort(&self, hardware: &Hardware) -> bool {
+    /// Has the driver abort a queue that goes on, though its memory is there, once it has had its
+    /// time; fails with [`EBUSY`] until then.
+    ///
+    /// A queue that can't be aborted has the time of a job to stop by itself, before that is an
+    /// error of the device, which may be reset for it.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be that of the queue's device, and live; the driver must not have stopped the
+    /// queue.
+    unsafe fn abort(&self, hardware: &Hardware, driver: &DriverQueue, data: Data) -> Result {
         let device = self.context.device();
-        let limit = match device.info().job_limit {
-            _ if self.has_fences() => FENCE_STALL,
-            Some(limit) if limit.as_nanos() < STALL.as_nanos() => limit,
-            _ => STALL,
+        let limit = device.info().job_limit.or(self.job_limit());
+        let limit = limit.map_or(STALL_NS, |limit| limit.as_nanos());
+        let (patience, limit) = match self.has_fences() {
+            true => (FENCE_STALL_NS, limit),
+            false => (limit.min(STALL_NS), limit.min(STALL_NS)),
         };
-        hardware.is_stalled(limit) && (self.has_fences() || device.resets_itself())
+        // A job has had more than its time before the queue was to stop.
+        let stall = hardware.stall_ns(self.doom.load(Relaxed) == DEAD_TIMEOUT);
+        let is_asked_for = self.has_fences() || device.resets_itself();
+        if !is_asked_for || stall < patience {
+            return Err(EBUSY);
+        }
+        // SAFETY: By the requirement of this function.
+        let aborted = unsafe { driver.abort(data) };
+        match stall >= limit {
+            true => aborted,
+            false => aborted.map_err(|_| EBUSY),
+        }
     }
 
     /// Whether the device may be waiting for memory of the process.
@@ -627,10 +675,8 @@ impl Queue {
         };
         // SAFETY: By the requirement of this function; it is taken out if this succeeds.
         let stopped = match unsafe { driver.destroy(data) } {
-            Err(e) if e == EBUSY && !memory && self.may_abort(&hardware) => {
-                // SAFETY: As above.
-                unsafe { driver.abort(data) }
-            }
+            // SAFETY: As above.
+            Err(e) if e == EBUSY && !memory => unsafe { self.abort(&hardware, driver, data) },
             stopped => stopped,
         };
         hardware
@@ -681,14 +727,14 @@ impl Queue {
         let Some(live) = live else {
             return;
         };
+        let device = self.context.device();
         // SAFETY: By the requirement of this function.
-        unsafe { live.put(data) };
+        unsafe { live.put(device, data) };
         if let Some(pipeline) = self.pipeline.as_ref() {
             pipeline.end_all();
             // The mappings of buffers end with the queue, and what its driver made of the jobs.
             pipeline.reap();
         }
-        let device = self.context.device();
         self.context.queues.fetch_sub(1, Relaxed);
         device.counters.queues.fetch_sub(1, Relaxed);
         trace::queue_destroy(device.id(), self.id, self.notices.state());
@@ -699,7 +745,7 @@ impl Queue {
 /// How the jobs of a queue end that has come to this state.
 fn error_of(state: uapi::accel_queue_state) -> Error {
     match state {
-        uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT => ETIMEDOUT,
+        DEAD_TIMEOUT => ETIMEDOUT,
         uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED => ENODEV,
         uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED => EIO,
         _ => ECANCELED,

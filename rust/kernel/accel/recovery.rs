@@ -98,6 +98,27 @@ const NOTHING: u32 = 0;
 const RESET: u32 = 1;
 const ISOLATE: u32 = 2;
 
+/// Something that a worker was asked for, and the generation in which that was.
+struct Request {
+    generation: u32,
+    what: u32,
+}
+
+impl Request {
+    /// The greater number is that of the later generation, and then that of what takes more.
+    fn packed(&self) -> u64 {
+        u64::from(self.generation) << 2 | u64::from(self.what)
+    }
+
+    fn from_packed(packed: u64) -> Self {
+        Self {
+            // CAST: What was packed.
+            generation: (packed >> 2) as u32,
+            what: packed as u32 & 3,
+        }
+    }
+}
+
 /// How long somebody waits for another's reset who can't do without, in steps of 10 ms.
 const PATIENCE: u32 = 1000;
 
@@ -107,14 +128,23 @@ struct Recent {
     count: u32,
 }
 
+/// What the bus does with a device, which is locked while it begins or ends that.
+#[derive(Default)]
+struct Bus {
+    /// How many resets and suspensions it has begun and not ended, one within the other. The device
+    /// is down until the last is ended.
+    begun: u32,
+    /// Somebody has the device locked and waits for the end of a reset of the core's own. Who
+    /// finds this set may leave it to him to end that, and clears it then.
+    waits: bool,
+}
+
 /// Where a device is between working and not.
 #[pin_data]
 pub(super) struct Recovery {
     state: Atomic<u32>,
-    /// The bus has begun the reset, the device is down, and the bus will end it.
-    by_bus: Atomic<bool>,
-    /// Somebody has the device locked and waits for the end of a reset of the core's own.
-    bus_waits: Atomic<bool>,
+    #[pin]
+    bus: SpinLock<Bus>,
     /// The task that has the driver reset the device, 0 if none does. The bus may be asked for it,
     /// and tells the driver then, in that task.
     resetter: Atomic<usize>,
@@ -127,9 +157,9 @@ pub(super) struct Recovery {
     pub(super) threshold: Atomic<u32>,
     #[pin]
     recent: SpinLock<Recent>,
-    wanted: Atomic<u32>,
-    /// The generation in which a reset was asked for last.
-    wanted_in: Atomic<u32>,
+    /// What a worker was asked for last, as [`Request::packed`] has it. It stays there until a
+    /// worker has done it, or a reset has made it needless.
+    wanted: Atomic<u64>,
     /// What the device was cut off for, while nobody clears away.
     cut: Atomic<u32>,
     /// There are queues that are to be stopped. Who finds it set and clears it tries them all, and
@@ -141,8 +171,7 @@ impl Recovery {
     pub(super) fn new(threshold: u32) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             state: Atomic::new(OPERATIONAL),
-            by_bus: Atomic::new(false),
-            bus_waits: Atomic::new(false),
+            bus <- new_spinlock!(Bus::default()),
             resetter: Atomic::new(0),
             operating <- new_srcu!(),
             generation: Atomic::new(0),
@@ -150,8 +179,7 @@ impl Recovery {
             resets_failed: Atomic::new(0),
             threshold: Atomic::new(threshold),
             recent <- new_spinlock!(Recent { since: 0, count: 0 }),
-            wanted: Atomic::new(NOTHING),
-            wanted_in: Atomic::new(0),
+            wanted: Atomic::new(0),
             cut: Atomic::new(NOTHING),
             stuck: Atomic::new(false),
         })
@@ -196,13 +224,49 @@ impl Recovery {
     /// to that any more.
     fn begin_leaving(&self) {
         // A reset that the driver can't do with the device locked is not tried for long.
-        self.bus_waits.store(true, Relaxed);
+        self.bus.lock().waits = true;
         while self.change(&[OPERATIONAL, ISOLATED], LEAVING).is_err() {
-            if self.cut.xchg(NOTHING, Full) != NOTHING || self.by_bus.xchg(false, Full) {
+            if self.cut.xchg(NOTHING, Full) != NOTHING || self.forget_bus() {
                 return self.state.store(LEAVING, Release);
             }
             fsleep(Delta::from_millis(1));
         }
+    }
+
+    /// The bus ends nothing any more; returns whether it had something to end.
+    fn forget_bus(&self) -> bool {
+        core::mem::take(&mut self.bus.lock().begun) != 0
+    }
+
+    /// Leaves a reset to the bus, if it waits for that.
+    fn hand_to_bus(&self) -> bool {
+        let mut bus = self.bus.lock();
+        if bus.waits {
+            bus.begun = 1;
+        }
+        core::mem::take(&mut bus.waits)
+    }
+
+    /// What came of another task's reset for somebody of the bus, who has asked for it once before
+    /// if `asked`: whether it is his to end now.
+    fn take_for_bus(&self, asked: bool) -> bool {
+        let mut bus = self.bus.lock();
+        if asked && !bus.waits {
+            // It was handed over.
+            return true;
+        }
+        if bus.begun != 0 {
+            bus.begun += 1;
+            bus.waits = false;
+            return true;
+        }
+        bus.waits = true;
+        false
+    }
+
+    /// Waits no longer; returns whether the reset was handed over just now.
+    fn stop_waiting(&self) -> bool {
+        !core::mem::replace(&mut self.bus.lock().waits, false)
     }
 
     /// Whether the current task is in the middle of having the driver reset the device.
@@ -225,8 +289,19 @@ impl Recovery {
             };
         }
         recent.count = recent.count.saturating_add(1);
+        drop(recent);
+        self.has_too_many_errors()
+    }
+
+    fn has_too_many_errors(&self) -> bool {
         let threshold = self.threshold.load(Relaxed);
-        threshold != 0 && recent.count >= threshold
+        threshold != 0 && self.recent_errors() >= threshold
+    }
+
+    /// Whether something was asked for since the last reset.
+    fn is_wanted(&self) -> bool {
+        let wanted = Request::from_packed(self.wanted.load(Acquire));
+        wanted.what != NOTHING && wanted.generation == self.generation.load(Relaxed)
     }
 
     /// Hardware errors within this hour.
@@ -271,9 +346,10 @@ impl Device {
         self.info().auto_recovery && self.ops().reset.is_some()
     }
 
-    /// Whether there are queues whose jobs have fences.
-    fn has_fences(&self) -> bool {
-        self.queues().any(|queue| queue.has_fences())
+    /// Whether there are queues that do not stop, and whose jobs have fences.
+    fn owes_fences(&self) -> bool {
+        self.queues()
+            .any(|queue| queue.is_doomed() && queue.has_fences())
     }
 
     /// Has a worker try again to stop what is to be stopped, and reset the device if it does not.
@@ -286,20 +362,32 @@ impl Device {
     pub(super) fn give_up_queue(self: &Arc<Self>, _access: &Access<'_>) {
         if self.resets_itself() {
             self.recover(RESET);
-        } else if self.has_fences() {
+        } else if self.owes_fences() {
             // Others may wait for its jobs, so these have to end in one way or other.
             self.recover(ISOLATE);
         }
     }
 
     fn recover(self: &Arc<Self>, wanted: u32) {
-        let generation = self.recovery.generation.load(Relaxed);
-        self.recovery.wanted_in.store(generation, Relaxed);
+        let wanted = Request {
+            generation: self.recovery.generation.load(Relaxed),
+            what: wanted,
+        }
+        .packed();
         // The greatest of what was asked for is done.
         let asked = &self.recovery.wanted;
         let mut before = asked.load(Relaxed);
         while let Err(now) = asked.cmpxchg(before, before.max(wanted), Full) {
             before = now;
+        }
+        self.do_what_is_wanted();
+    }
+
+    /// Has a worker look at what was asked for: when that is new, and when it can be done at last.
+    pub(super) fn do_what_is_wanted(self: &Arc<Self>) {
+        // Ordered behind what the caller has stored: who has asked before may not have seen that.
+        if self.recovery.wanted.fetch_add(0, Full) == 0 {
+            return;
         }
         if let Ok(shared) = class::shared() {
             let _ = shared.signalling.enqueue::<_, CUTTING>(self.clone());
@@ -308,36 +396,49 @@ impl Device {
 
     /// Cuts the device off for what was asked for, and leaves the rest to the other worker.
     fn run_cutting(self: &Arc<Self>) {
-        let wanted = self.recovery.wanted.xchg(NOTHING, Full);
-        let Ok(access) = self.enter() else {
+        // In operation until `begin`: no reset ends meanwhile that would make this one needless.
+        let Ok(access) = self.operate() else {
             return;
         };
         let recovery = &self.recovery;
-        let is_late = recovery.generation.load(Relaxed) != recovery.wanted_in.load(Relaxed);
-        let state = match wanted {
-            // It was reset since.
-            RESET if is_late => return,
-            RESET => DEAD_RESET,
-            ISOLATE => DEAD_ISOLATED,
-            _ => return,
-        };
-        // If it is being reset, the errors that led here are forgotten with it; and only the
-        // administrator brings back what is isolated.
-        if self.recovery.begin(&[OPERATIONAL]).is_err() {
+        if !recovery.is_wanted() {
             return;
         }
-        match wanted {
-            RESET => dev_warn!(access.parent(), "resetting the device\n"),
-            _ => dev_err!(
+        // Whoever resets the device has this looked at again. Only the administrator brings back
+        // what is isolated.
+        if recovery.begin(&[OPERATIONAL]).is_err() {
+            return;
+        }
+        let wanted = Request::from_packed(recovery.wanted.xchg(0, Full)).what;
+        let state = match wanted {
+            RESET => {
+                dev_warn!(access.parent(), "resetting the device\n");
+                DEAD_RESET
+            }
+            _ => {
+                self.tell_isolation(&access);
+                DEAD_ISOLATED
+            }
+        };
+        self.cut_off(&access, state);
+        recovery.cut.xchg(wanted, Full);
+        drop(access);
+        self.recover_stuck();
+    }
+
+    fn tell_isolation(&self, access: &Access<'_>) {
+        if self.recovery.has_too_many_errors() {
+            dev_err!(
                 access.parent(),
                 "isolated after {} errors within an hour; a reset brings it back\n",
                 self.recovery.recent_errors()
-            ),
+            );
+        } else {
+            dev_err!(
+                access.parent(),
+                "isolated, since a queue does not stop; a reset brings it back\n"
+            );
         }
-        self.cut_off(&access, state);
-        self.recovery.cut.xchg(wanted, Full);
-        drop(access);
-        self.recover_stuck();
     }
 
     fn run_clearing(self: &Arc<Self>) {
@@ -373,7 +474,7 @@ impl Device {
     /// Tries again to stop the queues that did not stop; returns whether there is nothing to be
     /// done about those that have not.
     pub(super) fn retry_if_stuck(self: &Arc<Self>, access: &Access<'_>) -> bool {
-        if !self.recovery.stuck.xchg(false, Relaxed) {
+        if !self.recovery.stuck.xchg(false, Full) {
             return true;
         }
         self.queues()
@@ -395,10 +496,7 @@ impl Device {
         for _ in 0..PATIENCE {
             match self.ask_for_reset(access) {
                 // The bus keeps the driver from it, to do the same.
-                Err(e) if e == EAGAIN && self.recovery.bus_waits.load(Relaxed) => {
-                    self.recovery.by_bus.store(true, Release);
-                    return Err(EAGAIN);
-                }
+                Err(e) if e == EAGAIN && self.recovery.hand_to_bus() => return Err(EAGAIN),
                 Err(e) if e == EAGAIN => fsleep(Delta::from_millis(10)),
                 result => return self.bring_up(access, result),
             }
@@ -484,6 +582,7 @@ impl Device {
             self.drop_queues(data);
             // Those that are closed from here on are left to this.
             self.unbind_contexts(data);
+            self.end_parted(data);
         }
         let removed = uapi::accel_event_type_ACCEL_EVENT_REMOVED;
         self.events.tell(Event::new(removed, 0));
@@ -491,14 +590,18 @@ impl Device {
 
     /// Starts a device that was reset.
     fn bring_up(self: &Arc<Self>, access: &Access<'_>, reset: Result) -> Result {
-        self.lines.open();
-        let result = reset.and_then(|()| {
-            // SAFETY: `access` keeps the driver's data.
-            unsafe { (self.ops().start)(access.data(), self) }
-        });
         let recovery = &self.recovery;
-        let error = result.as_ref().err().map_or(0, |e| -e.to_errno());
+        // What is asked for, and told, from here on is about the device as it is now.
+        if reset.is_ok() {
+            recovery.forget_errors();
+        }
         let generation = recovery.generation.fetch_add(1, Relaxed);
+        let result = reset.and_then(|()| {
+            self.lines.open();
+            // SAFETY: `access` keeps the driver's data.
+            unsafe { (self.ops().start)(access.data(), self) }.inspect_err(|_| self.lines.close())
+        });
+        let error = result.as_ref().err().map_or(0, |e| -e.to_errno());
         trace::reset_end(self.id(), generation, result);
         let end = uapi::accel_event_type_ACCEL_EVENT_RESET_END;
         self.events.tell(Event::new(end, error as u64));
@@ -506,8 +609,8 @@ impl Device {
         match result {
             Ok(()) => {
                 recovery.resets.fetch_add(1, Relaxed);
-                recovery.forget_errors();
                 recovery.end(OPERATIONAL);
+                self.do_what_is_wanted();
                 Ok(())
             }
             Err(e) => {
@@ -543,24 +646,33 @@ impl Device {
     /// end.
     fn wait_for_bus_reset(&self, from: &[u32]) -> Result {
         let recovery = &self.recovery;
-        let mut result = Err(EBUSY);
+        let mut asked = false;
         for _ in 0..PATIENCE {
-            match self.try_begin_bus_reset(from) {
-                // Its reset has begun already, or was handed over to it.
-                Err(EAGAIN) if recovery.by_bus.load(Acquire) => {}
-                Err(EAGAIN) if recovery.status() == IN_RESET => {
-                    recovery.bus_waits.store(true, Relaxed);
-                    fsleep(Delta::from_millis(10));
-                    continue;
-                }
-                // Gone, or nothing that there is to end.
-                _ => {}
+            if self.try_begin_bus_reset(from) != Err(EAGAIN) {
+                // It has begun, or the device is gone.
+                recovery.stop_waiting();
+                return Ok(());
             }
-            result = Ok(());
-            break;
+            match recovery.state.load(Acquire) {
+                // One of its own has begun already, or another was handed over to it.
+                IN_RESET if recovery.take_for_bus(asked) => return Ok(()),
+                IN_RESET => {
+                    asked = true;
+                    fsleep(Delta::from_millis(10));
+                }
+                // It has come to that just now.
+                state if from.contains(&state) => {}
+                // There is nothing to end.
+                _ => {
+                    recovery.stop_waiting();
+                    return Ok(());
+                }
+            }
         }
-        recovery.bus_waits.store(false, Relaxed);
-        result
+        if recovery.stop_waiting() && asked {
+            return Ok(());
+        }
+        Err(EBUSY)
     }
 
     fn try_begin_bus_reset(&self, from: &[u32]) -> Result {
@@ -569,29 +681,36 @@ impl Device {
         self.cut_off(&access, DEAD_RESET);
         self.clear_away(&access, DEAD_RESET);
         // Last, so that who ends it too early, and in another task, ends nothing.
-        self.recovery.by_bus.store(true, Release);
+        self.recovery.bus.lock().begun = 1;
         Ok(())
     }
 
     /// Whether the bus resets the device, and [`end_bus_reset`](Self::end_bus_reset) will start it.
     pub fn is_in_bus_reset(&self) -> bool {
-        self.recovery.by_bus.load(Relaxed)
+        self.recovery.bus.lock().begun != 0
     }
 
-    /// The bus has reset the device: starts it again.
+    /// The bus has reset the device: starts it again, unless it is in the middle of another reset,
+    /// which wipes the device once more.
     ///
     /// Fails with [`EIO`] if it does not start, and is isolated then.
     pub fn end_bus_reset(self: &Arc<Self>) -> Result {
-        if !self.recovery.by_bus.xchg(false, Full) {
+        let mut bus = self.recovery.bus.lock();
+        if bus.begun == 0 {
             return Ok(());
         }
+        bus.begun -= 1;
+        if bus.begun != 0 {
+            return Ok(());
+        }
+        drop(bus);
         let access = self.enter()?;
         self.bring_up(&access, Ok(()))
     }
 
     /// The bus has given the device up: takes it out of service.
     pub fn fail_bus_reset(&self) {
-        if self.recovery.by_bus.xchg(false, Full) {
+        if self.recovery.forget_bus() {
             self.stay_down();
         }
     }

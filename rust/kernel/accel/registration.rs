@@ -6,6 +6,7 @@
 use super::hwmon::Chip;
 use super::{
     class,
+    context::PARTING,
     device::Device,
     driver::Driver,
     irq,
@@ -163,6 +164,7 @@ fn end_work(device: &Arc<Device>) {
     workqueue::disable::<_, CUTTING>(device);
     workqueue::disable::<_, CLEARING>(device);
     workqueue::disable::<_, SENSORS>(device);
+    workqueue::disable::<_, PARTING>(device);
 }
 
 /// What entries of the driver's own in debugfs are about.
@@ -233,6 +235,8 @@ impl<T: Driver> Registration<T> {
         this.started = true;
         // SAFETY: The data is this driver's, and `drop` calls `leave` before it goes.
         unsafe { this.device.publish(Data::of::<T>(&this.data)) };
+        // Since `start`, interrupts may have told of a device that does not work.
+        this.device.do_what_is_wanted();
         this.device.read_sensors();
         this.debugfs = Some(this.inspect()?);
         #[cfg(CONFIG_HWMON = "y")]

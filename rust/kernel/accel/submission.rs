@@ -40,14 +40,16 @@ pub trait Submit: Driver {
     /// One of `accel_queue_submit.jobs`, as user space wrote it. What it did not know is zero.
     type Job: FromBytes;
 
-    /// Bytes that [`Job`](Self::Job) had in its first version.
-    const JOB_MIN: usize = size_of::<Self::Job>();
+    /// Bytes that [`Job`](Self::Job) had in its first version: a number, which stays when the
+    /// struct grows.
+    const JOB_MIN: usize;
 
     /// What is told of a job that has ended, behind `struct accel_job_record`. Its size is a
     /// multiple of 16 bytes.
     type Record: IntoBytes + Immutable;
 
-    /// A job that is ready for the device.
+    /// A job that is ready for the device. It is dropped when it has ended, or was given up, under
+    /// the rules of [`submit`](Self::submit).
     type Prepared: Send + Sync + 'static;
 
     /// Checks a job, and makes it ready.

@@ -15,7 +15,10 @@ use super::{
         Access,
         Device, //
     },
-    driver::Progress,
+    driver::{
+        AddressMode,
+        Progress, //
+    },
     events::Event,
     queue::Queue, //
 };
@@ -97,7 +100,7 @@ impl Device {
     pub(super) fn start_sampling(self: &Arc<Self>) {
         let stuck = self.recovery.stuck.load(Relaxed);
         let tells = self.ops().queue_progress.is_some() || self.ops().submission.is_some();
-        if !tells && !stuck {
+        if !tells && !stuck && !self.info().modes.contains(&AddressMode::Shared) {
             return;
         }
         let delay = msecs_to_jiffies(self.sampling_period_ms() as u32);
@@ -133,6 +136,10 @@ impl Device {
         let waiting = queue.sample(access, Monotonic::ktime_get());
         let limit = self.info().job_limit.or(queue.job_limit());
         let hung = limit.is_some_and(|limit| waiting >= limit.as_nanos());
+        if queue.is_abandoned() {
+            // Its files may be mapped in memory that somebody keeps, who waits for a page.
+            let _ = queue.doom(uapi::accel_queue_state_ACCEL_QUEUE_CLOSED);
+        }
         if hung && queue.doom(uapi::accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT) {
             self.tell_timeout(access, queue, waiting);
         }

@@ -17,7 +17,6 @@ use super::{
 use crate::{
     bindings,
     container_of,
-    prelude::*,
     sync::Arc, //
 };
 
@@ -114,6 +113,7 @@ mod tests {
     use crate::{
         impl_has_work,
         new_work,
+        prelude::*,
         sync::{
             atomic::{
                 Atomic,

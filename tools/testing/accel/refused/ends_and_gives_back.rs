@@ -15,6 +15,7 @@ impl accel::Driver for Rogue {
 
 impl accel::Submit for Rogue {
     type Job = u64;
+    const JOB_MIN: usize = 8;
     type Record = [u64; 2];
     type Prepared = ();
 

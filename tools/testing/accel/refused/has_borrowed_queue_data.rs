@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// refused: E0277 sent between threads
+// refused: E0277 between threads safely
 
 //! A queue with a pointer that belongs to one thread.
 

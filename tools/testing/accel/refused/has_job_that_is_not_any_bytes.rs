@@ -13,6 +13,7 @@ impl accel::Driver for Rogue {
 
 impl accel::Submit for Rogue {
     type Job = bool;
+    const JOB_MIN: usize = 1;
     type Record = [u64; 2];
     type Prepared = ();
 

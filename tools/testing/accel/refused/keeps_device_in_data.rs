@@ -5,20 +5,16 @@
 
 include!("common.inc");
 
-use kernel::{
-    debugfs,
-    new_mutex,
-    sync::Mutex, //
-};
+use kernel::debugfs;
 
 #[vtable]
 impl accel::Driver for Rogue {
     common!();
 
-    type Data<'a> = Mutex<Option<&'a Arc<accel::Device>>>;
+    type Data<'a> = Keeper<&'a Arc<accel::Device>>;
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 
     fn debugfs<'a>(
@@ -26,6 +22,6 @@ impl accel::Driver for Rogue {
         device: &'a Arc<accel::Device>,
         _dir: &debugfs::ScopedDir<'a, '_>,
     ) {
-        *data.lock() = Some(device);
+        *data.it.lock() = Some(device);
     }
 }

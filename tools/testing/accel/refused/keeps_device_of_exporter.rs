@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// refused: lifetime may not live long enough
+// refused: E0521 borrowed data escapes
 
 //! An exporter keeps the device that wants to be attached.
 

@@ -5,19 +5,14 @@
 
 include!("common.inc");
 
-use kernel::{
-    new_mutex,
-    sync::Mutex, //
-};
-
 #[vtable]
 impl accel::Driver for Rogue {
     common!();
 
-    type Data<'a> = Mutex<Option<&'a Arc<accel::Device>>>;
+    type Data<'a> = Keeper<&'a Arc<accel::Device>>;
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 
     fn interrupt(
@@ -25,7 +20,7 @@ impl accel::Driver for Rogue {
         device: &Arc<accel::Device>,
         _index: usize,
     ) -> kernel::irq::IrqReturn {
-        *data.lock() = Some(device);
+        *data.it.lock() = Some(device);
         kernel::irq::IrqReturn::None
     }
 }

@@ -5,23 +5,18 @@
 
 include!("common.inc");
 
-use kernel::{
-    new_mutex,
-    sync::Mutex, //
-};
-
 #[vtable]
 impl accel::Driver for Rogue {
     common!();
 
-    type Data<'a> = Mutex<Option<&'a Arc<accel::Device>>>;
+    type Data<'a> = Keeper<&'a Arc<accel::Device>>;
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 
     fn start(data: &Self::Data<'_>, device: &Arc<accel::Device>) -> Result {
-        *data.lock() = Some(device);
+        *data.it.lock() = Some(device);
         Ok(())
     }
 }

@@ -5,26 +5,22 @@
 
 include!("common.inc");
 
-use kernel::{
-    new_mutex,
-    sync::Mutex, //
-};
-
 #[vtable]
 impl accel::Driver for Rogue {
     common!();
 
-    type Data<'a> = Mutex<Option<&'a Arc<accel::Buffers>>>;
+    type Data<'a> = Keeper<&'a Arc<accel::Buffers>>;
 
     const SUBMISSION: Option<accel::Submission<Self>> = Some(accel::Submission::of_driver());
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 }
 
 impl accel::Submit for Rogue {
     type Job = u64;
+    const JOB_MIN: usize = 8;
     type Record = [u64; 2];
     type Prepared = ();
 
@@ -34,7 +30,7 @@ impl accel::Submit for Rogue {
         _job: &u64,
         buffers: &Arc<accel::Buffers>,
     ) -> Result {
-        *data.lock() = Some(buffers);
+        *data.it.lock() = Some(buffers);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// refused: lifetime may not live long enough
+// refused: E0521 borrowed data escapes
 
 //! Keeps the parent, which is bound for as long as data lives, and no longer.
 

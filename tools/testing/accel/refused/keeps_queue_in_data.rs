@@ -5,21 +5,16 @@
 
 include!("common.inc");
 
-use kernel::{
-    new_mutex,
-    sync::Mutex, //
-};
-
 #[vtable]
 impl accel::Driver for Rogue {
     common!(queue = u64);
 
-    type Data<'a> = Mutex<Option<&'a u64>>;
+    type Data<'a> = Keeper<&'a u64>;
 
     const SUBMISSION: Option<accel::Submission<Self>> = Some(accel::Submission::of_driver());
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 
     fn queue_create(
@@ -32,6 +27,7 @@ impl accel::Driver for Rogue {
 
 impl accel::Submit for Rogue {
     type Job = u64;
+    const JOB_MIN: usize = 8;
     type Record = [u64; 2];
     type Prepared = u64;
 
@@ -50,7 +46,7 @@ impl accel::Submit for Rogue {
         _job: &u64,
         ticket: accel::Ticket<Self>,
     ) -> Result<(), accel::Ticket<Self>> {
-        *data.lock() = Some(queue);
+        *data.it.lock() = Some(queue);
         Err(ticket)
     }
 }

@@ -5,19 +5,14 @@
 
 include!("common.inc");
 
-use kernel::{
-    new_mutex,
-    sync::Mutex, //
-};
-
 #[repr(C)]
 #[derive(FromBytes, IntoBytes)]
 struct Ask {
     size: u32,
 }
 
-fn ask(data: &Mutex<Option<&u64>>, queue: &u64, _ask: &mut Ask) -> Result {
-    *data.lock() = Some(queue);
+fn ask(data: &Keeper<&u64>, queue: &u64, _ask: &mut Ask) -> Result {
+    *data.it.lock() = Some(queue);
     Ok(())
 }
 
@@ -25,14 +20,14 @@ fn ask(data: &Mutex<Option<&u64>>, queue: &u64, _ask: &mut Ask) -> Result {
 impl accel::Driver for Rogue {
     common!(queue = u64);
 
-    type Data<'a> = Mutex<Option<&'a u64>>;
+    type Data<'a> = Keeper<&'a u64>;
 
     const QUEUE_IOCTLS: &'static [accel::QueueIoctl<Self>] = accel::declare_ioctls! {
         QueueIoctl: (0x40, Ask, 4, ask),
     };
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 
     fn queue_create(

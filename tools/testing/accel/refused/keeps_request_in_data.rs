@@ -5,26 +5,21 @@
 
 include!("common.inc");
 
-use kernel::{
-    new_mutex,
-    sync::Mutex, //
-};
-
 #[vtable]
 impl accel::Driver for Rogue {
     common!(queue = ());
 
-    type Data<'a> = Mutex<Option<&'a Arc<accel::Device>>>;
+    type Data<'a> = Keeper<&'a Arc<accel::Device>>;
 
     fn probe<'a>(_: &'a faux::Device<Bound>) -> impl PinInit<Self::Data<'a>, Error> + 'a {
-        new_mutex!(None)
+        nothing_kept()
     }
 
     fn queue_create(
         data: &Self::Data<'_>,
         request: &accel::QueueRequest<'_, Self>,
     ) -> Result<accel::NewQueue<()>> {
-        *data.lock() = Some(request.device);
+        *data.it.lock() = Some(request.device);
         Err(EBUSY)
     }
 }

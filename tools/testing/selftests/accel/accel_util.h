@@ -369,6 +369,17 @@ static inline int accel_reset(int ctx)
 	return accel_ioctl(ctx, ACCEL_RESET, &reset);
 }
 
+/* The same behind a reset that is under way: the device may just be resetting itself. */
+static inline int accel_reset_at_last(int ctx)
+{
+	double end = seconds() + WAIT_SECONDS;
+	int ret;
+
+	while ((ret = accel_reset(ctx)) == -EAGAIN && seconds() < end)
+		usleep(1000);
+	return ret;
+}
+
 static inline int accel_bind(int ctx, __u32 mode)
 {
 	struct accel_context_bind bind = { .size = sizeof(bind), .mode = mode };

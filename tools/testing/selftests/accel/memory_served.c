@@ -405,4 +405,45 @@ TEST_F(memory_served, wrapping_what_is_never_answered)
 	file_system_end(_metadata, server);
 }
 
+/* Closes a context, and then its queue, when another process waits for a page. */
+static int go_meanwhile(void *arg)
+{
+	struct told *told = arg;
+	struct accel_queue q;
+	int ctx = queue_open_alone(&q, DEPTH);
+
+	if (ctx < 0)
+		return ctx;
+	if (!queue_works(&q))
+		return -EIO;
+	STORE(told->begun, 1);
+	if (!WAIT_FOR(LOAD(told->file_system.waiting), WAIT_SECONDS))
+		return -ETIMEDOUT;
+	close(ctx);
+	queue_close(&q);
+	STORE(told->gone, 1);
+	return 0;
+}
+
+/* With the queue its address space goes, for which Linux waits, and which is left to a worker. */
+TEST_F(memory_served, a_queue_that_outlives_its_context_goes)
+{
+	struct victim victim = { .told = self->told };
+	pid_t server, pid, goes;
+
+	SKIP_WITHOUT("/dev/fuse", "CONFIG_FUSE_FS");
+	victim.file = file_system_begin(&self->told->file_system, &server);
+	ASSERT_WORKS(victim.file, "a file system");
+	goes = child_start(go_meanwhile, self->told);
+	EXPECT_THAT(WAIT_FOR(LOAD(self->told->begun), WAIT_SECONDS), "it has a queue");
+	pid = start_and_wait(_metadata, read_by_device, &victim);
+	EXPECT_THAT(WAIT_FOR(LOAD(self->told->gone), WAIT_SECONDS), "its queue goes");
+	EXPECT_THAT(LOAD(self->told->file_system.waiting), "the page is still waited for");
+	expect_jobs_go_on(_metadata, self);
+	close(victim.file);
+	file_system_end(_metadata, server);
+	EXPECT_RET(0, child_result(goes), "who goes");
+	EXPECT_RET(REFUSED, child_result(pid), "the job, when the file system has ended");
+}
+
 TEST_HARNESS_MAIN

@@ -365,8 +365,8 @@ TEST_F(pressure, what_the_kernel_has_for_a_process_is_charged_to_it)
 		ASSERT_RET(0, group_make("8M"), "a group with a limit");
 		ret = in_child(hogs[i], &self->ctx);
 		EXPECT_TRUE(ret == -ENOMEM || ret == CHILD_KILLED - SIGKILL) {
-			TH_LOG("expected: jobs and what they wait for, queues, contexts come to "
-			       "the limit, got %s, kind %u", ret_name(ret), i);
+			TH_LOG("expected: jobs, queues, contexts meet the limit, got %s, kind %u",
+			       ret_name(ret), i);
 		}
 		EXPECT_LT(0, group_number("memory.events", "\nmax "));
 		EXPECT_THAT(WAIT_FOR(group_number("memory.current", "") < 2 * (long long)MIB,

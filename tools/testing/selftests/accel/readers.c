@@ -101,7 +101,7 @@ static long reader_end(struct reader *r)
 }
 
 /* What waits for the page finds that there will be none. */
-static void take_page_away(const FIXTURE_DATA(readers) *self)
+static void take_page_away(const FIXTURE_DATA(readers) * self)
 {
 	struct uffdio_range range = { .start = (uintptr_t)self->page, .len = PAGE };
 
@@ -119,7 +119,7 @@ static void open_and_close(void)
  * what the first did not.
  */
 static void expect_passed_on(struct __test_metadata *_metadata,
-			     const FIXTURE_DATA(readers) *self, int fd, size_t size, void *to)
+			     const FIXTURE_DATA(readers) * self, int fd, size_t size, void *to)
 {
 	struct pollfd p = { .fd = self->faults, .events = POLLIN };
 	struct reader first, second;

@@ -280,6 +280,22 @@ TEST_F(rogue, counts_that_run_backwards)
 	close(private);
 }
 
+/* The caller has no more than it says, whatever the driver writes there. */
+TEST_F(rogue, a_struct_is_no_longer_than_its_caller_has_it)
+{
+	struct {
+		__u32 size, value;
+		__u64 behind[2];
+	} arg = { .size = 8 };
+
+	ASSERT_RET(0, accel_ioctl(self->ctx, OUTGROW, &arg), "an ioctl of the driver's");
+	EXPECT_EQ(8, arg.size);
+	EXPECT_EQ(~0u, arg.value);
+	EXPECT_EQ(0, arg.behind[0] | arg.behind[1]) {
+		TH_LOG("expected: nothing is written behind the struct");
+	}
+}
+
 TEST_F(rogue, errors_are_passed_on)
 {
 	static const char *const errors[] = { "1", "4", "512", "4095" };

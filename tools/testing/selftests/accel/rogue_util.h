@@ -7,6 +7,8 @@
 
 #define WAIT 60
 #define DEPTH 8
+/* An ioctl of the driver's, on a context. */
+#define OUTGROW _IO(ACCEL_IOC_TYPE, 0x40)
 
 /* mod ticket of the driver */
 #define TICKET_END "0"

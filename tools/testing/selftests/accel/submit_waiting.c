@@ -6,6 +6,8 @@
  * accel-bench: kernel=check,races,quick modules=accel_sim,accel_waiter
  * accel-bench: option=accel_sim.job_limit_ms=8000
  */
+#include <pthread.h>
+
 #include "memory_util.h"
 #include "waiter_util.h"
 
@@ -145,15 +147,26 @@ TEST_F(waiting, removal_ends_all)
 	EXPECT_THAT(WAIT_FOR(accel_state(self->ctx) == ACCEL_STATUS_REMOVED, WAIT), "removed");
 }
 
+static void *close_it(void *arg)
+{
+	int *fd = arg;
+
+	close(*fd);
+	*fd = -1;
+	return NULL;
+}
+
+/* Who closes a queue waits until its buffers can be detached; so the other is closed beside it. */
 TEST_F(waiting, closing_ends_all)
 {
+	pthread_t closes[2];
 	int i;
 
-	for (i = 0; i < 2; i++) {
-		close(self->queue[i]);
-		self->queue[i] = -1;
-	}
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&closes[i], NULL, close_it, &self->queue[i]));
 	expect_ends(_metadata, self, -ECANCELED);
+	for (i = 0; i < 2; i++)
+		pthread_join(closes[i], NULL);
 	expect_works(_metadata, self);
 }
 

@@ -370,7 +370,7 @@ FIXTURE_SETUP(by_hand)
 
 FIXTURE_TEARDOWN(by_hand)
 {
-	accel_reset(self->base.watch);
+	accel_reset_at_last(self->base.watch);
 	teardown(&self->base);
 	reload("");
 }
@@ -395,7 +395,7 @@ TEST_F(by_hand, queue_that_does_not_stop_waits_for_the_administrator)
 	EXPECT_EQ(base->generation, accel_generation(base->monitor)) {
 		TH_LOG("expected: no reset");
 	}
-	EXPECT_RET(0, accel_reset(base->watch), "a reset by the administrator");
+	EXPECT_RET(0, accel_reset_at_last(base->watch), "a reset by the administrator");
 	expect_dead(_metadata, &base->other, ACCEL_QUEUE_DEAD_RESET);
 	ASSERT_RET(0, zip_open(&fresh, base->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	EXPECT_WORKS(&fresh, "a job on it");
@@ -418,7 +418,7 @@ TEST_F(by_hand, device_that_hangs_answers_info_and_is_mended_by_a_reset)
 		TH_LOG("expected: no reset");
 	}
 	before = sleeps();
-	EXPECT_RET(0, accel_reset(base->watch), "a reset by the administrator");
+	EXPECT_RET(0, accel_reset_at_last(base->watch), "a reset by the administrator");
 	EXPECT_LT(before, sleeps()) {
 		TH_LOG("expected: who does wait for the device is seen to sleep");
 	}

@@ -75,6 +75,13 @@ macro_rules! nothing {
 }
 
 #[macro_export]
+macro_rules! current {
+    () => {
+        &$crate::task::Task
+    };
+}
+
+#[macro_export]
 macro_rules! dev_warn {
     ($device:expr, $($message:tt)*) => {{ let _ = ($device, format_args!($($message)*)); }};
 }

@@ -99,6 +99,8 @@ mod scenarios {
         one_ends_a_queue
         reset_against_close_and_creation
         two_resets
+        resets_within_each_other
+        request_amid_a_reset
         pages_against_the_end
         a_queue_that_does_not_stop
         a_queue_that_stops_late
@@ -131,8 +133,10 @@ mod mutants {
         entered_too_late in removal_against_a_look, "Causality violation";
         reset_does_not_wait in reset_against_close_and_creation, "a queue is live if the device has it";
         made_amid_a_reset in reset_against_close_and_creation, "a queue is live if the device has it";
-        bus_is_not_waited_for in two_resets, "a device is reset that works";
+        bus_is_not_waited_for in two_resets, "nobody starts the device";
         two_begin in two_resets, "a device is reset that works";
+        bus_counts_one in resets_within_each_other, "a device is reset that works";
+        request_is_not_looked_at in request_amid_a_reset, "a request is lost";
         wrong_queue in one_ends_a_queue, "a queue is left";
         number_too_early in one_ends_a_queue, "a number is given back once";
         zapped_too_early in pages_against_the_end, "a dead queue has no pages";

@@ -6,7 +6,9 @@ use std::ops::{CoerceUnsized, Deref, DerefMut};
 
 pub use crate::error::*;
 pub use crate::init::PinInit;
-pub use crate::{dev_err, dev_warn, fmt, pin_init, require, try_pin_init, FromBytes, IntoBytes};
+pub use crate::{
+    current, dev_err, dev_warn, fmt, pin_init, require, try_pin_init, FromBytes, IntoBytes,
+};
 pub use core::ffi::{c_void, CStr};
 pub use core::mem::size_of;
 pub use core::pin::Pin;

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     prelude::*,
     sync::{atomic::Atomic, Arc, Mutex},
+    workqueue::WorkItem,
 };
 use core::{mem::ManuallyDrop, ops::Deref};
 
@@ -39,6 +40,38 @@ impl Space {
     pub(super) fn waits_for_memory(&self, _info: &DeviceInfo) -> bool {
         false
     }
+}
+
+pub(super) const PARTING: u64 = 4;
+
+/// Nothing is left to a worker.
+pub(super) struct Parting;
+
+impl Parting {
+    pub(super) fn new() -> impl PinInit<Self, Error> {
+        || -> Result<Self> { Ok(Self) }
+    }
+}
+
+impl Device {
+    /// # Safety
+    ///
+    /// As for [`Space::put`].
+    pub(super) unsafe fn part(&self, space: Arc<Space>, data: Data) {
+        // SAFETY: By the requirement of this function.
+        unsafe { Space::put(space, data) };
+    }
+
+    /// # Safety
+    ///
+    /// None.
+    pub(super) unsafe fn end_parted(&self, _data: Data) {}
+}
+
+impl WorkItem<PARTING> for Device {
+    type Pointer = Arc<Device>;
+
+    fn run(_device: Arc<Device>) {}
 }
 
 pub(super) struct SpaceUse<'a> {
@@ -75,6 +108,10 @@ pub struct Context {
 }
 
 impl Context {
+    pub fn is_abandoned(&self) -> bool {
+        false
+    }
+
     pub(super) fn new(device: &Arc<Device>, mode: AddressMode) -> Arc<Self> {
         let driver = DriverContext;
         let space = Arc::new(Space { mode, driver }, GFP_KERNEL).unwrap();

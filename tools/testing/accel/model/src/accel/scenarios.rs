@@ -286,6 +286,40 @@ pub fn two_resets() {
     });
 }
 
+/// A reset by the bus may come in the middle of another, whatever the core does meanwhile. The
+/// device is started when the last has ended, and not before.
+pub fn resets_within_each_other() {
+    explore(|| {
+        let machine = Machine::new(AddressMode::Shared);
+        let other = machine.spawn(|machine| {
+            let _ = machine.reset();
+        });
+        machine.device.begin_bus_reset();
+        machine.device.begin_bus_reset();
+        machine.hardware.reset();
+        machine.device.end_bus_reset().unwrap();
+        machine.hardware.reset();
+        machine.device.end_bus_reset().unwrap();
+        other.join().unwrap();
+        let operational = uapi::accel_status_ACCEL_STATUS_OPERATIONAL;
+        assert_eq!(machine.device.status(), operational);
+        assert!(!machine.hardware.is_blank(), "nobody starts the device");
+    });
+}
+
+/// A device that does not work when it has just been reset is reset once more, if it says so.
+pub fn request_amid_a_reset() {
+    explore(|| {
+        let machine = Machine::new(AddressMode::Shared);
+        machine.hardware.fails.set(true);
+        let worker = thread::spawn(workqueue::work);
+        machine.reset().unwrap();
+        worker.join().unwrap();
+        workqueue::work();
+        assert_eq!(machine.hardware.resets.get(), 2, "a request is lost");
+    });
+}
+
 /// Once a queue is dead nobody has a page of it and nobody gets one; and who gets none finds it
 /// dead. Its rings are freed after that, and after the device has stopped.
 pub fn pages_against_the_end() {

@@ -75,6 +75,8 @@ pub struct Hardware {
     /// Whether it says that it is at work then.
     pub busy: Cell<bool>,
     pub resets: Cell<u32>,
+    /// Whether it tells, as soon as it is started, that it does not work.
+    pub fails: Cell<bool>,
     pub unbound: Cell<u32>,
     /// Jobs that it was given.
     pub given: Cell<u32>,
@@ -99,6 +101,7 @@ impl Hardware {
             busy: Cell::new(false),
             has: Cell::new(0),
             resets: Cell::new(0),
+            fails: Cell::new(false),
             unbound: Cell::new(0),
             given: Cell::new(0),
             swaps: Cell::new(false),
@@ -335,8 +338,11 @@ pub static OPS: Ops = Ops {
     submission: Some(Submission::<Zip>::of_driver().erase()),
     sensors: &[],
     queue_shape: |_| None,
-    start: |data, _| {
+    start: |data, device| {
         data.hardware().start();
+        if data.hardware().fails.replace(false) {
+            device.request_reset();
+        }
         Ok(())
     },
     context_create: |_, _| Ok(DriverContext),
@@ -370,6 +376,7 @@ impl Driver for Zip {
 
 impl Submit for Zip {
     type Job = u64;
+    const JOB_MIN: usize = 8;
     type Record = [u8; 16];
     type Prepared = u64;
 
