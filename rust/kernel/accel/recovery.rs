@@ -12,7 +12,7 @@
 //!                                     end, failed, or to isolate it
 //! ```
 //!
-//! # Invariants
+//! # How it is taken down
 //!
 //! Who takes a device down does two things, in this order:
 //!

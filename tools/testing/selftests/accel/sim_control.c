@@ -22,30 +22,14 @@ FIXTURE_SETUP(control)
 	ASSERT_RET(0, sim_queue_open(&self->q, self->ctx, DEPTH), "a queue");
 }
 
-static __u32 device_status(int ctx)
-{
-	struct accel_info_status status = { .status = ~0 };
-
-	accel_info_status(ctx, &status);
-	return status.status;
-}
-
 /* Waits for a status of the device; the one that it has then. */
-static __u32 wait_status(int ctx, __u32 wanted)
+static int wait_status(int ctx, int wanted)
 {
 	double end = seconds() + WAIT_SECONDS;
 
-	while (device_status(ctx) != wanted && seconds() < end)
+	while (accel_state(ctx) != wanted && seconds() < end)
 		usleep(1000);
-	return device_status(ctx);
-}
-
-static struct accel_info_errors errors(int ctx)
-{
-	struct accel_info_errors errors = {};
-
-	accel_info(ctx, ACCEL_INFO_ERRORS, &errors, sizeof(errors));
-	return errors;
+	return accel_state(ctx);
 }
 
 /* Waits until the device has gone through so many resets, well or not. */
@@ -53,21 +37,9 @@ static bool wait_resets(int ctx, __u64 resets)
 {
 	double end = seconds() + WAIT_SECONDS;
 
-	while (errors(ctx).resets + errors(ctx).resets_failed < resets && seconds() < end)
+	while (sim_errors(ctx).resets + sim_errors(ctx).resets_failed < resets && seconds() < end)
 		usleep(1000);
-	return errors(ctx).resets + errors(ctx).resets_failed >= resets;
-}
-
-static void expect_works(struct __test_metadata *_metadata, int ctx)
-{
-	struct accel_sim_job job = sim_nop(5);
-	struct sim_result r;
-	struct accel_queue q;
-
-	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a new queue");
-	r = sim_run(&q, &job);
-	EXPECT_DONE(r, "a job on a new queue");
-	queue_close(&q);
+	return sim_errors(ctx).resets + sim_errors(ctx).resets_failed >= resets;
 }
 
 FIXTURE_TEARDOWN(control)
@@ -117,7 +89,7 @@ TEST_F(control, hung_queue_is_stopped_alone)
 TEST_F(control, a_queue_that_does_not_stop_is_stopped_later)
 {
 	struct accel_queue q;
-	__u64 resets = errors(self->ctx).resets;
+	__u64 resets = sim_errors(self->ctx).resets;
 
 	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "a queue");
 	ASSERT_RET(0, sim_control(self->number, "stuck", "1"), "stuck");
@@ -125,8 +97,8 @@ TEST_F(control, a_queue_that_does_not_stop_is_stopped_later)
 	while (accel_queues(self->ctx) > 1)
 		usleep(1000);
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
-	EXPECT_EQ(resets, errors(self->ctx).resets);
-	expect_works(_metadata, self->ctx);
+	EXPECT_EQ(resets, sim_errors(self->ctx).resets);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 /* --- The whole device --- */
@@ -134,7 +106,7 @@ TEST_F(control, a_queue_that_does_not_stop_is_stopped_later)
 TEST_F(control, hung_device_is_reset)
 {
 	struct accel_sim_job job = sim_nop(1);
-	__u64 resets = errors(self->ctx).resets;
+	__u64 resets = sim_errors(self->ctx).resets;
 	struct accel_queue q;
 
 	ASSERT_RET(0, sim_control(self->number, "hang", "device"), "hang");
@@ -144,7 +116,7 @@ TEST_F(control, hung_device_is_reset)
 	EXPECT_THAT(wait_resets(self->ctx, resets + 1), "the device is reset");
 	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, wait_status(self->ctx, ACCEL_STATUS_OPERATIONAL));
 	EXPECT_EQ(0, accel_queues(self->ctx));
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 /* A sensor is being read all the while, which waits for the device. */
@@ -169,12 +141,12 @@ TEST_F(control, hung_device_answers_info_without_sleeping)
 
 TEST_F(control, device_asks_for_a_reset)
 {
-	__u64 resets = errors(self->ctx).resets;
+	__u64 resets = sim_errors(self->ctx).resets;
 
 	ASSERT_RET(0, sim_control(self->number, "reset_request", "1"), "reset_request");
 	EXPECT_EQ(ACCEL_QUEUE_DEAD_RESET, sim_wait_dead(&self->q));
 	EXPECT_THAT(wait_resets(self->ctx, resets + 1), "the device is reset");
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 TEST_F(control, a_reset_that_fails_isolates)
@@ -183,10 +155,10 @@ TEST_F(control, a_reset_that_fails_isolates)
 
 	ASSERT_RET(0, sim_control(self->number, "fail_reset", "1"), "fail_reset");
 	EXPECT_RET(-EIO, accel_reset(self->ctx), "a reset that fails");
-	EXPECT_EQ(ACCEL_STATUS_ISOLATED, device_status(self->ctx));
+	EXPECT_EQ(ACCEL_STATUS_ISOLATED, accel_state(self->ctx));
 	EXPECT_RET(-EIO, sim_queue_open(&q, self->ctx, 4), "no queue on an isolated device");
 	EXPECT_RET(0, accel_reset(self->ctx), "the next reset");
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 TEST_F(control, errors_isolate)
@@ -200,11 +172,11 @@ TEST_F(control, errors_isolate)
 		ASSERT_RET(0, sim_control(self->number, "error", "17"), "error");
 	EXPECT_EQ(ACCEL_STATUS_ISOLATED, wait_status(self->ctx, ACCEL_STATUS_ISOLATED));
 	EXPECT_EQ(ACCEL_QUEUE_DEAD_ISOLATED, sim_wait_dead(&self->q));
-	EXPECT_EQ(3, errors(self->ctx).recent);
+	EXPECT_EQ(3, sim_errors(self->ctx).recent);
 	EXPECT_RET(0, accel_reset(self->ctx), "a reset");
-	EXPECT_EQ(0, errors(self->ctx).recent);
+	EXPECT_EQ(0, sim_errors(self->ctx).recent);
 	ASSERT_RET(0, write_file(path, "0"), "no threshold");
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 TEST_F(control, sensors_move_with_load)

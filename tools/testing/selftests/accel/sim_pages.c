@@ -19,14 +19,6 @@ FIXTURE(pages) {
 	struct accel_info_errors before;
 };
 
-static struct accel_info_errors errors(int ctx)
-{
-	struct accel_info_errors errors = {};
-
-	accel_info_errors(ctx, &errors);
-	return errors;
-}
-
 /* Whether somebody waits for a page, or begins to in time; it is the next in @fd then. */
 static bool is_awaited(int fd)
 {
@@ -62,7 +54,7 @@ FIXTURE_SETUP(pages)
 	self->number = sim_number();
 	self->ctx = sim_open_shared();
 	ASSERT_SIM(self->ctx);
-	self->before = errors(self->ctx);
+	self->before = sim_errors(self->ctx);
 	ASSERT_RET(0, keep_waiting(&self->q, self->ctx, self->fd, self->page), "a job that waits");
 }
 
@@ -72,18 +64,6 @@ FIXTURE_TEARDOWN(pages)
 	queue_close(&self->q);
 	close(self->ctx);
 	munmap(self->page, PAGES * PAGE);
-}
-
-static void expect_works(struct __test_metadata *_metadata, int ctx)
-{
-	struct accel_sim_job job = sim_nop(5);
-	struct accel_queue q;
-	struct sim_result r;
-
-	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a new queue");
-	r = sim_run(&q, &job);
-	EXPECT_DONE(r, "a job on a new queue");
-	queue_close(&q);
 }
 
 /* The page is still waited for; when it comes, the device does not touch it any more. */
@@ -167,18 +147,18 @@ TEST_F(pages, others_go_on)
 {
 	struct accel_info_device device;
 
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 	EXPECT_THAT(accel_info_device(self->ctx, &device) >= 0, "INFO");
 	EXPECT_EQ(ACCEL_QUEUE_LIVE, LOAD(self->q.status->state));
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
 }
 
 TEST_F(pages, close_does_not_wait)
 {
 	queue_close(&self->q);
 	EXPECT_THAT(WAIT_FOR(!accel_queues(self->ctx), WAIT_SECONDS), "the queue is gone");
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
-	expect_works(_metadata, self->ctx);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
+	sim_expect_works(_metadata, self->ctx);
 	expect_page_untouched(_metadata, self->fd, self->page);
 }
 
@@ -187,8 +167,8 @@ TEST_F(pages, the_watchdog_stops_the_queue_alone)
 {
 	EXPECT_EQ(ACCEL_QUEUE_DEAD_TIMEOUT, sim_wait_dead(&self->q));
 	EXPECT_THAT(WAIT_FOR(!accel_queues(self->ctx), WAIT_SECONDS), "the queue is gone");
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
-	expect_works(_metadata, self->ctx);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
+	sim_expect_works(_metadata, self->ctx);
 	expect_page_untouched(_metadata, self->fd, self->page);
 }
 
@@ -197,7 +177,7 @@ TEST_F(pages, reset_does_not_wait)
 	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
 	EXPECT_EQ(ACCEL_QUEUE_DEAD_RESET, sim_wait_dead(&self->q));
 	EXPECT_EQ(0, accel_queues(self->ctx));
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 	expect_page_untouched(_metadata, self->fd, self->page);
 }
 
@@ -214,7 +194,7 @@ TEST_F(pages, isolation_does_not_wait)
 	EXPECT_EQ(ACCEL_QUEUE_DEAD_ISOLATED, sim_wait_dead(&self->q));
 	expect_page_untouched(_metadata, self->fd, self->page);
 	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 TEST_F(pages, removal_does_not_wait)
@@ -268,7 +248,7 @@ TEST_F(pages, the_module_goes)
 	ASSERT_TRUE(module_comes(self->number));
 	self->ctx = sim_open_shared();
 	ASSERT_SIM(self->ctx);
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 /* Descriptors are open, and mappings there; so the module is used until they are gone. */
@@ -286,7 +266,7 @@ TEST_F(pages, removal_with_descriptors_lets_the_module_go_after_them)
 	ASSERT_TRUE(module_comes(self->number));
 	self->ctx = sim_open_shared();
 	ASSERT_SIM(self->ctx);
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 /* Of a file system the page does not come even to who is killed. */
@@ -315,7 +295,7 @@ TEST_F(pages, a_file_system_may_never_answer)
 	ASSERT_RET(0, sim_queue_open(&q, self->ctx, 4), "one more queue");
 	ASSERT_RET(0, sim_submit(&q, &job), "a job");
 	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
-	expect_works(_metadata, self->ctx);
+	sim_expect_works(_metadata, self->ctx);
 	queue_close(&q);
 	close(file);
 	file_system_end(_metadata, server);
@@ -342,7 +322,7 @@ TEST_F(pages, a_process_ends_that_provides_nothing)
 		EXPECT_RET(0, in_child(wait_and_die, NULL), "a process");
 	EXPECT_THAT(WAIT_FOR(accel_queues(self->ctx) == 1, WAIT_SECONDS), "their queues are gone");
 	EXPECT_THAT(WAIT_FOR(accel_contexts(self->ctx) == 1, WAIT_SECONDS), "and their contexts");
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
 }
 
 #define HELD 8
@@ -390,8 +370,8 @@ TEST_F(pages, a_process_that_is_killed_keeps_no_queue)
 	ASSERT_EQ(process, waitpid(process, NULL, 0));
 	EXPECT_THAT(WAIT_FOR(accel_queues(self->ctx) == 1, WAIT_SECONDS), "its queues are gone");
 	EXPECT_THAT(LOAD(holder.told->waiting), "the file system is still asked");
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
-	expect_works(_metadata, self->ctx);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
+	sim_expect_works(_metadata, self->ctx);
 	close(holder.file);
 	file_system_end(_metadata, server);
 	munmap(holder.told, PAGE);
@@ -424,8 +404,8 @@ static int wait_as_user(void *arg)
 TEST_F(pages, who_waits_leaves_something_for_others)
 {
 	EXPECT_RET(0, in_child(wait_as_user, NULL), "a user has a quarter of all");
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
-	expect_works(_metadata, self->ctx);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
+	sim_expect_works(_metadata, self->ctx);
 }
 
 /* Each may keep a thread of the kernel: they can't be as many as a process likes. */
@@ -448,7 +428,7 @@ TEST_F(pages, who_waits_is_counted)
 	EXPECT_LE(64, made) {
 		TH_LOG("expected: there are more of them than a device has queues");
 	}
-	EXPECT_EQ(self->before.resets, errors(self->ctx).resets);
+	EXPECT_EQ(self->before.resets, sim_errors(self->ctx).resets);
 	ASSERT_EQ(0, munmap(many, most * PAGE));
 	close(fd);
 	EXPECT_THAT(WAIT_FOR((ret = sim_queue_open(&q, self->ctx, 4)) != -EBUSY, WAIT_SECONDS),

@@ -267,6 +267,26 @@ static inline struct accel_sim_job sim_hang(void)
 
 #define EXPECT_DONE(r, rule) EXPECT_STATUS(ACCEL_SIM_STATUS_OK, r, rule)
 
+static inline void sim_expect_works(struct __test_metadata *_metadata, int ctx)
+{
+	struct accel_sim_job job = sim_nop(5);
+	struct accel_queue q;
+	struct sim_result r;
+
+	ASSERT_RET(0, sim_queue_open(&q, ctx, 4), "a new queue");
+	r = sim_run(&q, &job);
+	EXPECT_DONE(r, "a job on a new queue");
+	queue_close(&q);
+}
+
+static inline struct accel_info_errors sim_errors(int ctx)
+{
+	struct accel_info_errors errors = {};
+
+	accel_info_errors(ctx, &errors);
+	return errors;
+}
+
 /* Waits until the queue is dead; the state that it has then, or LIVE. */
 static inline __u32 sim_wait_dead(const struct accel_queue *q)
 {

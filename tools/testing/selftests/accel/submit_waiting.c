@@ -112,14 +112,9 @@ TEST_F(waiting, the_watchdog_ends_all)
 	expect_works(_metadata, self);
 }
 
-static int reset_it(void *arg)
-{
-	return accel_reset(*(int *)arg);
-}
-
 TEST_F(waiting, a_reset_ends_all)
 {
-	pid_t resets = child_start(reset_it, &self->ctx);
+	pid_t resets = child_start(waiter_reset, &self->ctx);
 
 	expect_ends(_metadata, self, -ECANCELED);
 	EXPECT_RET(0, waiter_result(resets), "the reset");

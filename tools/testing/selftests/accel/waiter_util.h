@@ -67,4 +67,10 @@ static inline int waiter_result(pid_t pid)
 	return -ETIMEDOUT;
 }
 
+/* For a child: a reset, beside the waiting. */
+static inline int waiter_reset(void *arg)
+{
+	return accel_reset(*(int *)arg);
+}
+
 #endif /* WAITER_UTIL_H */
