@@ -475,10 +475,11 @@ mod tests {
             .write(&value)
     }
 
-    /// Asks for a page, and waits for the answer.
+    /// Asks for a page, and waits for the answer and for what comes behind the page.
     fn bring_in(mm: &ARef<Mm>, addr: usize, len: usize, access: Access) -> Result {
         let there = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
-        let pages = FaultIn::new(mm.clone(), &Limit::new(1)?)?;
+        let limit = Limit::new(1)?;
+        let pages = FaultIn::new(mm.clone(), &limit)?;
         let theirs = there.clone();
         let listener = pages.listen(move || theirs.complete_all())?;
         pages.ask(addr, len, access)?;
@@ -486,6 +487,11 @@ mod tests {
         drop(listener);
         let answer = pages.answer().ok_or(EAGAIN)?;
         assert!(pages.answer().is_none());
+        drop(pages);
+        // Whoever works for it has it for as long as that takes.
+        while !limit.taken.lock().is_empty() {
+            fsleep(Delta::from_millis(1));
+        }
         answer
     }
 
