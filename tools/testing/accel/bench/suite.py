@@ -17,7 +17,7 @@ class Suite:
     """Tests, and what has to be there for them; a part that can't run counts as failed."""
 
     def __init__(self, only="", append=""):
-        self.only = only
+        self.only = only.split()
         self.append = append
         self.score = Score()
         self.schedule = Schedule(self._cannot)
@@ -66,14 +66,16 @@ class Suite:
 
     def guest_tests(self, tests, with_kunit=()):
         """What runs in virtual machines: {flavour: tests}."""
-        used = [flavour for flavour in tests if tests[flavour] or flavour in with_kunit]
+        with_kunit = with_kunit if self._wanted("kunit") else ()
+        used = [flavour for flavour in dict.fromkeys([*tests, *with_kunit])
+                if tests.get(flavour) or flavour in with_kunit]
         if not used:
             return
         emulated = [flavour for flavour in used if not Kernel(flavour).is_process]
         chain.prepare(self.schedule, used, emulated=bool(emulated), with_tests=True)
         for flavour in used:
             after = ("QEMU", f"{flavour} guest") if flavour in emulated else (f"{flavour} guest",)
-            for number, (boot, group) in enumerate(inventory.boots(tests[flavour], flavour), 1):
+            for number, (boot, group) in enumerate(inventory.boots(tests.get(flavour, []), flavour), 1):
                 seconds = sum(homes.seconds(test.name, flavour) for test in group)
                 self._boot(f"{flavour}-{number}", boot, group, after, seconds)
             if flavour in with_kunit:
@@ -106,7 +108,8 @@ class Suite:
         return [test for test in inventory.tests() if self._wanted(test.name)]
 
     def _wanted(self, name):
-        return self.only in name
+        """Whether it is one of those that are wanted, by words that its name may contain."""
+        return not self.only or any(word in name for word in self.only)
 
 
 def guest_tests_only(flavour, only, append):
@@ -114,7 +117,7 @@ def guest_tests_only(flavour, only, append):
     suite = Suite(only, append)
     tests = {flavour: [test for test in suite.tests() if flavour in test.kernels]}
     # A callback of another type shows where it is called, and no test calls as many as KUnit's.
-    suite.guest_tests(tests, ("cfi",) if flavour == "cfi" and only in "kunit" else ())
+    suite.guest_tests(tests, ("cfi",) if flavour == "cfi" else ())
     return suite.run()
 
 
@@ -137,7 +140,7 @@ def everything(only="", lint=False, crossed=False):
     suite = Suite(only)
     suite.unit_tests()
     tests = homes.crossed(suite.tests()) if crossed else homes.at_home(suite.tests())
-    suite.guest_tests(tests, homes.KUNIT if only in "kunit" else ())
+    suite.guest_tests(tests, homes.KUNIT)
     suite.refused("plain")
     if lint:
         suite.lint()
