@@ -210,16 +210,19 @@ impl WorkItem<PARTING> for Device {
     }
 }
 
-/// A space that is used for as long as the device is entered.
+/// A space that is used for as long as the device is entered, or in operation: then nobody may wait
+/// for long, not even if this is the last hold.
 pub(super) struct SpaceUse<'a> {
     space: ManuallyDrop<Arc<Space>>,
+    device: &'a Arc<Device>,
     access: &'a Access<'a>,
 }
 
 impl<'a> SpaceUse<'a> {
-    fn new(space: Arc<Space>, access: &'a Access<'_>) -> Self {
+    fn new(space: Arc<Space>, device: &'a Arc<Device>, access: &'a Access<'_>) -> Self {
         Self {
             space: ManuallyDrop::new(space),
+            device,
             access,
         }
     }
@@ -240,8 +243,10 @@ impl Deref for SpaceUse<'_> {
 
 impl Drop for SpaceUse<'_> {
     fn drop(&mut self) {
-        // SAFETY: It is taken once; `access` keeps the driver's data.
-        unsafe { Space::put(ManuallyDrop::take(&mut self.space), self.access.data()) };
+        // SAFETY: It is taken once.
+        let space = unsafe { ManuallyDrop::take(&mut self.space) };
+        // SAFETY: `access` keeps the driver's data.
+        unsafe { self.device.part(space, self.access.data()) };
     }
 }
 
@@ -404,11 +409,19 @@ impl Context {
             return Err(EINVAL);
         }
         let mode = AddressMode::try_from(bind.mode)?;
-        let access = self.device.operate()?;
+        // Not in operation while the hold is taken: whoever undoes a bond keeps others from making
+        // one, for as long as somebody's page does not come, and a reset must not wait for that.
+        let entered = self.device.enter()?;
+        drop(self.device.operate()?);
         self.check_opener()?;
-        bind.pasid = self.bind_mode(&access, mode)?;
+        self.check_unbound(&self.state.lock(), mode)?;
+        let hold = self.hold(&entered, mode)?;
+        bind.pasid = self.bind_mode(mode, hold).map_err(|(e, hold)| {
+            hold.give_up();
+            e
+        })?;
         // User memory is not touched with the device entered: it could keep a removal waiting.
-        drop(access);
+        drop(entered);
 
         ustruct::write(arg, bind.size, &bind)
             .inspect_err(|_| self.undo_bind())
@@ -424,9 +437,8 @@ impl Context {
         }
     }
 
-    fn bind_mode(&self, access: &Access<'_>, mode: AddressMode) -> Result<u32> {
-        let mut state = self.state.lock();
-        match *state {
+    fn check_unbound(&self, state: &State, mode: AddressMode) -> Result {
+        match state {
             State::Unbound => {}
             State::Bound(_) => return Err(EBUSY),
             State::Gone => return Err(ENODEV),
@@ -434,13 +446,26 @@ impl Context {
         if self.device.reason(mode) != uapi::accel_mode_reason_ACCEL_REASON_AVAILABLE {
             return Err(EOPNOTSUPP);
         }
+        Ok(())
+    }
 
+    /// Has the driver make the context, with what it reaches memory by; gives that back if it fails.
+    fn bind_mode(&self, mode: AddressMode, hold: Hold) -> Result<u32, (Error, Hold)> {
+        let access = match self.device.operate() {
+            Ok(access) => access,
+            Err(e) => return Err((e, hold)),
+        };
+        let mut state = self.state.lock();
+        if let Err(e) = self.check_unbound(&state, mode) {
+            return Err((e, hold));
+        }
         // Allocated first, so that nothing can fail once the driver has made the context.
-        let room = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
-        let hold = self.hold(access, mode)?;
+        let Ok(room) = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT) else {
+            return Err((ENOMEM, hold));
+        };
         let pasid = hold.pasid();
         let software = self.device.info().reach == Reach::Software;
-        let driver = access.context_create(&ContextRequest {
+        let made = access.context_create(&ContextRequest {
             id: self.id,
             mode,
             pasid,
@@ -450,12 +475,9 @@ impl Context {
                 _ => None,
             },
         });
-        let driver = match driver {
+        let driver = match made {
             Ok(driver) => driver,
-            Err(e) => {
-                hold.give_up();
-                return Err(e);
-            }
+            Err(e) => return Err((e, hold)),
         };
         self.told
             .store(u64::from(mode as u32) << 32 | u64::from(pasid), Relaxed);
@@ -564,10 +586,10 @@ impl Context {
     }
 
     /// The space that a new queue works in. Fails with [`ENOTCONN`] if there is none yet.
-    pub(super) fn space<'a>(&self, access: &'a Access<'_>) -> Result<SpaceUse<'a>> {
+    pub(super) fn space<'a>(&'a self, access: &'a Access<'_>) -> Result<SpaceUse<'a>> {
         match &*self.state.lock() {
             State::Unbound => Err(ENOTCONN),
-            State::Bound(space) => Ok(SpaceUse::new(space.clone(), access)),
+            State::Bound(space) => Ok(SpaceUse::new(space.clone(), &self.device, access)),
             State::Gone => Err(ENODEV),
         }
     }
