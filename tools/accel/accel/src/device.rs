@@ -32,7 +32,7 @@ impl Device {
         }
     }
 
-    /// The device that a person names: `0`, `accel0` or `/dev/accel0`.
+    /// The device that a person names: `0`, `accel0`, or the path of either of its nodes.
     pub fn by_name(name: &str) -> Result<Self> {
         let bad = || Error::BadName { name: name.into() };
         let path = Path::new(name);
@@ -40,7 +40,8 @@ impl Device {
         let index = file
             .parse()
             .ok()
-            .or_else(|| index_of(file))
+            .or_else(|| index_of(file, "accel"))
+            .or_else(|| index_of(file, "accel_monitor"))
             .ok_or_else(bad)?;
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent.into(),
@@ -76,7 +77,7 @@ impl Device {
         };
         let mut devices: Vec<_> = names
             .iter()
-            .filter_map(|name| index_of(name))
+            .filter_map(|name| index_of(name, "accel"))
             .map(|index| Self {
                 index,
                 directory: nodes.into(),
@@ -129,8 +130,8 @@ impl fmt::Display for Device {
 }
 
 /// `N` of `accelN`. The class also has `accel_monitorN`.
-fn index_of(name: &str) -> Option<u32> {
-    let digits = name.strip_prefix("accel")?;
+fn index_of(name: &str, prefix: &str) -> Option<u32> {
+    let digits = name.strip_prefix(prefix)?;
     let canonical = digits == "0" || !digits.starts_with(['0', '+']);
     canonical.then(|| digits.parse().ok()).flatten()
 }
@@ -161,8 +162,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_name_devices_in_three_ways() {
-        for name in ["3", "accel3", "/dev/accel3"] {
+    fn people_name_devices_in_many_ways() {
+        for name in [
+            "3",
+            "accel3",
+            "/dev/accel3",
+            "accel_monitor3",
+            "/dev/accel_monitor3",
+        ] {
             let device = Device::by_name(name).unwrap();
             assert_eq!(device, Device::by_index(3), "{name}");
             assert_eq!(device.compute_path(), Path::new("/dev/accel3"));
@@ -177,7 +184,7 @@ mod tests {
             "/",
             "zip",
             "accel",
-            "accel_monitor0",
+            "accel_monitor",
             "accel+1",
             "accel01",
             "-1",

@@ -27,7 +27,9 @@ pub enum Error {
     },
 
     /// What was given is no accelerator's name.
-    #[error("{name}: not an accelerator's name; give a number, accelN or /dev/accelN")]
+    #[error(
+        "{name}: not an accelerator's name; give a number, accelN, /dev/accelN or /dev/accel_monitorN"
+    )]
     BadName {
         /// What was given.
         name: String,

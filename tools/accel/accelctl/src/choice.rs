@@ -11,7 +11,7 @@ pub fn one(system: &dyn System, name: Option<&str>) -> Result<Device> {
     if let Some(name) = name {
         return Ok(Device::by_name(name)?);
     }
-    match &some(system)?[..] {
+    match &every(system, false)?[..] {
         [device] => Ok(device.clone()),
         several => {
             let names: Vec<_> = several.iter().map(Device::to_string).collect();
@@ -21,17 +21,17 @@ pub fn one(system: &dyn System, name: Option<&str>) -> Result<Device> {
 }
 
 /// The device of this name, or all that there are.
-pub fn all(system: &dyn System, name: Option<&str>) -> Result<Vec<Device>> {
+pub fn all(system: &dyn System, name: Option<&str>, for_programs: bool) -> Result<Vec<Device>> {
     match name {
         Some(name) => Ok(vec![Device::by_name(name)?]),
-        None => some(system),
+        None => every(system, for_programs),
     }
 }
 
-/// All devices; that there is none is an error.
-pub fn some(system: &dyn System) -> Result<Vec<Device>> {
+/// All devices. That there is none is a fact for a program, and a problem for a person.
+pub fn every(system: &dyn System, for_programs: bool) -> Result<Vec<Device>> {
     let devices = system.devices()?;
-    if devices.is_empty() {
+    if devices.is_empty() && !for_programs {
         let place = "/sys/class/accelerator".into();
         return Err(Error::NoDevice { place }.into());
     }
@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn no_name_means_all_where_there_can_be_several() {
-        assert_eq!(all(&Fake::with(3), None).unwrap().len(), 3);
-        assert_eq!(all(&Fake::with(3), Some("accel2")).unwrap().len(), 1);
+        assert_eq!(all(&Fake::with(3), None, false).unwrap().len(), 3);
+        assert_eq!(all(&Fake::with(3), Some("accel2"), false).unwrap().len(), 1);
+        assert!(said(all(&Fake::with(0), None, false)).contains("no accelerator found"));
+        assert!(all(&Fake::with(0), None, true).unwrap().is_empty());
     }
 }

@@ -16,7 +16,8 @@ DEV is a number, accelN or a path. But for reset, only the monitor nodes (/dev/a
 opened: no answer waits for hardware, and no access to the compute nodes is needed. Of the use by \
 processes, you see that of your own; root, or who has CAP_PERFMON, sees that of all.
 
-Exit status: 0, or 1 after an error, or 2 after a mistake on the command line.
+Exit status: 0, or 1 after an error, or 2 after a mistake on the command line. That there is no \
+device is an error, but with --json an empty list.
 
 Examples:
   accelctl list                    a line for each accelerator
@@ -29,7 +30,8 @@ const TOP_HELP: &str = "\
 BUSY% is the time that the device worked, the sum of its queues: above 100 where it works on \
 several at once. A dash is what is not known, or not yet.
 
-Keys: q quits, the arrows or k and j scroll the processes, s sorts them by something else.
+Keys: q quits, the arrows or k and j scroll the processes, s sorts them by something else, Ctrl-Z \
+stops. Devices that do not work are red, or reversed with NO_COLOR.
 
 Without a terminal, or with --once, -n or --json, tables are written instead. The first comes \
 after the time of -d, because it takes two looks to measure.";

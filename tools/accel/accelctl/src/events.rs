@@ -82,7 +82,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<()> {
     let (sender, told) = channel();
-    for device in choice::all(system, name)? {
+    for device in choice::all(system, name, options.json)? {
         let stream = system.events(&device, mask(&options.kinds))?;
         follow(device, stream, sender.clone());
     }

@@ -11,13 +11,18 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub enum Failure {
     /// For the reason in this sentence.
     Said(String),
+    /// For a mistake on the command line, which this sentence names.
+    Misused(String),
     /// Nobody wants to read on, which is no error.
     Closed,
 }
 
 impl From<accel::Error> for Failure {
     fn from(error: accel::Error) -> Self {
-        Self::Said(error.to_string())
+        match error {
+            accel::Error::BadName { .. } => Self::Misused(error.to_string()),
+            _ => Self::Said(error.to_string()),
+        }
     }
 }
 
@@ -46,6 +51,12 @@ impl From<serde_json::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_none_is_a_mistake() {
+        let error = accel::Device::by_name("zip").unwrap_err();
+        assert!(matches!(Failure::from(error), Failure::Misused(text) if text.contains("zip")));
+    }
 
     #[test]
     fn a_closed_pipe_is_no_sentence() {

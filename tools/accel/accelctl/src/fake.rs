@@ -299,7 +299,7 @@ pub fn json(command: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> serde_json::Val
 /// The sentence with which a command fails.
 pub fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result {
-        Err(Failure::Said(text)) => text,
+        Err(Failure::Said(text) | Failure::Misused(text)) => text,
         other => panic!("{other:?}"),
     }
 }

@@ -83,7 +83,7 @@ pub fn run(system: &dyn System, options: &Options, out: &mut dyn Write) -> Resul
 
 /// All devices, the best first.
 fn choices(system: &dyn System, options: &Options) -> Result<Vec<Choice>> {
-    let devices = choice::some(system)?;
+    let devices = choice::every(system, options.json && options.all)?;
     let topology = system.topology();
     let place = options.near.place(&topology)?;
     let (mut candidates, silent) = candidates(system, devices);

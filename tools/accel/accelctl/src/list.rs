@@ -24,12 +24,7 @@ const COLUMNS: [Column; 8] = [
 
 /// Writes the list.
 pub fn run(system: &dyn System, as_json: bool, out: &mut dyn Write) -> Result<()> {
-    // No device is a fact for a program, and a problem for a person.
-    let devices = if as_json {
-        system.devices()?
-    } else {
-        choice::some(system)?
-    };
+    let devices = choice::every(system, as_json)?;
     let reports: Vec<_> = devices
         .iter()
         .map(|device| Report::of(system, device))

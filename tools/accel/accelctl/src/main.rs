@@ -18,7 +18,7 @@ mod table;
 mod top;
 mod units;
 
-use std::io::{Write, stdout};
+use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,14 +27,21 @@ use crate::cli::{Args, Command};
 use crate::failure::{Failure, Result};
 use crate::system::{Machine, System};
 
+/// Of a mistake on the command line; clap's is the same.
+const MISUSED: u8 = 2;
+
 fn main() -> ExitCode {
     match run(&Args::parse(), &Machine, &mut stdout().lock()) {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
-        Err(Failure::Said(sentence)) => {
-            eprintln!("accelctl: {sentence}");
-            ExitCode::FAILURE
-        }
+        Err(Failure::Said(sentence)) => fail(&sentence, ExitCode::FAILURE),
+        Err(Failure::Misused(sentence)) => fail(&sentence, MISUSED.into()),
     }
+}
+
+fn fail(sentence: &str, code: ExitCode) -> ExitCode {
+    // Where that can't be written, there is nobody left to tell.
+    let _ = writeln!(stderr(), "accelctl: {sentence}");
+    code
 }
 
 fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Where what is shown.
 
+use accel::Status;
+
 use super::rates::{DeviceLine, ProcessLine, View};
 use super::state::State;
 use crate::table::{self, Column};
@@ -11,15 +13,26 @@ use crate::units::{or_unknown, percent, short, words};
 pub struct Line {
     /// No longer than the screen is wide.
     pub text: String,
-    /// Whether it stands out.
-    pub head: bool,
+    /// What it is.
+    pub look: Look,
+}
+
+/// What a line is, and how far it stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Of the title and the heads of tables.
+    Head,
+    /// Of all else.
+    Plain,
+    /// Of a device that does not work.
+    Bad,
 }
 
 /// Lines that are neither a device nor a process: the title, two heads, one between the tables,
 /// the keys.
 const FIXED: usize = 5;
 
-const KEYS: &str = "q quit   ↑ k / ↓ j scroll   s sort";
+const KEYS: &str = "q quit   ↑ k / ↓ j scroll   s sort   ^Z stop";
 
 /// The lines of a screen of this size, never more or longer than fit.
 pub fn frame(view: &View, state: &State, width: usize, height: usize) -> Vec<Line> {
@@ -53,11 +66,13 @@ pub fn hidden_processes(view: &View, height: usize) -> usize {
 }
 
 fn head(text: String) -> Line {
-    Line { text, head: true }
+    let look = Look::Head;
+    Line { text, look }
 }
 
 fn plain(text: String) -> Line {
-    Line { text, head: false }
+    let look = Look::Plain;
+    Line { text, look }
 }
 
 fn title(view: &View, state: &State) -> String {
@@ -86,6 +101,11 @@ fn process_room(view: &View, height: usize) -> usize {
 fn device_lines(view: &View, height: usize) -> Vec<Line> {
     let room = device_room(view, height);
     let mut lines = with_head(device_table(&view.devices));
+    for (line, device) in lines.iter_mut().skip(1).zip(&view.devices) {
+        if !works(device) {
+            line.look = Look::Bad;
+        }
+    }
     if room < view.devices.len() && room > 0 {
         lines.truncate(room);
         let more = view.devices.len() + 1 - room;
@@ -102,15 +122,20 @@ fn process_lines(view: &View, state: &State, height: usize) -> Vec<Line> {
     lines
 }
 
+/// Whether it takes jobs, or soon does again.
+fn works(device: &DeviceLine) -> bool {
+    matches!(device.status, Some(Status::Operational | Status::InReset))
+}
+
 fn with_head(table: Vec<String>) -> Vec<Line> {
     let mut lines: Vec<_> = table.into_iter().map(plain).collect();
-    lines[0].head = true;
+    lines[0].look = Look::Head;
     lines
 }
 
 const DEVICES: [Column; 11] = [
     Column::words("DEVICE"),
-    Column::words("NAME"),
+    Column::words("STATUS"),
     Column::numbers("BUSY%"),
     Column::numbers("JOBS/S"),
     Column::numbers("QUEUES"),
@@ -119,7 +144,7 @@ const DEVICES: [Column; 11] = [
     Column::numbers("TEMP"),
     Column::numbers("POWER"),
     Column::numbers("ERRORS"),
-    Column::words("STATUS"),
+    Column::words("NAME"),
 ];
 
 fn device_table(devices: &[DeviceLine]) -> Vec<String> {
@@ -135,7 +160,7 @@ fn device_row(line: &DeviceLine) -> Vec<String> {
     let status = line.status.map(|status| status.to_string());
     vec![
         line.device.clone(),
-        or_unknown(line.name.clone(), |name| name),
+        or_unknown(status, |status| status),
         or_unknown(line.busy_percent, percent),
         or_unknown(line.jobs_per_second, short),
         or_unknown(queues, |(used, max)| format!("{used}/{max}")),
@@ -146,7 +171,9 @@ fn device_row(line: &DeviceLine) -> Vec<String> {
         or_unknown(line.temperature_celsius, |value| format!("{value:.0}°C")),
         or_unknown(line.power_watts, |value| format!("{value:.1}W")),
         number(line.errors),
-        or_unknown(status.or_else(|| line.error.clone()), |text| text),
+        or_unknown(line.name.clone().or_else(|| line.error.clone()), |text| {
+            text
+        }),
     ]
 }
 
@@ -187,7 +214,7 @@ fn process_row(line: &ProcessLine) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use accel::{AddressMode, Status};
+    use accel::AddressMode;
 
     use super::*;
     use crate::top::state::Sort;
@@ -251,16 +278,16 @@ mod tests {
             [
                 "accelctl top: 2 devices, 2 processes, sorted by busy",
                 concat!(
-                    "DEVICE  NAME  BUSY%  JOBS/S  QUEUES  CONTEXTS   MEMORY  TEMP  POWER  ERRORS  ",
-                    "STATUS",
+                    "DEVICE  STATUS       BUSY%  JOBS/S  QUEUES  CONTEXTS   MEMORY  TEMP  POWER  ",
+                    "ERRORS  NAME",
                 ),
                 concat!(
-                    "accel0  zip    87.2     12k    3/64         2  16M/64M  46°C      -       7  ",
-                    "operational",
+                    "accel0  operational   87.2     12k    3/64         2  16M/64M  46°C      -  ",
+                    "     7  zip",
                 ),
                 concat!(
-                    "accel1  zip    87.2     12k    3/64         2  16M/64M  46°C      -       7  ",
-                    "operational",
+                    "accel1  operational   87.2     12k    3/64         2  16M/64M  46°C      -  ",
+                    "     7  zip",
                 ),
                 "",
                 "PID  COMMAND      UID  DEVICE  MODE    QUEUES  JOBS/S  BYTES/S  BUSY%  MEMORY  MAPPED",
@@ -348,8 +375,20 @@ mod tests {
     #[test]
     fn heads_stand_out() {
         let lines = frame(&view(1, 1), &State::default(), 80, 10);
-        let heads: Vec<_> = lines.iter().map(|line| line.head).collect();
+        let heads: Vec<_> = lines.iter().map(|line| line.look == Look::Head).collect();
         let expected = [true, true, false, false, true, false];
         assert_eq!(heads[..6], expected);
+    }
+
+    #[test]
+    fn what_does_not_work_stands_out_on_a_small_screen() {
+        let mut view = view(3, 0);
+        view.devices[1].status = Some(Status::Isolated);
+        view.devices[1].name = Some("a name of sixty-four characters or so ".repeat(2));
+        view.devices[2].status = None;
+        let lines = frame(&view, &State::default(), 80, 24);
+        let looks: Vec<_> = lines[2..5].iter().map(|line| line.look).collect();
+        assert_eq!(looks, [Look::Plain, Look::Bad, Look::Bad]);
+        assert!(lines[3].text.starts_with("accel1  isolated"), "{lines:?}");
     }
 }

@@ -37,7 +37,7 @@ pub struct Options {
 /// Shows a live screen, or writes tables.
 pub fn run(system: &dyn System, options: &Options, out: &mut dyn Write) -> Result<()> {
     // Before a screen would hide the sentence.
-    choice::all(system, options.device.as_deref())?;
+    choice::all(system, options.device.as_deref(), options.json)?;
     let on_terminal = stdin().is_terminal() && stdout().is_terminal();
     if on_terminal && options.count.is_none() && !options.json {
         return live(system, options, &mut Terminal::open()?);
@@ -79,6 +79,9 @@ trait Screen {
     /// Shows the lines, the first on top.
     fn draw(&mut self, lines: &[Line]) -> Result<()>;
 
+    /// Gives the screen back while the process is stopped; returns when it goes on.
+    fn stop(&mut self) -> Result<()>;
+
     /// Waits for a key that means something, or another reason to draw anew; none when it is
     /// `deadline`.
     fn action(&mut self, deadline: Instant) -> Result<Option<Action>>;
@@ -115,6 +118,7 @@ fn show(
         match screen.action(deadline)? {
             None => return Ok(None),
             Some(Action::Quit) => return Ok(Some(Action::Quit)),
+            Some(Action::Stop) => screen.stop()?,
             Some(action) => state.take(action),
         }
     }
@@ -145,7 +149,7 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 11, "{text}");
         assert!(lines[0].starts_with("DEVICE"), "{text}");
-        assert!(lines[1].starts_with("accel0  zip"), "{text}");
+        assert!(lines[1].starts_with("accel0  operational"), "{text}");
         assert!(lines[4].contains("accel-gzip"), "{text}");
         assert_eq!(lines[6], lines[0], "{text}");
     }
@@ -161,10 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_device_there_is_a_sentence() {
-        let options = options(Some(1), false);
-        let text = said(run(&Fake::with(0), &options, &mut Vec::new()));
+    fn without_a_device_there_is_a_sentence_or_an_empty_list() {
+        let text = said(run(
+            &Fake::with(0),
+            &options(Some(1), false),
+            &mut Vec::new(),
+        ));
         assert!(text.contains("no accelerator found"), "{text}");
+        let json = json(|out| run(&Fake::with(0), &options(Some(1), true), out));
+        assert_eq!(json["devices"], serde_json::json!([]));
     }
 
     /// A screen whose keys are known before.
@@ -181,6 +190,11 @@ mod tests {
         fn draw(&mut self, lines: &[Line]) -> Result<()> {
             let frame = lines.iter().map(|line| line.text.clone()).collect();
             self.frames.push(frame);
+            Ok(())
+        }
+
+        fn stop(&mut self) -> Result<()> {
+            self.frames.push(Vec::new());
             Ok(())
         }
 

@@ -116,7 +116,7 @@ impl Sampler {
     /// What is to be shown now.
     pub fn look(&mut self, system: &dyn System) -> Result<View> {
         let devices = match &self.device {
-            Some(name) => choice::all(system, Some(name))?,
+            Some(name) => choice::all(system, Some(name), true)?,
             None => system.devices()?,
         };
         let mut view = View::default();

@@ -82,6 +82,8 @@ pub enum Action {
     Down,
     /// Sort by something else.
     Sort,
+    /// Stop, as other programs do at this key.
+    Stop,
     /// Draw anew, because the terminal has another size.
     Redraw,
 }
@@ -107,7 +109,7 @@ impl State {
             Action::Up => self.scroll = self.scroll.saturating_sub(1),
             Action::Down => self.scroll += 1,
             Action::Sort => self.sort = self.sort.next(),
-            Action::Quit | Action::Redraw => {}
+            Action::Quit | Action::Stop | Action::Redraw => {}
         }
     }
 
