@@ -449,7 +449,7 @@ impl Context {
         Ok(())
     }
 
-    /// Has the driver make the context, with what it reaches memory by; gives that back if it fails.
+    /// Has the driver make the context, on this hold; gives that back if it fails.
     fn bind_mode(&self, mode: AddressMode, hold: Hold) -> Result<u32, (Error, Hold)> {
         let access = match self.device.operate() {
             Ok(access) => access,
