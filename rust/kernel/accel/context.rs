@@ -415,7 +415,9 @@ impl Context {
         drop(self.device.operate()?);
         self.check_opener()?;
         self.check_unbound(&self.state.lock(), mode)?;
-        let hold = self.hold(&entered, mode)?;
+        // The IOMMU takes no PASID while the bus resets the function.
+        let in_reset = |e| if e == EBUSY { EAGAIN } else { e };
+        let hold = self.hold(&entered, mode).map_err(in_reset)?;
         bind.pasid = self.bind_mode(mode, hold).map_err(|(e, hold)| {
             hold.give_up();
             e

@@ -658,6 +658,44 @@ TEST_F(asked, amdxdna_cve_2026_72331_mappings_come_and_go)
 	expect_device_works(_metadata);
 }
 
+/* The IOMMU says EBUSY to whoever wants a PASID then. */
+static int bind_through_resets(void *arg)
+{
+	__u32 mode = getpid() % 2 ? ACCEL_MODE_SHARED : ACCEL_MODE_PRIVATE;
+	struct shared *shared = arg;
+	int ctx, ret;
+
+	while (!LOAD(shared->stop)) {
+		ctx = accel_open();
+		if (ctx < 0)
+			return ctx;
+		ret = accel_bind(ctx, mode);
+		close(ctx);
+		if (ret && !passes(ret))
+			return ret;
+	}
+	return 0;
+}
+
+TEST_F(asked, contexts_are_bound_meanwhile)
+{
+	struct shared *shared = self->shared;
+	pid_t pid[CHILDREN];
+	int i, round;
+
+	for (i = 0; i < CHILDREN; i++)
+		pid[i] = child_start(bind_through_resets, shared);
+	for (round = 0; round < ROUNDS; round++) {
+		EXPECT_RET(0, round % 2 ? accel_reset(self->watch) :
+					  pci_write(self->address, "reset", "1"),
+			   "a reset while contexts are bound");
+	}
+	STORE(shared->stop, 1);
+	for (i = 0; i < CHILDREN; i++)
+		EXPECT_RET(0, child_result(pid[i]), "nothing but 'being reset' is seen");
+	expect_device_works(_metadata);
+}
+
 static int die_busy(void *arg)
 {
 	struct shared *shared = arg;
