@@ -76,7 +76,7 @@ struct hisi_zip_queue {
  * @sq_num: number of the queue
  * @rsvd2: reserved
  * @w7: bit 0 is the phase: 1 in the first pass over the ring, then inverted in
- *	each; bits 15 to 1 are the status of the hardware, 0 if all is well
+ *	each; nothing is known of bits 15 to 1
  */
 struct hisi_zip_cqe {
 	__le32 rsvd0;

@@ -13,6 +13,9 @@ use crate::space::Reach;
 use crate::streams::{Outcome, Request, Streams};
 use crate::{Fate, Plan, Watcher};
 
+/// What the bits of a completion's last word are that mean nothing.
+const SPARE_BITS: u16 = 0x5a5a;
+
 pub(crate) struct Parts {
     pub(crate) id: u32,
     pub(crate) direction: Direction,
@@ -104,9 +107,8 @@ impl Engine {
 
     fn meet(&mut self, fate: Fate, entry: usize) -> Next {
         match fate {
-            Fate::Do => self.finish(entry, None),
+            Fate::Do | Fate::Errno(_) => self.finish(entry, None),
             Fate::Status(status) => self.finish(entry, Some(Outcome::error(status))),
-            Fate::Hardware(error) => self.complete(entry, error),
             Fate::Late => {
                 self.late = Some(entry);
                 return Next::Go;
@@ -118,7 +120,7 @@ impl Engine {
                 self.raise_if(true);
                 return Next::Stop;
             }
-            Fate::WrongEntry => self.complete((entry + 1) % self.parts.depth, 0),
+            Fate::WrongEntry => self.complete((entry + 1) % self.parts.depth),
         }
         if let Some(late) = self.late.take() {
             self.finish(late, None);
@@ -140,7 +142,7 @@ impl Engine {
         ] {
             self.parts.ring.write(entry * 128 + word * 4, value);
         }
-        self.complete(entry, 0);
+        self.complete(entry);
     }
 
     fn request(&self, entry: usize) -> Request {
@@ -157,7 +159,7 @@ impl Engine {
         }
     }
 
-    fn complete(&mut self, entry: usize, error: u16) {
+    fn complete(&mut self, entry: usize) {
         let unread = (self.cq_tail + self.parts.depth - self.cq_read) % self.parts.depth;
         if unread + 1 >= self.parts.depth {
             self.parts
@@ -169,7 +171,7 @@ impl Engine {
         fence(Ordering::SeqCst);
         self.parts
             .ring
-            .write(cqe + 14, error << 1 | u16::from(self.phase));
+            .write(cqe + 14, SPARE_BITS | u16::from(self.phase));
         self.cq_tail += 1;
         if self.cq_tail == self.parts.depth {
             self.cq_tail = 0;

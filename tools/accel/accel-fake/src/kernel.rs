@@ -80,7 +80,7 @@ pub(crate) fn serve(mut parts: Parts, mut streams: Streams, jobs: &Receiver<Hand
         let outcome = match (parts.plan)(number) {
             Fate::Do => streams.perform(&request(&job.sqe), &job.reach),
             Fate::Status(status) => Outcome::error(status),
-            Fate::Hardware(errno) => {
+            Fate::Errno(errno) => {
                 parts.record(number, &job.sqe, &Outcome::default(), errno.into());
                 continue;
             }

@@ -36,8 +36,8 @@ pub enum Fate {
     Do,
     /// It ends with this status, without effect.
     Status(u8),
-    /// Its completion has this error; in [`AddressMode::Kernel`], its record has this errno.
-    Hardware(u16),
+    /// In [`AddressMode::Kernel`] its record has this errno; in other modes it is done.
+    Errno(u16),
     /// It is done after the one that follows it. With rings only, as below.
     Late,
     /// It is never done, and none after it.

@@ -72,6 +72,8 @@ struct HisiZip {
     uint16_t queues;
     bool faults;
     bool clocked;
+    char *mild;
+    uint64_t seed;
     char *stats;
 
     HisiZipModel *model;
@@ -521,10 +523,12 @@ static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
     HisiZip *s = HISI_ZIP(pdev);
     uint64_t doorbells = pow2ceil(s->queues) * 64 * KiB;
 
-    s->model = hisi_zip_model_new(s->revision, s->queues, s->faults, s->stats);
+    /* A guest that runs the same each time has the same device, too. */
+    s->model = hisi_zip_model_new(s->revision, s->queues, s->faults, s->mild,
+                                  s->seed ?: s->clocked, s->stats);
     if (!s->model) {
         error_setg(errp, "hisi-zip: revision must be 0x21 or 0x30, "
-                         "queues 2 to 1024");
+                         "queues 2 to 1024, mild names of readings");
         return;
     }
     if (!hisi_zip_add_capabilities(pdev, errp)) {
@@ -575,6 +579,8 @@ static const Property hisi_zip_properties[] = {
     DEFINE_PROP_UINT16("queues", HisiZip, queues, 64),
     DEFINE_PROP_BOOL("faults", HisiZip, faults, false),
     DEFINE_PROP_BOOL("clocked", HisiZip, clocked, false),
+    DEFINE_PROP_STRING("mild", HisiZip, mild),
+    DEFINE_PROP_UINT64("seed", HisiZip, seed, 0),
     DEFINE_PROP_STRING("stats", HisiZip, stats),
 };
 

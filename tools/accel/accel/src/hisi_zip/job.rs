@@ -139,9 +139,6 @@ pub enum JobError {
     /// Something else.
     #[error("the engine reports status {0:#04x}")]
     Status(u8),
-    /// The hardware failed.
-    #[error("the hardware reports error {0:#06x} in the completion")]
-    Hardware(u16),
     /// The kernel ended a job that it had taken.
     #[error("the kernel ended the job: {0}")]
     Kernel(Errno),

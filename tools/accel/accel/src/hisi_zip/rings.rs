@@ -3,7 +3,6 @@
 
 use rustix::io::Errno;
 
-use super::job::JobError;
 use super::port::{Done, Port};
 use super::sqe::{self, Words};
 use crate::barrier;
@@ -133,14 +132,14 @@ impl Port for Rings {
 
     fn completion(&self) -> Option<Done> {
         barrier::after_device_word();
-        let cqe = sqe::load_cqe(&self.ring, self.depth, self.head);
-        (cqe.sq_head < self.depth).then(|| {
-            let results = sqe::load_results(&self.ring, cqe.sq_head);
+        let slot = sqe::load_sq_head(&self.ring, self.depth, self.head);
+        (slot < self.depth).then(|| {
+            let results = sqe::load_results(&self.ring, slot);
             Done {
-                slot: cqe.sq_head,
+                slot,
                 tag: results.tag,
                 results,
-                error: (cqe.error != 0).then_some(JobError::Hardware(cqe.error)),
+                error: None,
             }
         })
     }

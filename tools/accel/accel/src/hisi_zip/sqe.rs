@@ -98,19 +98,9 @@ pub(super) fn is_new(ring: &Region, depth: u16, index: u16, phase: bool) -> bool
     (cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) & 1 == 1) == phase
 }
 
-/// A completion entry as far as it is used.
-pub(super) struct Cqe {
-    pub(super) sq_head: u16,
-    /// Status of the hardware, 0 if all is well.
-    pub(super) error: u16,
-}
-
-/// Reads completion entry `index`, which [`is_new`].
-pub(super) fn load_cqe(ring: &Region, depth: u16, index: u16) -> Cqe {
-    Cqe {
-        sq_head: cqe_word(ring, depth, index, offset_of!(HisiZipCqe, sq_head)),
-        error: cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) >> 1,
-    }
+/// Index of the submission that completion entry `index`, which [`is_new`], says is done.
+pub(super) fn load_sq_head(ring: &Region, depth: u16, index: u16) -> u16 {
+    cqe_word(ring, depth, index, offset_of!(HisiZipCqe, sq_head))
 }
 
 fn cqe_word(ring: &Region, depth: u16, index: u16, offset: usize) -> u16 {

@@ -58,8 +58,12 @@ typedef struct HisiZipBus {
     void (*compute)(void *opaque, HisiZipTask *task);
 } HisiZipBus;
 
-/* NULL if the revision or the number of queues is none that there is. */
+/*
+ * NULL if the revision, the number of queues or a name in mild is none that
+ * there is. mild and stats may be NULL; seed 0 is another one each time.
+ */
 HisiZipModel *hisi_zip_model_new(uint8_t revision, uint16_t queues, bool faults,
+                                 const char *mild, uint64_t seed,
                                  const char *stats);
 void hisi_zip_model_free(HisiZipModel *model);
 uint64_t hisi_zip_model_read(HisiZipModel *model, unsigned bar, uint64_t offset,

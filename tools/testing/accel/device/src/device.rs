@@ -14,6 +14,8 @@ use crate::lies::Lies;
 use crate::mailbox::Mailbox;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
+use crate::readings::Mild;
+use crate::readings::Nonsense;
 use crate::regs;
 use crate::regs::Abnormal;
 use crate::regs::RegisterFile;
@@ -42,6 +44,10 @@ pub struct Config {
     pub engines: usize,
     /// Whether there is a test port.
     pub faults: bool,
+    /// What is read mildly of what the evidence leaves open.
+    pub mild: Mild,
+    /// What nobody may depend on is drawn from this.
+    pub seed: u64,
 }
 
 impl Config {
@@ -91,6 +97,7 @@ pub struct Device {
     pub(crate) bus_master: bool,
     pub(crate) faults: Faults,
     pub(crate) lies: Lies,
+    pub(crate) nonsense: Nonsense,
     abnormal: bool,
 }
 
@@ -115,6 +122,7 @@ impl Device {
             bus_master: false,
             faults: Faults::default(),
             lies: Lies::default(),
+            nonsense: Nonsense::new(config.seed),
             abnormal: false,
         }
     }

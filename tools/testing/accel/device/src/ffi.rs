@@ -9,6 +9,8 @@ use std::ffi::c_int;
 use std::ffi::c_uint;
 use std::ffi::c_void;
 use std::ffi::CStr;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 use std::path::PathBuf;
 
 use crate::bus::Bus;
@@ -24,6 +26,8 @@ use crate::device::QUEUES;
 use crate::device::REVISION_ISOLATED;
 use crate::device::REVISION_SHARED;
 use crate::engine::Task;
+use crate::readings::Mild;
+use crate::readings::NAMES;
 use crate::stats::Stats;
 
 /// The functions of `struct HisiZipBus`.
@@ -159,39 +163,65 @@ impl Model {
     }
 }
 
-/// Makes a device; null if `revision` or `queues` are none that there is.
+/// What is not null is a string.
 ///
 /// # Safety
 ///
-/// `stats` is null or a string that ends in NUL.
+/// `text` is null or a string that ends in NUL.
+unsafe fn string(text: *const c_char) -> Option<String> {
+    // SAFETY: not null, so a string by this function's contract.
+    (!text.is_null()).then(|| {
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned()
+    })
+}
+
+/// Makes a device; null if `revision`, `queues` or `mild` are none that there is.
+///
+/// `mild` names readings of the evidence, separated by `+`. A `seed` of 0 is another one each time.
+///
+/// # Safety
+///
+/// `mild` and `stats` are null or strings that end in NUL.
 #[no_mangle]
 pub unsafe extern "C" fn hisi_zip_model_new(
     revision: u8,
     queues: u16,
     faults: bool,
+    mild: *const c_char,
+    seed: u64,
     stats: *const c_char,
 ) -> *mut Model {
     if ![REVISION_ISOLATED, REVISION_SHARED].contains(&revision) || !QUEUES.contains(&queues) {
         return std::ptr::null_mut();
     }
-    let path = (!stats.is_null()).then(|| {
-        // SAFETY: not null, so a string by this function's contract.
-        PathBuf::from(
-            unsafe { CStr::from_ptr(stats) }
-                .to_string_lossy()
-                .into_owned(),
-        )
-    });
+    // SAFETY: by this function's contract.
+    let (mild, path) = unsafe { (string(mild).unwrap_or_default(), string(stats)) };
+    let mild = match Mild::parse(&mild) {
+        Ok(mild) => mild,
+        Err(name) => {
+            let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+            eprintln!("hisi-zip: mild: {name} is none of {}", names.join(", "));
+            return std::ptr::null_mut();
+        }
+    };
+    let seed = match seed {
+        0 => RandomState::new().hash_one(0),
+        seed => seed,
+    };
     let engines = std::thread::available_parallelism().map_or(1, usize::from);
     let device = Device::new(Config {
         revision,
         queues,
         engines,
         faults,
+        mild,
+        seed,
     });
     let mut model = Box::new(Model {
         device,
-        path,
+        path: path.map(PathBuf::from),
         saved: Stats::default(),
     });
     model.save();

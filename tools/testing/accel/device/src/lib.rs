@@ -31,6 +31,7 @@ pub mod lies;
 pub mod mailbox;
 pub mod pri;
 pub mod queue;
+pub mod readings;
 pub mod regs;
 pub mod ring;
 pub mod sgl;

@@ -270,7 +270,7 @@ impl Device {
         };
         let phase = cq.ring.phase() == (value & WRONG_PHASE == 0);
         // If the IOMMU refuses it, so much the better.
-        let _ = cq.ring.push(bus, &sqe::cqe(index, number, phase));
+        let _ = cq.ring.push(bus, &sqe::cqe(index, number, phase, 0));
         self.eq.force(bus, u32::from(number), true);
     }
 }

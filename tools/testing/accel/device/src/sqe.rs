@@ -233,12 +233,13 @@ impl Sqe {
     }
 }
 
-/// A completion entry: entry `index` of SQ `queue` is done.
-pub fn cqe(index: u16, queue: u16, phase: bool) -> [u8; CQE_SIZE] {
+/// A completion entry: entry `index` of SQ `queue` is done. Nobody has said what the bits beside the
+/// phase are; they are those of `spare`.
+pub fn cqe(index: u16, queue: u16, phase: bool, spare: u16) -> [u8; CQE_SIZE] {
     let mut entry = [0; CQE_SIZE];
     entry[8..10].copy_from_slice(&index.to_le_bytes());
     entry[10..12].copy_from_slice(&queue.to_le_bytes());
-    entry[14] = u8::from(phase);
+    entry[14..16].copy_from_slice(&(spare & !1 | u16::from(phase)).to_le_bytes());
     entry
 }
 
@@ -297,8 +298,8 @@ mod tests {
     #[test]
     fn completion_entry() {
         assert_eq!(
-            cqe(0x102, 3, true),
-            [0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 3, 0, 0, 0, 1, 0]
+            cqe(0x102, 3, true, 0x8000),
+            [0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 3, 0, 0, 0, 1, 0x80]
         );
     }
 }

@@ -7,6 +7,7 @@ use crate::device::Device;
 use crate::job::Job;
 use crate::job::Next;
 use crate::job::Setting;
+use crate::readings::Reading;
 use crate::regs;
 use crate::sqe;
 use crate::sqe::Report;
@@ -150,7 +151,11 @@ impl Device {
             self.aeq.post(AEQ_CQ_OVERFLOW | u32::from(cq_number));
             return self.queues[usize::from(number)].stop();
         }
-        let entry = sqe::cqe(index, number, cq.ring.phase());
+        let spare = match self.config.mild.has(Reading::CompletionBits) {
+            true => 0,
+            false => self.nonsense.next() as u16,
+        };
+        let entry = sqe::cqe(index, number, cq.ring.phase(), spare);
         if cq.ring.push(bus, &entry).is_err() {
             return self.dead_ring(number, "CQ");
         }

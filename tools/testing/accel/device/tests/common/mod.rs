@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use hisi_zip_model::bus::PAGE_SIZE;
+use hisi_zip_model::readings::Mild;
 use hisi_zip_model::regs;
 use hisi_zip_model::sqe::Sqe;
 use hisi_zip_model::sqe::SQE_SIZE;
@@ -238,6 +239,16 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The device that a machine has if it is no particular one.
+    pub const CONFIG: Config = Config {
+        revision: 0x30,
+        queues: 64,
+        engines: 2,
+        faults: false,
+        mild: Mild::NONE,
+        seed: 1,
+    };
+
     /// A machine whose driver has started the function.
     pub fn new() -> Self {
         Self::with_revision(0x30)
@@ -246,23 +257,19 @@ impl Machine {
     pub fn with_revision(revision: u8) -> Self {
         Self::with(Config {
             revision,
-            queues: 64,
-            engines: 2,
-            faults: false,
+            ..Self::CONFIG
         })
     }
 
     /// A machine whose device has a test port.
     pub fn with_faults() -> Self {
         Self::with(Config {
-            revision: 0x30,
-            queues: 64,
-            engines: 2,
             faults: true,
+            ..Self::CONFIG
         })
     }
 
-    fn with(config: Config) -> Self {
+    pub fn with(config: Config) -> Self {
         let device = Device::new(config);
         let mut machine = Self {
             device,

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the evidence about the silicon leaves open, and how the device reads it.
+//!
+//! Where only hardware can decide, the device does what harms most those who have guessed wrong. Each
+//! of these readings has a milder one, which the property `mild` of the device chooses by its name.
+
+/// Something that the evidence leaves open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Bits 15:1 of word 7 of a completion: anything, or 0.
+    CompletionBits,
+}
+
+/// All of them, as `mild` names what is chosen with it.
+pub const NAMES: &[(&str, Reading)] = &[("clean-completions", Reading::CompletionBits)];
+
+/// The readings that are the mild ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mild(u64);
+
+impl Mild {
+    /// No reading but the harmful ones.
+    pub const NONE: Self = Self(0);
+    /// Each reading is the mild one.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Those that `list` names, separated by `+`. Fails with the name that is none.
+    pub fn parse(list: &str) -> Result<Self, &str> {
+        let names = list.split('+').filter(|name| !name.is_empty());
+        names.into_iter().try_fold(Self::NONE, |mild, name| {
+            let known = NAMES.iter().find(|(other, _)| *other == name);
+            known.map(|(_, reading)| mild.with(*reading)).ok_or(name)
+        })
+    }
+
+    /// The same, and `reading` is mild.
+    pub const fn with(self, reading: Reading) -> Self {
+        Self(self.0 | 1 << reading as u32)
+    }
+
+    /// Whether `reading` is the mild one.
+    pub const fn has(self, reading: Reading) -> bool {
+        self.0 & 1 << reading as u32 != 0
+    }
+}
+
+/// Numbers that nobody can depend on: others for each seed, the same for the same.
+#[derive(Clone, Debug)]
+pub struct Nonsense(u64);
+
+impl Nonsense {
+    /// Those of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next one. Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_choose_the_mild_reading() {
+        assert_eq!(Mild::parse(""), Ok(Mild::NONE));
+        for (name, reading) in NAMES {
+            let mild = Mild::parse(name).unwrap();
+            assert!(mild.has(*reading) && !Mild::NONE.has(*reading), "{name}");
+        }
+        assert_eq!(Mild::parse("clean-completions+cleen"), Err("cleen"));
+    }
+
+    #[test]
+    fn nonsense_is_the_seed_s_own() {
+        let of = |seed| {
+            let mut nonsense = Nonsense::new(seed);
+            [nonsense.next(), nonsense.next(), nonsense.next()]
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+    }
+}
