@@ -182,7 +182,9 @@ int main(int argc, char **argv)
 	inflate.input_data_length = htole32(size - GZIP_TAIL - head);
 	inflate.dest_l = htole32((uint32_t)to);
 	inflate.dest_h = htole32(to >> 32);
-	inflate.dest_avail_out = htole32(plain);
+	/* The engine takes no notice of jobs with hardly any room. */
+	inflate.dest_avail_out =
+		htole32(plain > HISI_ZIP_ROOM_MIN ? plain : HISI_ZIP_ROOM_MIN);
 	checksum.length = plain;
 
 	submit(&zip, &inflate, sizeof(inflate), between, 2);

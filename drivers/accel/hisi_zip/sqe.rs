@@ -97,7 +97,7 @@ impl Sqe {
         // Of a stream all the input may be there before its end is asked for.
         let least = u32::from(!self.is_stream());
         let lengths = (least..=LENGTH_MAX).contains(&self.input_data_length.get())
-            && (1..=LENGTH_MAX).contains(&self.dest_avail_out.get());
+            && (uapi::HISI_ZIP_ROOM_MIN..=LENGTH_MAX).contains(&self.dest_avail_out.get());
 
         if known && unused && lengths {
             Ok(())

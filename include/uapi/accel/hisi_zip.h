@@ -30,6 +30,12 @@
 #define HISI_ZIP_PAGE_SIZE 4096
 #define HISI_ZIP_DOORBELL_OFFSET 0x1000
 
+/*
+ * Bytes of room for output that a job has to have. With less the engine may
+ * take no notice of it, and say that it is done.
+ */
+#define HISI_ZIP_ROOM_MIN 256
+
 /* Offset of the completion queue in the ring region: the page behind the SQ. */
 #define HISI_ZIP_CQ_OFFSET(depth)                                   \
 	(((__u64)(depth) * HISI_ZIP_SQE_SIZE + HISI_ZIP_PAGE_SIZE - 1) & \
@@ -105,7 +111,7 @@ struct hisi_zip_cqe {
  *	flat
  * @rsvd0: reserved
  * @tag0: tag of the caller's own, layout 0
- * @dest_avail_out: bytes of room for output, at most 8 MiB
+ * @dest_avail_out: bytes of room for output, HISI_ZIP_ROOM_MIN to 8 MiB
  * @stream_state: out, streams: bits 3 to 0 are 1 if the output room was used up
  *	before the input; send the rest of it again
  * @rsvd1: reserved
@@ -119,7 +125,10 @@ struct hisi_zip_cqe {
  * @tag3: tag of the caller's own, layout 3
  * @rsvd3: reserved
  * @plain_length: out: length of the plain data modulo 2^32
- * @checksum: out: CRC-32 (deflate, gzip) or Adler-32 (zlib) of the plain data
+ * @checksum: out, streams: the checksum's register. For zlib, Adler-32 of the
+ *	plain data; for gzip, CRC-32 with all bits inverted and then in the opposite
+ *	order; for deflate nothing that means something. Without a stream it may be
+ *	0: the checksum is in the trailer
  *
  * For zlib and gzip the program writes, and skips, the header; the engine
  * appends, and checks, the trailer, which @produced and @consumed count.

@@ -10,7 +10,7 @@ use accel::hisi_zip::Direction;
 use accel::{Region, uapi};
 
 use crate::space::Reach;
-use crate::streams::{Outcome, Request, Streams};
+use crate::streams::{Outcome, Output, Request, Streams};
 use crate::{Fate, Plan, Watcher};
 
 /// What the bits of a completion's last word are that mean nothing.
@@ -107,8 +107,9 @@ impl Engine {
 
     fn meet(&mut self, fate: Fate, entry: usize) -> Next {
         match fate {
-            Fate::Do | Fate::Errno(_) => self.finish(entry, None),
-            Fate::Status(status) => self.finish(entry, Some(Outcome::error(status))),
+            Fate::Do | Fate::Errno(_) => self.perform(entry, Output::Stored),
+            Fate::Lost => self.perform(entry, Output::Lost),
+            Fate::Status(status) => self.finish(entry, &Outcome::error(status)),
             Fate::Late => {
                 self.late = Some(entry);
                 return Next::Go;
@@ -123,22 +124,26 @@ impl Engine {
             Fate::WrongEntry => self.complete((entry + 1) % self.parts.depth),
         }
         if let Some(late) = self.late.take() {
-            self.finish(late, None);
+            self.perform(late, Output::Stored);
         }
         Next::Go
     }
 
-    /// Does the job of `entry`, unless its outcome is given, and completes it.
-    fn finish(&mut self, entry: usize, outcome: Option<Outcome>) {
-        let outcome = outcome.unwrap_or_else(|| {
-            let request = self.request(entry);
-            self.streams.perform(&request, &self.parts.reach)
-        });
+    /// Does the job of `entry`, and completes it.
+    fn perform(&mut self, entry: usize, output: Output) {
+        let request = self.request(entry);
+        let outcome = self.streams.perform(&request, &self.parts.reach, output);
+        self.finish(entry, &outcome);
+    }
+
+    /// Completes the job of `entry`, of which this became.
+    fn finish(&mut self, entry: usize, outcome: &Outcome) {
         for (word, value) in [
             (0, outcome.consumed),
             (1, outcome.produced),
             (3, outcome.status),
-            (31, outcome.checksum),
+            // Nobody has said that the checksum is there outside of streams.
+            (31, 0),
         ] {
             self.parts.ring.write(entry * 128 + word * 4, value);
         }

@@ -11,7 +11,7 @@ use accel::{Region, Submission, SubmitPort, uapi};
 use rustix::io::Errno;
 
 use crate::space::{Handed, Reach};
-use crate::streams::{Outcome, Request, Streams};
+use crate::streams::{Outcome, Output, Request, Streams};
 use crate::{Fate, Plan, Watcher};
 
 /// A job, and the buffers that it names.
@@ -78,7 +78,8 @@ pub(crate) struct Parts {
 pub(crate) fn serve(mut parts: Parts, mut streams: Streams, jobs: &Receiver<Handover>) {
     for (number, job) in (0..).zip(jobs) {
         let outcome = match (parts.plan)(number) {
-            Fate::Do => streams.perform(&request(&job.sqe), &job.reach),
+            Fate::Do => streams.perform(&request(&job.sqe), &job.reach, Output::Stored),
+            Fate::Lost => streams.perform(&request(&job.sqe), &job.reach, Output::Lost),
             Fate::Status(status) => Outcome::error(status),
             Fate::Errno(errno) => {
                 parts.record(number, &job.sqe, &Outcome::default(), errno.into());
@@ -143,7 +144,7 @@ impl Parts {
                 consumed: outcome.consumed,
                 produced: outcome.produced,
                 status: outcome.status,
-                checksum: outcome.checksum,
+                checksum: 0,
                 ..*sqe
             },
         };

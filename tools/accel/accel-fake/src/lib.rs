@@ -36,6 +36,8 @@ pub enum Fate {
     Do,
     /// It ends with this status, without effect.
     Status(u8),
+    /// It is done, but nothing of its output comes to memory.
+    Lost,
     /// In [`AddressMode::Kernel`] its record has this errno; in other modes it is done.
     Errno(u16),
     /// It is done after the one that follows it. With rings only, as below.

@@ -20,17 +20,30 @@ pub(crate) struct Request {
     pub(crate) context: u64,
 }
 
+/// What becomes of the output of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// It comes to memory.
+    Stored,
+    /// It does not.
+    Lost,
+}
+
 /// A request whose input has been read.
 struct Work<'a> {
     request: &'a Request,
     input: Vec<u8>,
     reach: &'a Reach,
+    output: Output,
 }
 
 impl Work<'_> {
     /// Writes the whole output.
     fn store(&self, output: &[u8]) -> Result<(), u8> {
         assert!(output.len() <= self.request.output_room);
+        if self.output == Output::Lost {
+            return Ok(());
+        }
         let stored = self.reach.write(self.request.output, output);
         stored.ok_or(OUTPUT_ADDRESS)
     }
@@ -42,7 +55,6 @@ pub(crate) struct Outcome {
     pub(crate) status: u32,
     pub(crate) consumed: u32,
     pub(crate) produced: u32,
-    pub(crate) checksum: u32,
 }
 
 impl Outcome {
@@ -62,6 +74,10 @@ const INPUT_ADDRESS: u8 = 0x23;
 const OUTPUT_ADDRESS: u8 = 0x24;
 const CONTEXT_ADDRESS: u8 = 0x25;
 const TRAILER: usize = 8;
+/// A request with this room for output, or less, is ignored.
+const IGNORED_ROOM: usize = 0x10;
+/// Bytes of room for output that a request has to have.
+const LEAST_ROOM: usize = 200;
 
 /// The streams of one queue.
 pub(crate) struct Streams {
@@ -77,19 +93,23 @@ impl Streams {
         }
     }
 
-    pub(crate) fn perform(&mut self, request: &Request, reach: &Reach) -> Outcome {
-        let outcome = self.attempt(request, reach);
+    pub(crate) fn perform(&mut self, request: &Request, reach: &Reach, output: Output) -> Outcome {
+        let outcome = self.attempt(request, reach, output);
         outcome.unwrap_or_else(Outcome::error)
     }
 
-    fn attempt(&mut self, request: &Request, reach: &Reach) -> Result<Outcome, u8> {
+    fn attempt(&mut self, request: &Request, reach: &Reach, output: Output) -> Result<Outcome, u8> {
         let stateful = request.flags & 1 << 26 != 0;
+        if request.output_room <= IGNORED_ROOM || !stateful && request.output_room < LEAST_ROOM {
+            return Ok(Outcome::default());
+        }
         assert_eq!(
             request.algorithm,
             uapi::HISI_ZIP_GZIP,
             "the only one that tests use"
         );
-        if request.input_len == 0 || request.input_len > 8 << 20 {
+        let room_missing = request.output_room < LEAST_ROOM;
+        if request.input_len == 0 || request.input_len > 8 << 20 || room_missing {
             return Err(BAD_LENGTH);
         }
         let input = reach.read(request.input, request.input_len);
@@ -97,6 +117,7 @@ impl Streams {
             request,
             input: input.ok_or(INPUT_ADDRESS)?,
             reach,
+            output,
         };
         match (self.direction, stateful) {
             (Direction::Compress, false) => compress(&work),
@@ -126,7 +147,6 @@ impl Streams {
             status,
             consumed: consumed as u32,
             produced: output.len() as u32,
-            checksum: stream.crc.clone().finalize(),
         })
     }
 }
@@ -154,7 +174,6 @@ fn compress(work: &Work<'_>) -> Result<Outcome, u8> {
         },
         consumed: input.len() as u32,
         produced: output.len() as u32,
-        checksum: crc,
     })
 }
 
@@ -176,7 +195,6 @@ fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
         status: uapi::HISI_ZIP_OK,
         consumed: consumed as u32,
         produced: output.len() as u32,
-        checksum: stream.crc.finalize(),
     })
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The program with an engine in memory, for the tests of its command line.
 //!
-//! `FAKE_FATE=N:STATUS` lets job N of each queue end with that status; `N:hang` and `N:die` also
-//! work. `FAKE_QUEUES` is how many queues there are.
+//! `FAKE_FATE=N:STATUS` lets job N of each queue end with that status; `N:hang`, `N:die` and
+//! `N:lost`, of which no output comes, also work. `FAKE_QUEUES` is how many queues there are.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -49,6 +49,7 @@ fn plan() -> Plan {
     let job: u64 = job.parse().expect("the number of a job");
     let fate = match fate {
         "hang" => Fate::Hang,
+        "lost" => Fate::Lost,
         "die" => Fate::Die(uapi::QUEUE_DEAD_REMOVED),
         status => Fate::Status(status.parse().expect("a status")),
     };

@@ -207,8 +207,8 @@ impl Stage for Replay<'_> {
         made.map(|(chunk, _)| chunk)
     }
 
-    fn recycle(&mut self, buffer: Memory) {
-        self.spare.put(buffer);
+    fn recycle(&mut self, chunk: Chunk) {
+        self.spare.put(compress::without_end(chunk));
     }
 
     fn pollable(&self) -> Option<BorrowedFd<'_>> {

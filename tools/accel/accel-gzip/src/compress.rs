@@ -3,7 +3,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use accel::hisi_zip::{Algorithm, Completion, Job, JobError, REQUEST_MAX, Report};
+use accel::hisi_zip::{Algorithm, Completion, Job, JobError, REQUEST_MAX, ROOM_MIN, Report};
 use accel::memory::{Memory, Source};
 
 use crate::buffers::{Buffers, LEAD};
@@ -56,7 +56,7 @@ pub fn compress(
 
 /// Bytes of a buffer for the member of a block of `block` bytes, whatever is in there.
 pub fn output_len(block: usize) -> usize {
-    LEAD + stored_len(block) + TRAILER
+    LEAD + (stored_len(block) + TRAILER).max(ROOM_MIN)
 }
 
 /// A request that compresses `source` to behind the lead of `output`.
@@ -96,8 +96,8 @@ impl Stage for Compress<'_> {
         Ok(chunk)
     }
 
-    fn recycle(&mut self, buffer: Memory) {
-        self.spare.put(buffer);
+    fn recycle(&mut self, chunk: Chunk) {
+        self.spare.put(without_end(chunk));
     }
 
     fn pollable(&self) -> Option<BorrowedFd<'_>> {
@@ -165,17 +165,27 @@ impl Members {
 }
 
 /// Length of the engine's output, if it ends as the rest of its report says.
+///
+/// The trailer has the length of all input in the place that the report tells, and nothing of an
+/// older job has ([`without_end`]): the engine has been here, and has come to the end.
 fn checked(report: &Report, source: &Source, output: &Memory, offset: u64) -> Result<usize> {
-    let trailer = Trailer {
-        crc: report.checksum,
-        len: source.len as u32,
-    };
     let payload = &output.bytes()[LEAD..LEAD + report.produced];
-    if report.consumed == source.len && payload.ends_with(&trailer.bytes()) {
+    let trailer = payload.last_chunk().copied().map(Trailer::parse);
+    let whole = trailer.is_some_and(|trailer| trailer.len as usize == source.len);
+    if report.consumed == source.len && whole {
         return Ok(report.produced);
     }
     let what = "the engine's output does not end as it should";
     Err(Error::Data { offset, what })
+}
+
+/// The buffer of a member that is written, in which its trailer is none any more: a job that writes
+/// nothing must not be taken for one that has written the same.
+pub fn without_end(chunk: Chunk) -> Memory {
+    let Chunk { mut buffer, range } = chunk;
+    // No block has this length.
+    buffer.bytes_mut()[range.end - TRAILER..range.end].fill(0);
+    buffer
 }
 
 /// Deflate data and trailer of `plain` without compression.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 
-use accel::hisi_zip::{Algorithm, Completion, Job, REQUEST_MAX};
+use accel::hisi_zip::{Algorithm, Completion, Job, REQUEST_MAX, ROOM_MIN};
 use accel::memory::{Memory, Source};
 
 use crate::buffers::Buffers;
@@ -131,7 +131,7 @@ pub fn payload_len(header: &Header) -> Option<usize> {
 
 /// Room for what the member with `trailer` claims to have.
 pub fn output_len(trailer: Trailer) -> usize {
-    (trailer.len as usize).clamp(1, REQUEST_MAX)
+    (trailer.len as usize).clamp(ROOM_MIN, REQUEST_MAX)
 }
 
 /// A request that decompresses the payload `source`, which has `trailer` at its end.
@@ -142,13 +142,15 @@ pub fn request(source: Source, trailer: Trailer, output: Memory) -> Job {
 }
 
 /// The output of a member's job, if it is what the trailer says.
+///
+/// The engine has compared, too; what it has written may still have been lost on the way.
 pub fn verify(completion: Completion, trailer: Trailer, offset: u64) -> Result<(Chunk, Source)> {
     let Job { source, output, .. } = completion.job;
     let report = completion
         .result
         .map_err(|error| Error::Job { offset, error })?;
     let found = Trailer {
-        crc: report.checksum,
+        crc: crc32fast::hash(&output.bytes()[..report.produced]),
         len: report.produced as u32,
     };
     if found != trailer || report.consumed != source.len {
@@ -245,8 +247,8 @@ impl Stage for Parallel<'_> {
         Ok(chunk)
     }
 
-    fn recycle(&mut self, buffer: Memory) {
-        self.spare.put(buffer);
+    fn recycle(&mut self, chunk: Chunk) {
+        self.spare.put(chunk.buffer);
     }
 
     fn pollable(&self) -> Option<BorrowedFd<'_>> {

@@ -31,8 +31,8 @@ pub trait Stage {
     /// Makes the output of a job that came back; jobs come back in any order.
     fn finish(&mut self, completion: Completion) -> Result<Chunk>;
 
-    /// Takes back a buffer whose content is written.
-    fn recycle(&mut self, buffer: Memory);
+    /// Takes back a chunk that is written.
+    fn recycle(&mut self, chunk: Chunk);
 
     /// What to wait for when [`next`](Self::next) says [`Next::Later`].
     fn pollable(&self) -> Option<BorrowedFd<'_>>;
@@ -166,7 +166,7 @@ impl Pipeline<'_, '_> {
             }
             self.sink.write(&mut slices[..count])?;
             for chunk in self.chunks.drain(..count).flatten() {
-                self.stage.recycle(chunk.buffer);
+                self.stage.recycle(chunk);
             }
             self.ready -= count;
         }

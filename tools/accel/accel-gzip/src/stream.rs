@@ -50,7 +50,7 @@ pub fn stream(
         let (output, report, rest) = state.finish(receive(queues)?, input, spare)?;
         unwritten = Some((output, report.produced));
         if report.stream_end {
-            state.end(&report, rest, input, spare)?;
+            state.end(rest, input, spare)?;
             break;
         }
         source = rest;
@@ -84,6 +84,8 @@ struct State {
     /// The engine's memory of it, while no request has it.
     context: Option<Memory>,
     position: Position,
+    /// CRC-32 so far.
+    crc: crc32fast::Hasher,
     /// Length so far modulo 2^32.
     len: u32,
     /// The last bytes that the engine took.
@@ -96,6 +98,7 @@ impl State {
             offset,
             context: Some(context),
             position: Position::First,
+            crc: crc32fast::Hasher::new(),
             len: 0,
             tail: [0; TRAILER],
         }
@@ -145,6 +148,7 @@ impl State {
             });
         }
         self.context = stream.map(|stream| stream.context);
+        self.crc.update(&output.bytes()[..report.produced]);
         self.len = self.len.wrapping_add(report.produced as u32);
         self.remember(input, &source, report.consumed)?;
         let rest = match source.advance(report.consumed) {
@@ -168,20 +172,14 @@ impl State {
     }
 
     /// Compares with the trailer, and gives the input back what lies behind it.
-    fn end(
-        &self,
-        report: &Report,
-        rest: Option<Source>,
-        input: &mut Input,
-        spare: &mut Buffers,
-    ) -> Result<()> {
+    fn end(&self, rest: Option<Source>, input: &mut Input, spare: &mut Buffers) -> Result<()> {
         if let Some(rest) = rest {
             input.give_back(&rest);
             spare.put_source(rest);
         }
         if Trailer::parse(self.tail)
             != (Trailer {
-                crc: report.checksum,
+                crc: self.crc.clone().finalize(),
                 len: self.len,
             })
         {

@@ -499,6 +499,30 @@ fn incompressible_data_that_does_not_fit_is_stored() {
 }
 
 #[test]
+fn output_that_does_not_come_is_found() {
+    for bench in MODES.map(Bench::in_mode) {
+        // All blocks are the same, and so is what becomes of them.
+        let plain = text(1000).repeat(100);
+        bench.file("data", &plain);
+        let output = bench.run_with(&["-b", "1000", "data"], "70:lost");
+        check(
+            &output,
+            1,
+            "at byte 70000: the engine's output does not end",
+        );
+        assert_eq!(bench.names(), ["data"]);
+        check(&bench.run(&["-b", "1000", "data"]), 0, "");
+        let output = bench.run_with(&["-d", "data.gz"], "0:lost");
+        check(&output, 1, "checksum or length does not match");
+
+        bench.file("other.gz", &gzip(&plain));
+        let output = bench.run_with(&["-d", "other.gz"], "0:lost");
+        check(&output, 1, "checksum or length does not match");
+        assert_eq!(bench.names(), ["data.gz", "other.gz"]);
+    }
+}
+
+#[test]
 fn a_device_that_goes_away_is_an_error_and_no_partial_file_stays() {
     let waits = ["poll", "spin", "auto"];
     for (how, mode) in waits

@@ -112,6 +112,22 @@ pub enum Error {
         queue: u32,
     },
 
+    /// A job's room for output is less than its queue's device works with.
+    #[error(
+        "{device}: queue {queue}: {room} bytes of room for the output of a job are too few; it \
+         needs {least}"
+    )]
+    Room {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+        /// Bytes of room.
+        room: usize,
+        /// Bytes that it needs.
+        least: usize,
+    },
+
     /// A fence can't be waited for, or asked.
     #[error("a fence cannot be waited for: {source}; is the descriptor a sync file?")]
     Fence {

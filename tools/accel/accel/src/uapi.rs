@@ -477,6 +477,7 @@ pub const HISI_ZIP_SQE_SIZE: usize = 128;
 pub const HISI_ZIP_CQE_SIZE: usize = 16;
 pub const HISI_ZIP_PAGE_SIZE: usize = 4096;
 pub const HISI_ZIP_DOORBELL_OFFSET: usize = 0x1000;
+pub const HISI_ZIP_ROOM_MIN: usize = 256;
 
 pub const HISI_ZIP_DB_SQ: u64 = 0;
 pub const HISI_ZIP_DB_CQ: u64 = 1;

@@ -28,11 +28,9 @@ struct zip_job {
 struct zip_result {
 	/* A negative errno where no completion came. */
 	int error;
-	__u16 hardware;
 	__u8 status;
 	__u32 consumed;
 	__u32 produced;
-	__u32 checksum;
 	__u32 tag;
 };
 
@@ -128,14 +126,11 @@ static inline struct zip_result zip_take(struct accel_queue *q)
 {
 	/* Results are in the entry the job was in: completions keep the order. */
 	const struct hisi_zip_sqe *sqe = (struct hisi_zip_sqe *)q->ring + q->head;
-	struct zip_result r = {
-		.hardware = le16toh(zip_cqe(q)->w7) >> 1,
-	};
+	struct zip_result r = {};
 
 	r.status = le32toh(sqe->status) & 0xff;
 	r.consumed = le32toh(sqe->consumed);
 	r.produced = le32toh(sqe->produced);
-	r.checksum = le32toh(sqe->checksum);
 	r.tag = le32toh(sqe->tag3);
 	q->done++;
 	q->head++;
@@ -174,7 +169,7 @@ static inline struct zip_result zip_run(struct accel_queue *q,
 /* Whole and right; what can't be compressed is right too. */
 static inline bool zip_good(const struct zip_result *r)
 {
-	return !r->error && !r->hardware &&
+	return !r->error &&
 	       (r->status == HISI_ZIP_OK || r->status == HISI_ZIP_NEGATIVE);
 }
 
@@ -185,9 +180,8 @@ static inline bool zip_refused(const struct zip_result *r)
 }
 
 #define ZIP_LOG(r) \
-	TH_LOG("got error %s, hardware status %#x, job status %#x, %u bytes in, %u out", \
-	       ret_name((r)->error), (r)->hardware, (r)->status, \
-	       (r)->consumed, (r)->produced)
+	TH_LOG("got error %s, job status %#x, %u bytes in, %u out", \
+	       ret_name((r)->error), (r)->status, (r)->consumed, (r)->produced)
 
 #define EXPECT_JOB(check, r, rule) \
 	do { \

@@ -85,9 +85,6 @@ TEST_F(zip_submit, record_has_the_entry_as_it_was)
 	ASSERT_RET(0, submit_run(&self->q, &job, &self->in, &self->out, &r), "a job");
 	EXPECT_EQ(0, r.head.error);
 	EXPECT_EQ(5000, le32toh(r.sqe.consumed));
-	EXPECT_EQ(adler32(adler32(0, NULL, 0), self->in.p + 8192, 5000), le32toh(r.sqe.checksum)) {
-		TH_LOG("expected: the checksum of the input");
-	}
 	job.consumed = r.sqe.consumed;
 	job.produced = r.sqe.produced;
 	job.comp_data_length = r.sqe.comp_data_length;
@@ -255,6 +252,7 @@ struct bad {
 
 SPOIL(no_input, job->input_data_length = 0)
 SPOIL(no_room, job->dest_avail_out = 0)
+SPOIL(little_room, job->dest_avail_out = htole32(HISI_ZIP_ROOM_MIN - 1))
 SPOIL(much_input, job->input_data_length = htole32(ZIP_LIMIT + 1))
 SPOIL(much_room, job->dest_avail_out = htole32(ZIP_LIMIT + 1))
 SPOIL(algorithm_0, job->algorithm = 0)
@@ -282,6 +280,7 @@ SPOIL(writes_in, job->dest_h = 0; job->dest_avail_out = htole32(SIZE))
 static const struct bad all_bad[] = {
 	{ "no input", -EINVAL, spoil_no_input },
 	{ "no room", -EINVAL, spoil_no_room },
+	{ "room that the engine does not work with", -EINVAL, spoil_little_room },
 	{ "more input than 8 MiB", -EINVAL, spoil_much_input },
 	{ "more room than 8 MiB", -EINVAL, spoil_much_room },
 	{ "algorithm 0", -EINVAL, spoil_algorithm_0 },
@@ -342,7 +341,7 @@ TEST_F(zip_submit, bad_input_is_an_error_of_its_job)
 
 TEST_F(zip_submit, lack_of_room_is_no_error)
 {
-	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, 0, SIZE, 0, 100);
+	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, 0, SIZE, 0, HISI_ZIP_ROOM_MIN);
 	struct hisi_zip_record r = {};
 
 	EXPECT_RET(0, submit_run(&self->q, &job, &self->in, &self->out, &r), "too little room");

@@ -11,6 +11,9 @@ use crate::uapi;
 /// Bytes that a job reads at most, and bytes that it writes at most.
 pub const REQUEST_MAX: usize = 8 << 20;
 
+/// Bytes of room for output that a job has to have. The engine takes no notice of jobs with less.
+pub const ROOM_MIN: usize = uapi::HISI_ZIP_ROOM_MIN;
+
 /// Bytes of a stream's context buffer.
 pub const CONTEXT_SIZE: usize = 64 << 10;
 
@@ -67,7 +70,7 @@ pub struct Job {
     pub output: Memory,
     /// Where in `output` the engine begins to write.
     pub output_start: usize,
-    /// Bytes that it may write there.
+    /// Bytes that it may write there, [`ROOM_MIN`] at least.
     pub output_room: usize,
     /// The stream that this request is a part of; `None`: the request is a whole stream.
     pub stream: Option<Stream>,
@@ -96,8 +99,6 @@ pub struct Report {
     pub consumed: usize,
     /// Bytes of output written.
     pub produced: usize,
-    /// Checksum of the plain data: Adler-32 for [`Algorithm::Zlib`], else CRC-32.
-    pub checksum: u32,
     /// Whether a stream being decompressed has ended.
     pub stream_end: bool,
 }

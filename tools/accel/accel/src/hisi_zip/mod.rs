@@ -40,7 +40,7 @@ mod sqe;
 mod wait;
 
 pub use job::{Algorithm, Completion, Job, JobError, Position, Report, Stream};
-pub use job::{CONTEXT_SIZE, REQUEST_MAX};
+pub use job::{CONTEXT_SIZE, REQUEST_MAX, ROOM_MIN};
 pub use queue::{Direction, Vacancy, ZipPort, ZipQueue, ZipQueueParts};
 pub use rings::DoorbellPort;
 pub use wait::{Wait, Woken, sleep, spin, wait};

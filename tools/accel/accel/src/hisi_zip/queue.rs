@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::handover::Handover;
-use super::job::{Completion, Job};
+use super::job::{Completion, Job, ROOM_MIN};
 use super::port::{Done, Port};
 use super::rings::{DoorbellPort, DoorbellRegion, Rings};
 use super::sqe;
@@ -289,6 +289,7 @@ impl ZipQueue {
 
     fn submit(&mut self, job: Job) -> Result<()> {
         self.check()?;
+        self.check_room(&job)?;
         let tag = self.sequence;
         let mut addresses = Addresses::new(&self.space);
         let entry = sqe::encode(&job, tag, &mut addresses);
@@ -304,6 +305,19 @@ impl ZipQueue {
         self.sequence = self.sequence.wrapping_add(1);
         self.in_flight += 1;
         Ok(())
+    }
+
+    /// Fails if `job` is one of which the engine takes no notice.
+    fn check_room(&self, job: &Job) -> Result<()> {
+        if job.output_room >= ROOM_MIN {
+            return Ok(());
+        }
+        Err(Error::Room {
+            device: self.device.clone(),
+            queue: self.id,
+            room: job.output_room,
+            least: ROOM_MIN,
+        })
     }
 
     /// Waits until nothing is in flight; false if that does not come to pass.
@@ -404,7 +418,8 @@ impl Vacancy<'_> {
     /// Hands `job` to the engine. No system call, but in [`AddressMode::Kernel`].
     ///
     /// [`Error::Unreachable`]: the job's memory is not of the queue's context
-    /// ([`AddressSpace::memory`]).
+    /// ([`AddressSpace::memory`]). [`Error::Room`]: less room for output than
+    /// [`ROOM_MIN`](super::ROOM_MIN).
     ///
     /// # Panics
     ///

@@ -115,7 +115,6 @@ pub(super) struct Results {
     status: u32,
     consumed: u32,
     produced: u32,
-    checksum: u32,
 }
 
 /// Reads the results in submission entry `index`.
@@ -133,7 +132,6 @@ impl From<&HisiZipSqe> for Results {
             status: u32::from_le(sqe.status) & 0xff,
             consumed: u32::from_le(sqe.consumed),
             produced: u32::from_le(sqe.produced),
-            checksum: u32::from_le(sqe.checksum),
         }
     }
 }
@@ -156,7 +154,6 @@ impl Results {
         Ok(Report {
             consumed,
             produced,
-            checksum: self.checksum,
             stream_end: self.status == uapi::HISI_ZIP_STREAM_END,
         })
     }

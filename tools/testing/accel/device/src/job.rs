@@ -9,6 +9,9 @@ use crate::engine::Stream;
 use crate::engine::StreamPart;
 use crate::engine::Task;
 use crate::queue::Streams;
+use crate::readings::Mild;
+use crate::readings::Nonsense;
+use crate::readings::Reading;
 use crate::sgl;
 use crate::sgl::Malformed;
 use crate::sgl::Reader;
@@ -27,6 +30,10 @@ use crate::transfer::Turn;
 const CONTEXT_MAGIC: [u8; 8] = *b"hisi-zip";
 /// Bytes of the stream context that the device uses.
 const CONTEXT_SIZE: usize = 16;
+/// A request with this room for output, or less, is ignored.
+const IGNORED_ROOM: u32 = 0x10;
+/// Bytes of room for output that a request has to have.
+const LEAST_ROOM: u32 = 200;
 
 /// What the queue that a job belongs to is configured for.
 #[derive(Clone, Copy)]
@@ -37,6 +44,10 @@ pub struct Setting {
     pub direction: Option<Direction>,
     /// Prefer speed to size.
     pub fast: bool,
+    /// What is read mildly of what the evidence leaves open.
+    pub mild: Mild,
+    /// What nonsense is drawn from.
+    pub seed: u64,
 }
 
 enum Stage {
@@ -95,7 +106,7 @@ impl Job {
             stage: Stage::Computing,
         };
         job.stage = match check(&job.sqe, setting) {
-            Err(status) => Stage::Done(Report::failure(status)),
+            Err(report) => Stage::Done(report),
             Ok(Buffers::Flat) => {
                 let (input, room) = (job.sqe.input_length(), job.sqe.room());
                 job.input = vec![Segment::new(job.sqe.input(), input as usize)];
@@ -232,7 +243,9 @@ impl Job {
     fn begin_stream(&mut self) {
         self.stage = match self.method() {
             Ok((direction, algorithm)) => {
-                let stream = Box::new(Stream::new(direction, algorithm, self.setting.fast));
+                let Setting { fast, seed, .. } = self.setting;
+                let nonsense = Nonsense::new(seed);
+                let stream = Box::new(Stream::new(direction, algorithm, fast, nonsense));
                 let part = Box::new(StreamRef {
                     id: self.id,
                     stream,
@@ -288,6 +301,8 @@ impl Job {
                 input,
                 room: self.sqe.room() as usize,
                 fast: self.setting.fast,
+                mild: self.setting.mild,
+                nonsense: Nonsense::new(self.setting.seed),
             },
             part: part.map(|part| StreamPart {
                 id: part.id,
@@ -313,15 +328,26 @@ fn read_list(setting: Setting, address: u64, stage: fn(Reader) -> Stage) -> Stag
     }
 }
 
-fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Status> {
-    if sqe.algorithm().is_none() || setting.direction.is_none() {
-        return Err(Status::BadAlgorithm);
+/// Whether the engine takes no notice of the request, whatever else it says.
+fn is_ignored(sqe: &Sqe, setting: Setting) -> bool {
+    let small = !sqe.is_stream() && !setting.mild.has(Reading::SmallRooms);
+    sqe.room() <= IGNORED_ROOM || small && sqe.room() < LEAST_ROOM
+}
+
+fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Report> {
+    if is_ignored(sqe, setting) {
+        return Err(Report::ignored());
     }
-    let buffers = sqe.buffers().ok_or(Status::BadBuffer)?;
+    if sqe.algorithm().is_none() || setting.direction.is_none() {
+        return Err(Report::failure(Status::BadAlgorithm));
+    }
+    let buffers = sqe.buffers();
+    let buffers = buffers.ok_or(Report::failure(Status::BadBuffer))?;
     let (input, room) = (sqe.input_length(), sqe.room());
     let input_missing = input == 0 && !sqe.is_stream();
-    if input_missing || room == 0 || input > MAX_LENGTH || room > MAX_LENGTH {
-        return Err(Status::BadLength);
+    let room_missing = sqe.is_stream() && room < LEAST_ROOM;
+    if input_missing || room_missing || input > MAX_LENGTH || room > MAX_LENGTH {
+        return Err(Report::failure(Status::BadLength));
     }
     Ok(buffers)
 }

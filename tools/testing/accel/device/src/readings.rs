@@ -10,10 +10,18 @@
 pub enum Reading {
     /// Bits 15:1 of word 7 of a completion: anything, or 0.
     CompletionBits,
+    /// Word 31 of a request that is a whole stream: 0, or what it has in streams.
+    StatelessChecksum,
+    /// Room of 17 to 199 bytes for a whole stream: the request is ignored, or done.
+    SmallRooms,
 }
 
 /// All of them, as `mild` names what is chosen with it.
-pub const NAMES: &[(&str, Reading)] = &[("clean-completions", Reading::CompletionBits)];
+pub const NAMES: &[(&str, Reading)] = &[
+    ("clean-completions", Reading::CompletionBits),
+    ("stateless-checksum", Reading::StatelessChecksum),
+    ("small-rooms", Reading::SmallRooms),
+];
 
 /// The readings that are the mild ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -109,10 +109,12 @@ pub struct Report {
     pub compressed: u32,
     /// Bytes on the plain side, of the whole stream, modulo 2^32.
     pub plain_length: u32,
-    /// Checksum of the plain side, of the whole stream.
+    /// The checksum register, of the whole stream.
     pub checksum: u32,
     /// In a stream: output is left for which there was no room.
     pub more: bool,
+    /// The engine took no notice of the request.
+    pub ignored: bool,
 }
 
 impl Report {
@@ -126,6 +128,15 @@ impl Report {
             plain_length: 0,
             checksum: 0,
             more: false,
+            ignored: false,
+        }
+    }
+
+    /// A request that the engine took no notice of.
+    pub fn ignored() -> Self {
+        Self {
+            ignored: true,
+            ..Self::failure(Status::Ok)
         }
     }
 }
@@ -225,8 +236,11 @@ impl Sqe {
         }
         self.set_word(0, report.consumed);
         self.set_word(1, report.produced);
-        self.set_word(2, report.compressed);
         self.set_word(3, status);
+        if report.ignored {
+            return;
+        }
+        self.set_word(2, report.compressed);
         self.set_word(15, u32::from(report.more));
         self.set_word(30, report.plain_length);
         self.set_word(31, report.checksum);
@@ -292,6 +306,11 @@ mod tests {
         assert_eq!((sqe.word(0), sqe.word(3)), (1, 0x113));
         for index in [4, 7, 9, 13, 14, 18, 23, 26, 27, 28, 29] {
             assert_eq!(sqe.word(index), 0xaaaa_aaaa, "word {index}");
+        }
+        let mut sqe = Sqe([0xaa; SQE_SIZE]);
+        sqe.set_report(&Report::ignored());
+        for (index, value) in [(0, 0), (1, 0), (2, 0xaaaa_aaaa), (3, 0), (15, 0xaaaa_aaaa)] {
+            assert_eq!(sqe.word(index), value, "word {index}");
         }
     }
 

@@ -110,6 +110,8 @@ impl Device {
             pasid: sq.sqc.pasid,
             direction: sq.sqc.direction,
             fast,
+            mild: self.config.mild,
+            seed: self.nonsense.next(),
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
         queue.counts.sqes = queue.counts.sqes.wrapping_add(1);

@@ -15,6 +15,7 @@ use super::trailer;
 use super::Outcome;
 use super::Request;
 use crate::context::Direction;
+use crate::readings::Reading;
 use crate::sqe::Report;
 use crate::sqe::Status;
 
@@ -22,7 +23,7 @@ use crate::sqe::Status;
 const SLACK: usize = 1;
 
 /// Performs a request that is a whole stream.
-pub fn whole(request: &Request) -> Outcome {
+pub fn whole(request: &mut Request) -> Outcome {
     let result = match request.direction {
         Direction::Compress => compress(request),
         Direction::Decompress => decompress(request),
@@ -30,7 +31,15 @@ pub fn whole(request: &Request) -> Outcome {
     result.unwrap_or_else(Outcome::failure)
 }
 
-fn compress(request: &Request) -> Result<Outcome, Status> {
+/// Word 31: nobody has said that it is there at all outside of streams.
+fn register(request: &mut Request, checksum: &Checksum) -> u32 {
+    match request.mild.has(Reading::StatelessChecksum) {
+        true => checksum.register(&mut request.nonsense),
+        false => 0,
+    }
+}
+
+fn compress(request: &mut Request) -> Result<Outcome, Status> {
     let tail = trailer::size(request.algorithm);
     let room = request.room.checked_sub(tail).ok_or(Status::NoRoom)?;
     let mut output = vec![0; room + SLACK];
@@ -51,13 +60,14 @@ fn compress(request: &Request) -> Result<Outcome, Status> {
         produced: length(output.len()),
         compressed: length(output.len()),
         plain_length: checksum.length(),
-        checksum: checksum.value(),
+        checksum: register(request, &checksum),
         more: false,
+        ignored: false,
     };
     Ok(Outcome { report, output })
 }
 
-fn decompress(request: &Request) -> Result<Outcome, Status> {
+fn decompress(request: &mut Request) -> Result<Outcome, Status> {
     let mut output = vec![0; request.room];
     let mut inflate = Decompress::new(false);
     match inflate.decompress(&request.input, &mut output, FlushDecompress::Finish) {
@@ -84,8 +94,9 @@ fn decompress(request: &Request) -> Result<Outcome, Status> {
         produced: length(output.len()),
         compressed: length(consumed),
         plain_length: checksum.length(),
-        checksum: checksum.value(),
+        checksum: register(request, &checksum),
         more: false,
+        ignored: false,
     };
     Ok(Outcome { report, output })
 }
@@ -102,16 +113,24 @@ fn stopped_short(request: &Request, inflate: &Decompress) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::readings::Mild;
+    use crate::readings::Nonsense;
     use crate::sqe::Algorithm;
 
-    fn run(direction: Direction, algorithm: Algorithm, input: &[u8], room: usize) -> Outcome {
-        whole(&Request {
+    fn request(direction: Direction, algorithm: Algorithm, input: &[u8], room: usize) -> Request {
+        Request {
             direction,
             algorithm,
             input: input.to_vec(),
             room,
             fast: false,
-        })
+            mild: Mild::NONE,
+            nonsense: Nonsense::new(1),
+        }
+    }
+
+    fn run(direction: Direction, algorithm: Algorithm, input: &[u8], room: usize) -> Outcome {
+        whole(&mut request(direction, algorithm, input, room))
     }
 
     const ALL: [Algorithm; 3] = [Algorithm::Deflate, Algorithm::Zlib, Algorithm::Gzip];
@@ -138,8 +157,34 @@ mod tests {
                 assert_eq!(back.report.status, Status::Ok);
                 assert_eq!(back.output, plain);
                 assert_eq!(back.report.consumed, packed.report.produced);
-                assert_eq!(back.report.checksum, packed.report.checksum);
                 assert_eq!(back.report.plain_length as usize, size);
+            }
+        }
+    }
+
+    #[test]
+    fn word_31_is_there_by_the_mild_reading_alone() {
+        let plain = text(1000);
+        for algorithm in ALL {
+            let mut harmful = request(Direction::Compress, algorithm, &plain, 2000);
+            let packed = whole(&mut harmful).output;
+            let mild = Mild::NONE.with(Reading::StatelessChecksum);
+            for (direction, input) in [
+                (Direction::Compress, &plain),
+                (Direction::Decompress, &packed),
+            ] {
+                let mut request = request(direction, algorithm, input, 2000);
+                assert_eq!(whole(&mut request).report.checksum, 0);
+                request.mild = mild;
+                let word = whole(&mut request).report.checksum;
+                match algorithm {
+                    Algorithm::Deflate => assert_ne!(word, 0),
+                    Algorithm::Zlib => assert_eq!(word.to_be_bytes(), packed[packed.len() - 4..]),
+                    Algorithm::Gzip => {
+                        let crc = (!word).reverse_bits().to_le_bytes();
+                        assert_eq!(crc, packed[packed.len() - 8..packed.len() - 4]);
+                    }
+                }
             }
         }
     }

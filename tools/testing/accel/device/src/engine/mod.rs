@@ -8,6 +8,8 @@ mod stream;
 mod trailer;
 
 use crate::context::Direction;
+use crate::readings::Mild;
+use crate::readings::Nonsense;
 use crate::sqe::Algorithm;
 use crate::sqe::Report;
 use crate::sqe::Status;
@@ -26,6 +28,10 @@ pub struct Request {
     pub room: usize,
     /// Prefer speed to size.
     pub fast: bool,
+    /// What is read mildly of what the evidence leaves open.
+    pub mild: Mild,
+    /// Where words come from on which nobody may depend.
+    pub nonsense: Nonsense,
 }
 
 /// The result of a request.
@@ -73,7 +79,7 @@ pub struct Task {
 impl Task {
     /// Does the work. May take a while; needs nothing but the task.
     pub fn run(&mut self) {
-        let request = &self.request;
+        let request = &mut self.request;
         self.outcome = Some(match &mut self.part {
             Some(part) => part.stream.advance(&request.input, request.room, part.last),
             None => deflate::whole(request),

@@ -47,6 +47,7 @@ const ANSWERS: &[&str] = &[
     "HISI_ZIP_CQE_SIZE",
     "HISI_ZIP_PAGE_SIZE",
     "HISI_ZIP_DOORBELL_OFFSET",
+    "HISI_ZIP_ROOM_MIN",
     "HISI_ZIP_CQ_OFFSET",
     "HISI_ZIP_DB",
     "HISI_ZIP_OK",
