@@ -59,7 +59,9 @@ pub(crate) struct Sqe {
     ctx: U64,
     rsvd2: U64,
     tag3: U32,
-    rsvd3: [U32; 3],
+    rsvd3: U32,
+    ctx_dw1: U32,
+    ctx_dw2: U32,
     plain_length: U32,
     checksum: U32,
 }
@@ -93,7 +95,8 @@ impl Sqe {
             && self.rsvd0.iter().all(|word| word.get() == 0)
             && self.rsvd1.get() == 0
             && self.rsvd2.get() == 0
-            && self.rsvd3.iter().all(|word| word.get() == 0);
+            && self.rsvd3.get() == 0
+            && (self.is_stream() || self.ctx_dw1.get() == 0 && self.ctx_dw2.get() == 0);
         // Of a stream all the input may be there before its end is asked for.
         let least = u32::from(!self.is_stream());
         let lengths = (least..=LENGTH_MAX).contains(&self.input_data_length.get())
@@ -143,7 +146,7 @@ impl Sqe {
             source: U64::new(source),
             dest: U64::new(dest),
             ctx: U64::new(context.unwrap_or(0)),
-            ..FromZeros::new_zeroed()
+            ..self.carried()
         }
     }
 
@@ -156,6 +159,8 @@ impl Sqe {
             comp_data_length: done.comp_data_length,
             status: done.status,
             stream_state: done.stream_state,
+            ctx_dw1: done.ctx_dw1,
+            ctx_dw2: done.ctx_dw2,
             plain_length: done.plain_length,
             checksum: done.checksum,
             ..*self
@@ -181,6 +186,23 @@ impl Sqe {
             | uapi::hisi_zip_status_HISI_ZIP_BAD_CHECKSUM
             | uapi::hisi_zip_status_HISI_ZIP_STREAM_END => Ok(()),
             _ => Err(EIO),
+        }
+    }
+
+    /// The words that the device leaves in a stream's entry, and wants back in the next one. They
+    /// are its own: the driver does not know what they mean. Outside of streams there are none.
+    fn carried(&self) -> Self {
+        let none = FromZeros::new_zeroed();
+        if !self.is_stream() {
+            return none;
+        }
+        Self {
+            stream_state: self.stream_state,
+            ctx_dw1: self.ctx_dw1,
+            ctx_dw2: self.ctx_dw2,
+            plain_length: self.plain_length,
+            checksum: self.checksum,
+            ..none
         }
     }
 }

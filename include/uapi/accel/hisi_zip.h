@@ -112,8 +112,8 @@ struct hisi_zip_cqe {
  * @rsvd0: reserved
  * @tag0: tag of the caller's own, layout 0
  * @dest_avail_out: bytes of room for output, HISI_ZIP_ROOM_MIN to 8 MiB
- * @stream_state: out, streams: bits 3 to 0 are 1 if the output room was used up
- *	before the input; send the rest of it again
+ * @stream_state: in and out, streams: see below. Bits 3 to 0 are 1 or 2 if there
+ *	is more output than room, 4 if the trailer is to come
  * @rsvd1: reserved
  * @source_l: address of the input, low half
  * @source_h: high half
@@ -124,14 +124,31 @@ struct hisi_zip_cqe {
  * @rsvd2: reserved
  * @tag3: tag of the caller's own, layout 3
  * @rsvd3: reserved
- * @plain_length: out: length of the plain data modulo 2^32
- * @checksum: out, streams: the checksum's register. For zlib, Adler-32 of the
+ * @ctx_dw1: in and out, streams: see below
+ * @ctx_dw2: in and out, streams: see below
+ * @plain_length: out, in streams also in: length of the plain data modulo 2^32
+ * @checksum: in and out, streams: the checksum's register. For zlib, Adler-32 of the
  *	plain data; for gzip, CRC-32 with all bits inverted and then in the opposite
  *	order; for deflate nothing that means something. Without a stream it may be
  *	0: the checksum is in the trailer
  *
  * For zlib and gzip the program writes, and skips, the header; the engine
  * appends, and checks, the trailer, which @produced and @consumed count.
+ *
+ * A stream is made of several requests, one after the other, with one context
+ * of 64 KiB. What a request leaves in @stream_state, @ctx_dw1, @ctx_dw2,
+ * @plain_length and @checksum is to stand there in the next one; in the first,
+ * which has bit 27 of @type, they have no meaning.
+ *
+ * A stream that is compressed: each request has input, and room for 9/8 of it.
+ * One that ends without input is ended by the program, which appends an empty
+ * last block of deflate, and the trailer.
+ *
+ * A stream that is decompressed: the engine may take input before there is room
+ * for what comes of it. If all is taken and bits 3 to 0 of @stream_state are 1,
+ * 2 or 4, the next request is one without input, whose @source is still valid.
+ * The stream ends with HISI_ZIP_STREAM_END and bit 8 of @status; without that
+ * bit it goes on.
  */
 struct hisi_zip_sqe {
 	__le32 consumed;
@@ -157,7 +174,9 @@ struct hisi_zip_sqe {
 	__le32 ctx_h;
 	__le32 rsvd2[2];
 	__le32 tag3;
-	__le32 rsvd3[3];
+	__le32 rsvd3;
+	__le32 ctx_dw1;
+	__le32 ctx_dw2;
 	__le32 plain_length;
 	__le32 checksum;
 };
@@ -186,7 +205,7 @@ enum hisi_zip_algorithm {
  * @HISI_ZIP_NEGATIVE: done, but the output is larger than the input
  * @HISI_ZIP_NO_ROOM: the output did not fit
  * @HISI_ZIP_BAD_CHECKSUM: the checksum does not match
- * @HISI_ZIP_STREAM_END: done, and the stream ends here
+ * @HISI_ZIP_STREAM_END: done, and, with bit 8, the stream ends here
  *
  * Any other is an error of this job alone: a bad address, bad input, a wrong
  * algorithm. Which number means which depends on the hardware.

@@ -42,6 +42,9 @@ pub(crate) struct Engine {
     late: Option<usize>,
 }
 
+/// Numbers of the words that a stream's request brings back.
+const CARRIED: [usize; 5] = [15, 28, 29, 30, 31];
+
 /// Whether the engine goes on.
 enum Next {
     Go,
@@ -142,9 +145,10 @@ impl Engine {
             (0, outcome.consumed),
             (1, outcome.produced),
             (3, outcome.status),
-            // Nobody has said that the checksum is there outside of streams.
-            (31, 0),
-        ] {
+        ]
+        .into_iter()
+        .chain(CARRIED.into_iter().zip(outcome.carried))
+        {
             self.parts.ring.write(entry * 128 + word * 4, value);
         }
         self.complete(entry);
@@ -161,6 +165,7 @@ impl Engine {
             output: wide(20),
             output_room: word(14) as usize,
             context: wide(22),
+            carried: CARRIED.map(word),
         }
     }
 

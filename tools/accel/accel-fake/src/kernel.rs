@@ -82,7 +82,7 @@ pub(crate) fn serve(mut parts: Parts, mut streams: Streams, jobs: &Receiver<Hand
             Fate::Lost => streams.perform(&request(&job.sqe), &job.reach, Output::Lost),
             Fate::Status(status) => Outcome::error(status),
             Fate::Errno(errno) => {
-                parts.record(number, &job.sqe, &Outcome::default(), errno.into());
+                parts.record(number, &job.sqe, &Outcome::error(0), errno.into());
                 continue;
             }
             Fate::Hang => {
@@ -116,7 +116,7 @@ fn is_known(status: u32) -> bool {
         uapi::HISI_ZIP_BAD_CHECKSUM,
         uapi::HISI_ZIP_STREAM_END,
     ]
-    .contains(&status)
+    .contains(&(status & 0xff))
 }
 
 fn request(sqe: &uapi::HisiZipSqe) -> Request {
@@ -129,12 +129,20 @@ fn request(sqe: &uapi::HisiZipSqe) -> Request {
         output: wide(sqe.dest_h, sqe.dest_l),
         output_room: sqe.dest_avail_out as usize,
         context: wide(sqe.ctx_h, sqe.ctx_l),
+        carried: [
+            sqe.stream_state,
+            sqe.ctx_dw1,
+            sqe.ctx_dw2,
+            sqe.plain_length,
+            sqe.checksum,
+        ],
     }
 }
 
 impl Parts {
     /// Writes what became of a job, its number last.
     fn record(&self, number: u64, sqe: &uapi::HisiZipSqe, outcome: &Outcome, error: i32) {
+        let [stream_state, ctx_dw1, ctx_dw2, plain_length, checksum] = outcome.carried;
         let record = uapi::HisiZipRecord {
             head: uapi::JobRecord {
                 error,
@@ -144,7 +152,11 @@ impl Parts {
                 consumed: outcome.consumed,
                 produced: outcome.produced,
                 status: outcome.status,
-                checksum: 0,
+                stream_state,
+                ctx_dw1,
+                ctx_dw2,
+                plain_length,
+                checksum,
                 ..*sqe
             },
         };

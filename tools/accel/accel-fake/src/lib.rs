@@ -210,6 +210,7 @@ impl Context {
             depth,
             events: Arc::new(common.events),
             status: common.status,
+            direction,
             space: self.space.clone(),
             port,
         };

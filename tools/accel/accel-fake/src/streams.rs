@@ -2,12 +2,16 @@
 //! The jobs themselves, by flate2.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use accel::hisi_zip::{CONTEXT_SIZE, Direction};
 use accel::uapi;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::space::Reach;
+
+/// Words 15 and 28 to 31 of an entry: a stream's request brings back those that the last one left.
+pub(crate) type Carried = [u32; 5];
 
 /// A submission entry as far as the engine looks at it.
 pub(crate) struct Request {
@@ -18,6 +22,21 @@ pub(crate) struct Request {
     pub(crate) output: u64,
     pub(crate) output_room: usize,
     pub(crate) context: u64,
+    pub(crate) carried: Carried,
+}
+
+impl Request {
+    fn is_last(&self) -> bool {
+        self.flags & 1 << 25 != 0
+    }
+
+    fn is_stream(&self) -> bool {
+        self.flags & 1 << 26 != 0
+    }
+
+    fn is_new(&self) -> bool {
+        self.flags & 1 << 27 != 0
+    }
 }
 
 /// What becomes of the output of a request.
@@ -50,39 +69,68 @@ impl Work<'_> {
 }
 
 /// What is written back to the entry.
-#[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) status: u32,
     pub(crate) consumed: u32,
     pub(crate) produced: u32,
+    pub(crate) carried: Carried,
 }
 
 impl Outcome {
     pub(crate) fn error(status: u8) -> Self {
+        Self::new(status.into(), 0, 0)
+    }
+
+    /// Nobody has said that the checksum is there outside of streams.
+    fn new(status: u32, consumed: usize, produced: usize) -> Self {
         Self {
-            status: status.into(),
-            ..Self::default()
+            status,
+            consumed: consumed as u32,
+            produced: produced as u32,
+            carried: [0; 5],
+        }
+    }
+
+    /// The engine takes no notice of `request`, and leaves its words as they are.
+    fn ignored(request: &Request) -> Self {
+        Self {
+            carried: request.carried,
+            ..Self::new(uapi::HISI_ZIP_OK, 0, 0)
         }
     }
 }
 
-const BAD_DATA: u8 = 0x26;
-const TRUNCATED: u8 = 0x27;
-const NO_STREAM: u8 = 0x28;
-const BAD_LENGTH: u8 = 0x21;
-const INPUT_ADDRESS: u8 = 0x23;
-const OUTPUT_ADDRESS: u8 = 0x24;
-const CONTEXT_ADDRESS: u8 = 0x25;
+// Of these numbers nobody knows, so they are others than those of any other model.
+const BAD_DATA: u8 = 0x91;
+const TRUNCATED: u8 = 0x5c;
+const NO_STREAM: u8 = 0xe3;
+const LOST_WORDS: u8 = 0x3a;
+const BAD_LENGTH: u8 = 0x77;
+const INPUT_ADDRESS: u8 = 0x48;
+const OUTPUT_ADDRESS: u8 = 0xb6;
+const CONTEXT_ADDRESS: u8 = 0xd2;
+
 const TRAILER: usize = 8;
 /// A request with this room for output, or less, is ignored.
 const IGNORED_ROOM: usize = 0x10;
 /// Bytes of room for output that a request has to have.
 const LEAST_ROOM: usize = 200;
+/// Output that a stream makes before there is room for it.
+const AHEAD: usize = 5000;
+/// Bytes of a context that the engine uses.
+const CONTEXT_USED: usize = 0x97c0;
+/// Bit 8 of the status: the stream ends.
+const LAST_BLOCK: u32 = 1 << 8;
+
+/// What nobody may depend on: something else each time.
+fn anything() -> u64 {
+    RandomState::new().hash_one(0)
+}
 
 /// The streams of one queue.
 pub(crate) struct Streams {
     direction: Direction,
-    open: HashMap<u64, Inflate>,
+    open: HashMap<u64, Stream>,
 }
 
 impl Streams {
@@ -94,22 +142,31 @@ impl Streams {
     }
 
     pub(crate) fn perform(&mut self, request: &Request, reach: &Reach, output: Output) -> Outcome {
+        if self.ignores(request) {
+            return Outcome::ignored(request);
+        }
         let outcome = self.attempt(request, reach, output);
         outcome.unwrap_or_else(Outcome::error)
     }
 
-    fn attempt(&mut self, request: &Request, reach: &Reach, output: Output) -> Result<Outcome, u8> {
-        let stateful = request.flags & 1 << 26 != 0;
-        if request.output_room <= IGNORED_ROOM || !stateful && request.output_room < LEAST_ROOM {
-            return Ok(Outcome::default());
+    fn ignores(&self, request: &Request) -> bool {
+        let room = request.output_room;
+        let compresses = self.direction == Direction::Compress;
+        match request.is_stream() {
+            true => room <= IGNORED_ROOM || compresses && request.input_len == 0,
+            false => room < LEAST_ROOM,
         }
+    }
+
+    fn attempt(&mut self, request: &Request, reach: &Reach, output: Output) -> Result<Outcome, u8> {
         assert_eq!(
             request.algorithm,
             uapi::HISI_ZIP_GZIP,
             "the only one that tests use"
         );
-        let room_missing = request.output_room < LEAST_ROOM;
-        if request.input_len == 0 || request.input_len > 8 << 20 || room_missing {
+        let resends = request.is_stream() && self.direction == Direction::Decompress;
+        let input_missing = request.input_len == 0 && !resends;
+        if input_missing || request.input_len > 8 << 20 || request.output_room < LEAST_ROOM {
             return Err(BAD_LENGTH);
         }
         let input = reach.read(request.input, request.input_len);
@@ -119,41 +176,144 @@ impl Streams {
             reach,
             output,
         };
-        match (self.direction, stateful) {
+        match (self.direction, request.is_stream()) {
             (Direction::Compress, false) => compress(&work),
-            (Direction::Compress, true) => panic!("this engine compresses without streams only"),
             (Direction::Decompress, false) => decompress(&work),
-            (Direction::Decompress, true) => self.go_on(&work),
+            (_, true) => self.go_on(&work),
         }
     }
 
+    /// One request of a stream.
     fn go_on(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
         let request = work.request;
         let context = work.reach.read(request.context, CONTEXT_SIZE);
-        context.ok_or(CONTEXT_ADDRESS)?;
-        if request.flags & 1 << 27 != 0 {
-            self.open.insert(request.context, Inflate::new());
+        let context = context.ok_or(CONTEXT_ADDRESS)?;
+        if request.is_new() {
+            let stream = Stream::new(self.direction);
+            self.open.insert(request.context, stream);
         }
         let stream = self.open.get_mut(&request.context).ok_or(NO_STREAM)?;
-        let mut output = Vec::with_capacity(request.output_room);
-        let consumed = stream.feed(&work.input, &mut output)?;
-        work.store(&output)?;
-        let status = if stream.is_over()? {
-            uapi::HISI_ZIP_STREAM_END
-        } else {
-            uapi::HISI_ZIP_OK
+        if !request.is_new() {
+            stream.check(&context, request.carried)?;
+        }
+        let outcome = stream.advance(work)?;
+        stream.leave(outcome.carried);
+        let left = work.reach.write(request.context, &stream.context);
+        left.ok_or(CONTEXT_ADDRESS)?;
+        Ok(outcome)
+    }
+}
+
+enum Body {
+    Deflate(Deflate),
+    Inflate(Inflate),
+}
+
+/// A stream between two requests.
+struct Stream {
+    body: Body,
+    /// What is in its context, and in the words of its last entry.
+    context: Vec<u8>,
+    carried: Carried,
+}
+
+impl Stream {
+    fn new(direction: Direction) -> Self {
+        let body = match direction {
+            Direction::Compress => Body::Deflate(Deflate::new()),
+            Direction::Decompress => Body::Inflate(Inflate::new()),
         };
+        Self {
+            body,
+            context: Vec::new(),
+            carried: [0; 5],
+        }
+    }
+
+    /// Whether all is there that the last request left.
+    fn check(&self, context: &[u8], carried: Carried) -> Result<(), u8> {
+        if !context.starts_with(&self.context) {
+            return Err(NO_STREAM);
+        }
+        match carried == self.carried {
+            true => Ok(()),
+            false => Err(LOST_WORDS),
+        }
+    }
+
+    fn leave(&mut self, carried: Carried) {
+        self.carried = carried;
+        let bytes = std::iter::repeat_with(anything).flat_map(u64::to_le_bytes);
+        self.context = bytes.take(CONTEXT_USED).collect();
+    }
+
+    fn advance(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
+        match &mut self.body {
+            Body::Deflate(deflate) => deflate.advance(work),
+            Body::Inflate(inflate) => inflate.advance(work),
+        }
+    }
+}
+
+/// The words that a request leaves, of which the lowest bits ask for something.
+fn carried(asks: u32, crc: &crc32fast::Hasher, len: u32) -> Carried {
+    let any = || anything() as u32 | 1;
+    let register = !crc.clone().finalize().reverse_bits();
+    [any() & !0xf | asks, any(), any(), len, register]
+}
+
+/// A stream being compressed.
+struct Deflate {
+    deflate: Compress,
+    crc: crc32fast::Hasher,
+    len: u32,
+}
+
+impl Deflate {
+    fn new() -> Self {
+        Self {
+            deflate: Compress::new(Compression::fast(), false),
+            crc: crc32fast::Hasher::new(),
+            len: 0,
+        }
+    }
+
+    fn advance(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
+        let (room, input) = (work.request.output_room, &work.input);
+        if room * 8 < input.len() * 9 {
+            return Err(BAD_LENGTH);
+        }
+        let flush = match work.request.is_last() {
+            true => FlushCompress::Finish,
+            false => FlushCompress::Sync,
+        };
+        let mut output = Vec::with_capacity(room);
+        let done = self.deflate.compress_vec(input, &mut output, flush);
+        done.map_err(|_| BAD_DATA)?;
+        self.crc.update(input);
+        self.len = self.len.wrapping_add(input.len() as u32);
+        if work.request.is_last() {
+            output.extend(trailer(&self.crc, self.len));
+        }
+        work.store(&output)?;
         Ok(Outcome {
-            status,
-            consumed: consumed as u32,
-            produced: output.len() as u32,
+            carried: carried(0, &self.crc, self.len),
+            ..Outcome::new(uapi::HISI_ZIP_OK, input.len(), output.len())
         })
     }
 }
 
+fn trailer(crc: &crc32fast::Hasher, len: u32) -> [u8; TRAILER] {
+    let mut bytes = [0; TRAILER];
+    bytes[..4].copy_from_slice(&crc.clone().finalize().to_le_bytes());
+    bytes[4..].copy_from_slice(&len.to_le_bytes());
+    bytes
+}
+
 fn compress(work: &Work<'_>) -> Result<Outcome, u8> {
     let (request, input) = (work.request, &work.input[..]);
-    let crc = crc32fast::hash(input);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(input);
     let mut output = Vec::with_capacity(request.output_room.saturating_sub(TRAILER));
     let mut deflate = Compress::new(Compression::fast(), false);
     let status = deflate
@@ -162,40 +322,30 @@ fn compress(work: &Work<'_>) -> Result<Outcome, u8> {
     if status != Status::StreamEnd {
         return Err(uapi::HISI_ZIP_NO_ROOM as u8);
     }
-    output.extend_from_slice(&crc.to_le_bytes());
-    output.extend_from_slice(&(input.len() as u32).to_le_bytes());
+    output.extend(trailer(&crc, input.len() as u32));
     work.store(&output)?;
     let grew = output.len() > input.len();
-    Ok(Outcome {
-        status: if grew {
-            uapi::HISI_ZIP_NEGATIVE
-        } else {
-            uapi::HISI_ZIP_OK
-        },
-        consumed: input.len() as u32,
-        produced: output.len() as u32,
-    })
+    let status = if grew {
+        uapi::HISI_ZIP_NEGATIVE
+    } else {
+        uapi::HISI_ZIP_OK
+    };
+    Ok(Outcome::new(status, input.len(), output.len()))
 }
 
 fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
-    let request = work.request;
+    let room = work.request.output_room;
     let mut stream = Inflate::new();
-    let mut output = Vec::with_capacity(request.output_room);
-    let consumed = stream.feed(&work.input, &mut output)?;
-    if !stream.is_over()? {
-        let full = output.len() == request.output_room && !stream.ended;
-        return Err(if full {
-            uapi::HISI_ZIP_NO_ROOM as u8
-        } else {
-            TRUNCATED
-        });
+    let consumed = stream.feed(&work.input, room + 1)?;
+    if stream.pending.len() > room {
+        return Err(uapi::HISI_ZIP_NO_ROOM as u8);
     }
-    work.store(&output)?;
-    Ok(Outcome {
-        status: uapi::HISI_ZIP_OK,
-        consumed: consumed as u32,
-        produced: output.len() as u32,
-    })
+    if !stream.is_over()? {
+        return Err(TRUNCATED);
+    }
+    work.store(&stream.pending)?;
+    let produced = stream.pending.len();
+    Ok(Outcome::new(uapi::HISI_ZIP_OK, consumed, produced))
 }
 
 /// A gzip stream, without its header, being decompressed.
@@ -205,6 +355,8 @@ struct Inflate {
     len: u32,
     ended: bool,
     trailer: Vec<u8>,
+    /// Output for which there was no room.
+    pending: Vec<u8>,
 }
 
 impl Inflate {
@@ -215,22 +367,52 @@ impl Inflate {
             len: 0,
             ended: false,
             trailer: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
-    /// Takes input as far as `output` has capacity; returns how much.
-    fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, u8> {
+    fn advance(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
+        let room = work.request.output_room;
+        let consumed = self.feed(&work.input, room + AHEAD)?;
+        let output: Vec<u8> = self.pending.drain(..room.min(self.pending.len())).collect();
+        work.store(&output)?;
+        let ends = self.is_over()? && self.pending.is_empty();
+        let status = match ends {
+            true => uapi::HISI_ZIP_STREAM_END | LAST_BLOCK,
+            // Other blocks than the last end like this, too.
+            false if anything() & 1 != 0 => uapi::HISI_ZIP_STREAM_END,
+            false => uapi::HISI_ZIP_OK,
+        };
+        Ok(Outcome {
+            carried: carried(self.asks(), &self.crc, self.len),
+            ..Outcome::new(status, consumed, output.len())
+        })
+    }
+
+    /// For room, for the trailer, for nothing.
+    fn asks(&self) -> u32 {
+        match (self.pending.is_empty(), self.ended) {
+            (false, _) => 1 + (anything() & 1) as u32,
+            (true, true) if self.trailer.len() < TRAILER => 4,
+            (true, _) => 3 * (anything() & 1) as u32,
+        }
+    }
+
+    /// Takes input as far as there are not more than `most` bytes of output; returns how much.
+    fn feed(&mut self, input: &[u8], most: usize) -> Result<usize, u8> {
         let mut consumed = 0;
         if !self.ended {
-            let before = self.inflate.total_in();
+            let (taken, waiting) = (self.inflate.total_in(), self.pending.len());
+            self.pending.reserve_exact(most - waiting);
             let status = self
                 .inflate
-                .decompress_vec(input, output, FlushDecompress::None)
+                .decompress_vec(input, &mut self.pending, FlushDecompress::None)
                 .map_err(|_| BAD_DATA)?;
-            consumed = (self.inflate.total_in() - before) as usize;
+            consumed = (self.inflate.total_in() - taken) as usize;
             self.ended = status == Status::StreamEnd;
-            self.crc.update(output);
-            self.len = self.len.wrapping_add(output.len() as u32);
+            let new = &self.pending[waiting..];
+            self.crc.update(new);
+            self.len = self.len.wrapping_add(new.len() as u32);
         }
         if self.ended {
             let rest = &input[consumed..];
@@ -246,15 +428,9 @@ impl Inflate {
         if self.trailer.len() < TRAILER {
             return Ok(false);
         }
-        let expected = [
-            self.crc.clone().finalize().to_le_bytes(),
-            self.len.to_le_bytes(),
-        ]
-        .concat();
-        if self.trailer == expected {
-            Ok(true)
-        } else {
-            Err(uapi::HISI_ZIP_BAD_CHECKSUM as u8)
+        match self.trailer == trailer(&self.crc, self.len) {
+            true => Ok(true),
+            false => Err(uapi::HISI_ZIP_BAD_CHECKSUM as u8),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 
-use accel::hisi_zip::{Algorithm, Completion, Job, Position, Report, Stream};
+use accel::hisi_zip::{Algorithm, Completion, Job, Report, Stream};
 use accel::memory::{Memory, Source};
 
 use crate::buffers::Buffers;
@@ -31,7 +31,7 @@ pub fn stream(
     progress: &mut Progress,
 ) -> Result<u64> {
     let context = Stream::memory(&queues.space()?)?;
-    let mut state = State::new(input.position(), context);
+    let mut state = State::new(input.position(), Stream::new(context));
     let mut source = None;
     let mut unwritten: Option<(Memory, usize)> = None;
     let mut jobs = 0;
@@ -81,9 +81,8 @@ fn receive(queues: &mut Queues<'_>) -> Result<Completion> {
 struct State {
     /// Where it begins in the input.
     offset: u64,
-    /// The engine's memory of it, while no request has it.
-    context: Option<Memory>,
-    position: Position,
+    /// It, while no request has it.
+    stream: Option<Stream>,
     /// CRC-32 so far.
     crc: crc32fast::Hasher,
     /// Length so far modulo 2^32.
@@ -93,11 +92,10 @@ struct State {
 }
 
 impl State {
-    fn new(offset: u64, context: Memory) -> Self {
+    fn new(offset: u64, stream: Stream) -> Self {
         Self {
             offset,
-            context: Some(context),
-            position: Position::First,
+            stream: Some(stream),
             crc: crc32fast::Hasher::new(),
             len: 0,
             tail: [0; TRAILER],
@@ -114,17 +112,12 @@ impl State {
     fn request(&mut self, source: Source, output: Memory) -> Job {
         let mut job = Job::new(0, Algorithm::Gzip, source, output);
         job.output_room = OUTPUT;
-        let context = self.context.take().expect("one request at a time");
-        job.stream = Some(Stream {
-            context,
-            position: self.position,
-            finish: false,
-        });
-        self.position = Position::Next;
+        job.stream = self.stream.take();
         job
     }
 
-    /// The output, the engine's report, and the input that it has not taken.
+    /// The output, the engine's report, and what is to be sent next: the input that it has not
+    /// taken, or nothing but that, if it asks.
     fn finish(
         &mut self,
         completion: Completion,
@@ -141,22 +134,25 @@ impl State {
         let report = completion
             .result
             .map_err(|error| Error::Job { offset, error })?;
-        if report.consumed == 0 && report.produced == 0 && !report.stream_end {
+        let moved = report.consumed > 0 || report.produced > 0 || report.stream_end;
+        if !moved && !source.is_empty() {
             return Err(Error::Data {
                 offset,
                 what: "the engine makes no progress",
             });
         }
-        self.context = stream.map(|stream| stream.context);
+        self.stream = stream;
         self.crc.update(&output.bytes()[..report.produced]);
         self.len = self.len.wrapping_add(report.produced as u32);
         self.remember(input, &source, report.consumed)?;
-        let rest = match source.advance(report.consumed) {
-            rest if rest.is_empty() => {
-                spare.put_source(rest);
-                None
-            }
-            rest => Some(rest),
+        let rest = if report.consumed < source.len {
+            Some(source.advance(report.consumed))
+        } else if report.asks && moved {
+            // Behind its last byte there need not be any, and the engine may look.
+            Some(Source { len: 0, ..source })
+        } else {
+            spare.put_source(source);
+            None
         };
         Ok((output, report, rest))
     }

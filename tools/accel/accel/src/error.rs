@@ -128,6 +128,18 @@ pub enum Error {
         least: usize,
     },
 
+    /// A request of a stream has nothing to compress.
+    #[error(
+        "{device}: queue {queue}: a request of a stream without input is none for the engine; \
+         `Stream::end` makes what ends a stream"
+    )]
+    NoInput {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+    },
+
     /// A fence can't be waited for, or asked.
     #[error("a fence cannot be waited for: {source}; is the descriptor a sync file?")]
     Fence {

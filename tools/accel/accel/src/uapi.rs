@@ -437,7 +437,9 @@ plain! {
         ctx_h: u32,
         rsvd2: [u32; 2],
         tag3: u32,
-        rsvd3: [u32; 3],
+        rsvd3: u32,
+        ctx_dw1: u32,
+        ctx_dw2: u32,
         plain_length: u32,
         checksum: u32,
     }

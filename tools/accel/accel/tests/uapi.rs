@@ -92,7 +92,7 @@ fn layouts() -> Vec<Fact> {
         HisiZipSqe = "hisi_zip_sqe" {
             consumed produced comp_data_length status input_data_length lba_l lba_h r#type
             dest_offset algorithm rsvd0 tag0 dest_avail_out stream_state rsvd1 source_l source_h
-            dest_l dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 plain_length checksum
+            dest_l dest_h ctx_l ctx_h rsvd2 tag3 rsvd3 ctx_dw1 ctx_dw2 plain_length checksum
         }
         HisiZipRecord = "hisi_zip_record" { head sqe }
         DmaBufSync = "dma_buf_sync" { flags }

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use accel::hisi_zip::{
-    Algorithm, Completion, Direction, Job, JobError, Position, ROOM_MIN, Stream, Wait, Woken,
-    ZipQueue, sleep, wait,
+    Algorithm, Completion, Direction, Job, JobError, ROOM_MIN, Stream, Wait, Woken, ZipQueue,
+    sleep, wait,
 };
 use accel::memory::{FileMap, Memory, Source};
 use accel::{AddressMode, Error, uapi};
@@ -67,8 +67,12 @@ impl Bench {
     }
 
     fn job(&self, tag: u64, content: &[u8]) -> Job {
-        let output = self.memory(content.len() + ROOM_MIN);
+        let output = self.memory(content.len() * 9 / 8 + ROOM_MIN);
         Job::new(tag, Algorithm::Gzip, self.source(content), output)
+    }
+
+    fn stream(&self) -> Stream {
+        Stream::new(Stream::memory(self.context.address_space()).unwrap())
     }
 
     /// The job whose input is `text(n)`.
@@ -431,27 +435,96 @@ fn a_stream_takes_many_requests() {
 fn unpacked(mode: AddressMode, packed: &[u8]) -> Vec<u8> {
     let mut bench = Bench::new(mode, Direction::Decompress, 4, obedient());
     let (mut at, mut result) = (0, Vec::new());
-    let mut position = Position::First;
-    let mut context = Stream::memory(bench.context.address_space()).unwrap();
+    let mut stream = Some(bench.stream());
     loop {
         let len = (packed.len() - at).min(1000);
-        let source = bench.source(&packed[at..at + len]);
+        // There need not be input for output that the engine has and asks room for.
+        let mut part = packed[at..at + len].to_vec();
+        part.push(0);
+        let source = Source {
+            len,
+            ..bench.source(&part)
+        };
         let mut job = Job::new(0, Algorithm::Gzip, source, bench.memory(3000));
-        job.stream = Some(Stream {
-            context,
-            position,
-            finish: false,
-        });
+        job.stream = stream;
         bench.submit(job);
         let done = bench.next(Wait::Spin);
         let report = done.result.unwrap();
         at += report.consumed;
         result.extend_from_slice(&done.job.output.bytes()[..report.produced]);
-        position = Position::Next;
-        context = done.job.stream.unwrap().context;
+        stream = done.job.stream;
         if report.stream_end {
             assert_eq!(at, packed.len());
             return result;
         }
+    }
+}
+
+/// Compresses parts of texts as one stream; `last` says whether the last is told to be that. The
+/// stream, and what was made.
+fn packed(bench: &mut Bench, parts: u64, last: bool) -> (Stream, Vec<u8>) {
+    let (mut stream, mut result) = (bench.stream(), Vec::new());
+    for n in 0..parts {
+        let mut job = bench.nth(n);
+        let is_last = last && n + 1 == parts;
+        job.stream = Some(if is_last { stream.last() } else { stream });
+        bench.submit(job);
+        let done = bench.next(Wait::Spin);
+        let report = done.result.unwrap();
+        assert_eq!(report.consumed, text(n).len());
+        result.extend_from_slice(&done.job.output.bytes()[..report.produced]);
+        stream = done.job.stream.unwrap();
+    }
+    (stream, result)
+}
+
+#[test]
+fn a_stream_ends_with_its_last_input_or_without() {
+    for mode in MODES {
+        for (parts, last) in [(1, true), (5, true), (5, false), (0, false)] {
+            let mut bench = Bench::new(mode, Direction::Compress, 4, obedient());
+            let (stream, mut made) = packed(&mut bench, parts, last);
+            if !last {
+                made.extend(stream.end(Algorithm::Gzip));
+            }
+            let plain: Vec<u8> = (0..parts).flat_map(text).collect();
+            let head = b"\x1f\x8b\x08\0\0\0\0\0\0\xff";
+            let mut back = Vec::new();
+            flate2::read::GzDecoder::new(&[&head[..], &made].concat()[..])
+                .read_to_end(&mut back)
+                .unwrap();
+            assert!(back == plain, "{mode} {parts} {last}");
+        }
+    }
+}
+
+#[test]
+fn what_the_engine_does_not_take_in_a_stream_is_refused() {
+    let mut bench = Bench::new(AddressMode::Shared, Direction::Compress, 4, obedient());
+    let (stream, _) = packed(&mut bench, 2, false);
+    let mut job = bench.nth(2);
+    job.source.len = 0;
+    job.stream = Some(stream.last());
+    let error = bench.queue.vacancy().unwrap().submit(job).unwrap_err();
+    assert!(matches!(error, Error::NoInput { .. }), "{error}");
+
+    let mut job = bench.job(0, &[7; 8000]);
+    job.output_room = 8999;
+    job.stream = Some(bench.stream());
+    let error = bench.queue.vacancy().unwrap().submit(job).unwrap_err();
+    assert!(matches!(error, Error::Room { least: 9000, .. }), "{error}");
+}
+
+#[test]
+fn a_context_serves_one_stream_after_another() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 4, obedient());
+        let (stream, first) = packed(&mut bench, 3, true);
+        let mut job = bench.nth(0);
+        job.stream = Some(Stream::new(stream.into_context()).last());
+        bench.submit(job);
+        let done = bench.next(Wait::Spin);
+        let made = &done.job.output.bytes()[..done.result.unwrap().produced];
+        assert!(inflated(made) == text(0) && inflated(&first).starts_with(&text(0)));
     }
 }

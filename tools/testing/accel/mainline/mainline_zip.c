@@ -7,6 +7,7 @@
  * writer of what the engine writes and reads. Prints TAP.
  */
 #define _GNU_SOURCE
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -43,12 +44,14 @@ enum { DEFLATE = 1, ZLIB, GZIP };
 enum { OK = 0x00, GREW = 0x0d, NO_ROOM = 0x0e, BAD_CHECKSUM = 0x10, END = 0x13 };
 enum { LAST = 1 << 25, STREAM = 1 << 26, NEW_STREAM = 1 << 27, TAG_26 = 3 << 28 };
 enum { DB_SQ, DB_CQ };
+/* In the status: the stream ends. In a stream's word: for room, amid a block, what is asked for. */
+enum { LAST_BLOCK = 1 << 8, ASKS = 0xf, ASKS_ROOM = 1, ASKS_ROOM_IN_BLOCK = 2 };
 
 struct sqe {
 	uint32_t consumed, produced, compressed, status, input_length, w5, w6;
-	uint32_t flags, w8, algorithm, w10[4], room, more, w16[2];
+	uint32_t flags, w8, algorithm, w10[4], room, state, w16[2];
 	uint64_t input, output, context;
-	uint32_t w24[2], tag, w27[3], plain_length, checksum;
+	uint32_t w24[2], tag, w27, private[2], plain_length, checksum;
 };
 _Static_assert(sizeof(struct sqe) == 128, "an entry has 128 bytes");
 
@@ -344,7 +347,7 @@ static void test_faults(void)
 		  job(GZIP, (void *)0xffff888000000000, PAGE, packed, size) },
 		{ "output not mapped", 0x24, job(GZIP, plain, size, gone, size) },
 		{ "output read-only", 0x24, job(GZIP, plain, size, constant, size) },
-		{ "output room too short", NO_ROOM, job(GZIP, plain, size, packed, 100) },
+		{ "output room too short", NO_ROOM, job(GZIP, plain, size, packed, 256) },
 		{ "unknown algorithm", 0x20, job(9, plain, size, packed, size) },
 		{ "length 0", 0x21, job(GZIP, plain, 0, packed, size) },
 		{ "length above 8 MiB", 0x21, job(GZIP, plain, 8 * MIB + 1, packed, size) },
@@ -429,55 +432,195 @@ static void test_poll(void)
 	queue_close(&q);
 }
 
-/* A stream in parts, in the way of the vendor's user-space library. */
-static size_t stream(struct queue *q, int algorithm, unsigned char *in, size_t len,
-		     unsigned char *out, size_t room, int *end)
-{
-	unsigned char *context = fresh(64 * KIB);
-	size_t taken = 0, given = 0;
-	uint32_t flags = NEW_STREAM;
+/*
+ * A stream in the way of UADK 2.10, which drives the real engine. Of its buffer of 64 KiB the engine
+ * is given what lies behind the first 64 bytes, and it has data of its own from 0x9800 on.
+ * (drv/hisi_comp.c:84, 107, 688, 1576-1590, 1676-1680, 1772-1773)
+ */
+struct stream {
+	struct queue *q;
+	int algorithm;
+	unsigned char *buffer;
+	/* What the last request has left, once there was one. */
+	struct sqe last;
+	bool begun;
+};
 
-	*end = OK;
+#define STREAM_BUFFER (64 * KIB)
+#define STREAM_OFFSET 64
+#define STREAM_OWN 0x9800
+#define STREAM_MARK 0x5a
+
+static struct stream stream_begin(struct queue *q, int algorithm)
+{
+	struct stream s = { .q = q, .algorithm = algorithm, .buffer = fresh(STREAM_BUFFER) };
+
+	memset(s.buffer, STREAM_MARK, STREAM_OFFSET);
+	memset(s.buffer + STREAM_OWN, STREAM_MARK, STREAM_BUFFER - STREAM_OWN);
+	return s;
+}
+
+/* Whether what is not the engine's is as it was. */
+static bool stream_end(struct stream *s)
+{
+	bool intact = true;
+
+	for (size_t i = 0; i < STREAM_BUFFER; i++)
+		if (i < STREAM_OFFSET || i >= STREAM_OWN)
+			intact = intact && s->buffer[i] == STREAM_MARK;
+	munmap(s->buffer, STREAM_BUFFER);
+	return intact;
+}
+
+/* The status of one request. */
+static int stream_run(struct stream *s, const void *in, size_t len, void *out, size_t room,
+		      bool last)
+{
+	struct sqe sqe = job(s->algorithm, in, len, out, room);
+	int status;
+
+	sqe.flags |= STREAM | (s->begun ? 0 : NEW_STREAM) | (last ? LAST : 0);
+	sqe.context = (uintptr_t)s->buffer + STREAM_OFFSET;
+	sqe.state = s->last.state;
+	memcpy(sqe.private, s->last.private, sizeof(sqe.private));
+	sqe.plain_length = s->last.plain_length;
+	sqe.checksum = s->last.checksum;
+	status = run(s->q, &sqe);
+	if (status == OK || status == GREW || status == END) {
+		s->last = sqe;
+		s->begun = true;
+	}
+	return status;
+}
+
+/* What ends a stream without input is software's: an empty block, and the trailer. (388-430) */
+static size_t stream_put_end(const struct stream *s, unsigned char *out)
+{
+	uint32_t sum = s->last.checksum, crc = 0;
+
+	memcpy(out, "\x03", 2);
+	if (s->algorithm == DEFLATE)
+		return 2;
+	if (s->algorithm == ZLIB) {
+		sum = htobe32(sum);
+		memcpy(out + 2, &sum, 4);
+		return 6;
+	}
+	for (int bit = 0; bit < 32; bit++)
+		crc |= (~sum >> bit & 1) << (31 - bit);
+	memcpy(out + 2, &crc, 4);
+	memcpy(out + 6, &s->last.plain_length, 4);
+	return 10;
+}
+
+/* Less is sent than there is if the room is not 9/8 of it, and then it is not the last. (672-680) */
+static size_t stream_pack(struct stream *s, unsigned char *in, size_t len, unsigned char *out,
+			  bool say_last, int *status)
+{
+	const size_t room = 60000;
+	size_t taken = 0, given = 0;
+
+	*status = OK;
+	while (taken < len && *status == OK) {
+		size_t part = len - taken < 100000 ? len - taken : 100000;
+
+		if (room < (part * 9 + 7) / 8)
+			part = room * 8 / 9 & ~3ul;
+		*status = stream_run(s, in + taken, part, out + given, room,
+				     say_last && taken + part == len);
+		taken += s->last.consumed;
+		given += s->last.produced;
+	}
+	return say_last ? given : given + stream_put_end(s, out + given);
+}
+
+/* Whether another request is asked for, though there need not be input for it. (1736-1743) */
+static bool stream_asks(const struct stream *s)
+{
+	uint32_t asks = s->last.state & ASKS;
+
+	return asks == ASKS_ROOM ||
+	       (asks == ASKS_ROOM_IN_BLOCK && s->last.consumed == s->last.input_length &&
+		s->last.state & 0x80 && s->last.private[0] & 0x7ffff);
+}
+
+/* The status that comes with the end is that of other blocks, too. (1769) */
+static size_t stream_unpack(struct stream *s, unsigned char *in, size_t len, unsigned char *out,
+			    int *status)
+{
+	size_t taken = 0, given = 0;
+	bool ended = false;
+
 	do {
 		size_t part = len - taken < 100000 ? len - taken : 100000;
-		size_t space = room - given < 60000 ? room - given : 60000;
-		struct sqe s = job(algorithm, in + taken, part, out + given, space);
 
-		s.context = (uintptr_t)context;
-		s.flags |= STREAM | flags | (taken + part == len ? LAST : 0);
-		*end = run(q, &s);
-		if (*end != OK && *end != END)
+		*status = stream_run(s, in + taken, part, out + given, 60000, false);
+		if (*status != OK && *status != END)
 			break;
-		taken += s.consumed;
-		given += s.produced;
-		flags = 0;
-		if (taken == len && !s.more)
-			break;
-	} while (*end == OK);
-	munmap(context, 64 * KIB);
+		taken += s->last.consumed;
+		given += s->last.produced;
+		ended = *status == END && s->last.status & LAST_BLOCK;
+	} while (!ended && (taken < len || stream_asks(s)));
+	if (!ended && *status == END)
+		*status = OK;
 	return given;
 }
 
-static void test_stream(int algorithm, const char *name)
+static void test_stream(int algorithm, const char *name, bool say_last)
 {
 	const size_t size = MIB, head = header_size(algorithm);
-	unsigned char *plain = text(size), *packed = fresh(2 * size), *back = fresh(2 * size);
+	unsigned char *plain = text(size), *packed = fresh(3 * size), *back = fresh(3 * size);
 	size_t packed_len, back_len;
+	struct stream s;
 	struct queue q;
-	int end;
+	int status;
 
 	queue_open(&q, COMPRESS);
 	put_header(algorithm, packed);
-	packed_len = stream(&q, algorithm, plain, size, packed + head, 2 * size - head, &end);
-	result(end == OK && zlib_agrees(algorithm, packed, head + packed_len, plain, size),
-	       "%s: a stream of %zu bytes to %zu, status %#x", name, size, packed_len, end);
+	s = stream_begin(&q, algorithm);
+	packed_len = stream_pack(&s, plain, size, packed + head, say_last, &status);
+	result(status == OK && zlib_agrees(algorithm, packed, head + packed_len, plain, size),
+	       "%s: a stream of %zu bytes to %zu, %s, status %#x", name, size, packed_len,
+	       say_last ? "its last part told" : "ended by software", status);
+	result(stream_end(&s), "%s: what is software's of its buffer is as it was", name);
 	queue_close(&q);
 
 	queue_open(&q, DECOMPRESS);
-	back_len = stream(&q, algorithm, packed + head, packed_len, back, 2 * size, &end);
-	result(end == END && back_len == size && !memcmp(back, plain, size),
-	       "%s: and back to %zu, status %#x", name, back_len, end);
+	s = stream_begin(&q, algorithm);
+	back_len = stream_unpack(&s, packed + head, packed_len, back, &status);
+	result(status == END && back_len == size && !memcmp(back, plain, size),
+	       "%s: and back to %zu, status %#x", name, back_len, status);
+	result(stream_end(&s), "%s: what is software's of its buffer is as it was", name);
 	queue_close(&q);
+	munmap(plain, size);
+	munmap(packed, 3 * size);
+	munmap(back, 3 * size);
+}
+
+/* UADK's older driver sends requests on purpose that do nothing. (v1/drv/hisi_zip_udrv.c:505-511) */
+static void test_no_room(void)
+{
+	const size_t size = 64 * KIB;
+	unsigned char *plain = text(size), *packed = fresh(2 * size);
+	struct queue q;
+	struct stream s;
+	bool nothing;
+	size_t len;
+
+	queue_open(&q, COMPRESS);
+	s = stream_begin(&q, DEFLATE);
+	stream_run(&s, plain, size / 2, packed, size, false);
+	len = s.last.produced;
+	nothing = stream_run(&s, plain, 0, packed + len, 16, false) == OK &&
+		  !s.last.consumed && !s.last.produced;
+	result(nothing, "with 16 bytes of room a request does nothing");
+	stream_run(&s, plain + size / 2, size / 2, packed + len, size, true);
+	len += s.last.produced;
+	result(zlib_agrees(DEFLATE, packed, len, plain, size), "and the stream goes on");
+	stream_end(&s);
+	queue_close(&q);
+	munmap(plain, size);
+	munmap(packed, 2 * size);
 }
 
 /* Processes at a time, each with a queue and an address space of its own. */
@@ -609,9 +752,12 @@ int main(void)
 	test_bad_input();
 	test_many();
 	test_poll();
-	test_stream(DEFLATE, "deflate");
-	test_stream(ZLIB, "zlib");
-	test_stream(GZIP, "gzip");
+	for (int say_last = 0; say_last < 2; say_last++) {
+		test_stream(DEFLATE, "deflate", say_last);
+		test_stream(ZLIB, "zlib", say_last);
+		test_stream(GZIP, "gzip", say_last);
+	}
+	test_no_room();
 	test_processes();
 	test_killed();
 	test_lists();

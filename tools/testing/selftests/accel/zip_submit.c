@@ -130,49 +130,167 @@ TEST_F(zip_submit, as_many_jobs_as_the_queue_is_deep)
 	}
 }
 
+/* A stream of raw deflate, and the buffers of its requests: input, output, context. */
+struct stream {
+	struct submit_queue *q;
+	struct accel_submit_buffer buffers[3];
+	struct buffer context;
+	/* The entry of the last request, as the device has left it; no type, no request. */
+	struct hisi_zip_sqe done;
+};
+
+static int stream_open(struct stream *s, int ctx, struct submit_queue *q,
+		       const struct buffer *in, const struct buffer *out)
+{
+	int ret = buffer_alloc(&s->context, ctx, CONTEXT_SIZE + PAGE, 0);
+
+	s->q = q;
+	s->done = (struct hisi_zip_sqe){};
+	s->buffers[0] = (struct accel_submit_buffer){ in->fd, ACCEL_ACCESS_READ };
+	s->buffers[1] = (struct accel_submit_buffer){ out->fd, ACCEL_ACCESS_WRITE };
+	s->buffers[2] = (struct accel_submit_buffer){
+		s->context.fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE,
+	};
+	return ret;
+}
+
+/* The next request, with what the last one has left. */
+static struct hisi_zip_sqe stream_job(const struct stream *s, __u32 from, __u32 size,
+				      __u32 to, __u32 room)
+{
+	struct hisi_zip_sqe job = submit_job(HISI_ZIP_DEFLATE, from, size, to, room);
+	__u64 at = ACCEL_BUFFER_ADDRESS(2, PAGE);
+
+	job.type |= htole32(STATEFUL | (s->done.type ? 0 : NEW_STREAM));
+	job.ctx_l = htole32((__u32)at);
+	job.ctx_h = htole32(at >> 32);
+	job.stream_state = s->done.stream_state;
+	job.ctx_dw1 = s->done.ctx_dw1;
+	job.ctx_dw2 = s->done.ctx_dw2;
+	job.plain_length = s->done.plain_length;
+	job.checksum = s->done.checksum;
+	return job;
+}
+
+/* Does one request; what its fence says. */
+static int stream_run(struct stream *s, const struct hisi_zip_sqe *job)
+{
+	const struct hisi_zip_record *r;
+	int fence, ret = submit_with(s->q, job, 1, s->buffers, 3, &fence);
+
+	if (ret)
+		return ret;
+	ret = fence_end(fence);
+	r = submit_record(s->q, s->q->next - 1);
+	if (!r)
+		return -ENODATA;
+	if (!ret)
+		s->done = r->sqe;
+	return ret;
+}
+
+/*
+ * Compresses all of the input in parts, and returns the length of what came of it. If it is not
+ * said that the last part is the last, the stream is ended here, where there is no more input.
+ */
+static __u32 stream_pack(struct __test_metadata *_metadata, FIXTURE_DATA(zip_submit) * self,
+			 bool say_last)
+{
+	const __u32 part = SIZE / 4;
+	struct hisi_zip_sqe job;
+	struct stream s;
+	__u32 made = 0, at;
+
+	ASSERT_RET(0, stream_open(&s, self->ctx, &self->q, &self->in, &self->out), "a context");
+	for (at = 0; at < SIZE; at += part) {
+		job = stream_job(&s, at, part, made, part + part / 8);
+		if (say_last && at + part == SIZE)
+			job.type |= htole32(FLUSH);
+		ASSERT_RET(0, stream_run(&s, &job), "a part");
+		EXPECT_EQ(job.ctx_l, s.done.ctx_l);
+		EXPECT_EQ(part, le32toh(s.done.consumed));
+		EXPECT_EQ(at + part, le32toh(s.done.plain_length));
+		made += le32toh(s.done.produced);
+	}
+	if (!say_last) {
+		/* An empty last block. */
+		self->out.p[made++] = 0x03;
+		self->out.p[made++] = 0x00;
+	}
+	buffer_free(&s.context);
+	return made;
+}
+
 TEST_F(zip_submit, streams)
 {
-	struct accel_submit_buffer buffers[3];
-	const struct hisi_zip_record *r;
-	struct hisi_zip_sqe job;
-	struct buffer context;
-	__u64 at = ACCEL_BUFFER_ADDRESS(2, PAGE);
-	__u32 part, made = 0;
-	int fence;
+	__u32 made;
+	int last;
 
-	ASSERT_RET(0, buffer_alloc(&context, self->ctx, CONTEXT_SIZE + PAGE, 0), "a context");
-	buffers[0] = (struct accel_submit_buffer){ self->in.fd, ACCEL_ACCESS_READ };
-	buffers[1] = (struct accel_submit_buffer){ self->out.fd, ACCEL_ACCESS_WRITE };
-	buffers[2] = (struct accel_submit_buffer){
-		context.fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE,
-	};
-	for (part = 0; part < 5; part++) {
-		/* The last part has no input. */
-		job = submit_job(HISI_ZIP_DEFLATE, part * SIZE / 4, part < 4 ? SIZE / 4 : 0, made,
-				 2 * SIZE - made);
-		job.type |= htole32(STATEFUL | (part ? 0 : NEW_STREAM) | (part == 4 ? FLUSH : 0));
-		job.ctx_l = htole32((__u32)at);
-		job.ctx_h = htole32(at >> 32);
-		ASSERT_RET(0, submit_with(&self->q, &job, 1, buffers, 3, &fence), "a part");
-		ASSERT_RET(0, fence_end(fence), "its end");
-		r = submit_record(&self->q, part);
-		ASSERT_NE(NULL, r);
-		EXPECT_EQ(job.ctx_l, r->sqe.ctx_l);
-		made += le32toh(r->sqe.produced);
+	for (last = 0; last < 2; last++) {
+		made = stream_pack(_metadata, self, last);
+		EXPECT_THAT(zip_matches(self->out.p, made, self->in.p, SIZE), "one stream");
 	}
-	EXPECT_THAT(zip_matches(self->out.p, made, self->in.p, SIZE), "one stream");
+}
 
-	buffers[2].flags = ACCEL_ACCESS_READ;
-	EXPECT_RET(-EACCES, submit_with(&self->q, &job, 1, buffers, 3, NULL),
-		   "a context that can't be written");
-	buffers[2].flags = ACCEL_ACCESS_WRITE;
-	EXPECT_RET(-EACCES, submit_with(&self->q, &job, 1, buffers, 3, NULL),
-		   "a context that can't be read");
-	buffers[2].flags = ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE;
-	job.ctx_l = htole32((__u32)at + 1);
-	EXPECT_RET(-EINVAL, submit_with(&self->q, &job, 1, buffers, 3, NULL),
-		   "a context that is not whole");
-	buffer_free(&context);
+TEST_F(zip_submit, streams_that_are_decompressed)
+{
+	__u32 size = stream_pack(_metadata, self, true), taken = 0, made = 0, rest;
+	const __u32 room = SIZE / 8;
+	struct submit_queue unpack;
+	struct hisi_zip_sqe job;
+	unsigned int parts = 0;
+	struct stream s;
+
+	ASSERT_RET(0, submit_open(&unpack, self->ctx, 8, HISI_ZIP_DECOMPRESS), "a queue");
+	ASSERT_RET(0, stream_open(&s, self->ctx, &unpack, &self->out, &self->back), "a context");
+	/* When all is taken, room for what is left is all that the device wants. */
+	do {
+		rest = SIZE - made > room ? room : SIZE - made;
+		rest = rest < HISI_ZIP_ROOM_MIN ? HISI_ZIP_ROOM_MIN : rest;
+		job = stream_job(&s, taken, size - taken, made, rest);
+		ASSERT_RET(0, stream_run(&s, &job), "a part");
+		taken += le32toh(s.done.consumed);
+		made += le32toh(s.done.produced);
+	} while (!(le32toh(s.done.status) & 1 << 8) && ++parts < 100);
+	EXPECT_EQ(HISI_ZIP_STREAM_END, le32toh(s.done.status) & 0xff);
+	EXPECT_EQ(size, taken);
+	EXPECT_EQ(SIZE, made);
+	EXPECT_THAT(!memcmp(self->in.p, self->back.p, SIZE), "the same bytes");
+	buffer_free(&s.context);
+	submit_close(&unpack);
+}
+
+TEST_F(zip_submit, a_stream_has_to_bring_its_words_back)
+{
+	struct hisi_zip_sqe job, spoilt;
+	struct stream s;
+
+	ASSERT_RET(0, stream_open(&s, self->ctx, &self->q, &self->in, &self->out), "a context");
+	job = stream_job(&s, 0, PAGE, 0, 2 * PAGE);
+	ASSERT_RET(0, stream_run(&s, &job), "the first part");
+	job = stream_job(&s, PAGE, PAGE, 2 * PAGE, 2 * PAGE);
+	spoilt = job;
+	spoilt.ctx_dw2 ^= htole32(1);
+	EXPECT_RET(-EIO, stream_run(&s, &spoilt), "a part with another word");
+	EXPECT_RET(0, stream_run(&s, &job), "the part that goes on");
+	buffer_free(&s.context);
+}
+
+TEST_F(zip_submit, the_context_of_a_stream_is_checked)
+{
+	struct hisi_zip_sqe job;
+	struct stream s;
+
+	ASSERT_RET(0, stream_open(&s, self->ctx, &self->q, &self->in, &self->out), "a context");
+	job = stream_job(&s, 0, PAGE, 0, 2 * PAGE);
+	s.buffers[2].flags = ACCEL_ACCESS_READ;
+	EXPECT_RET(-EACCES, stream_run(&s, &job), "a context that can't be written");
+	s.buffers[2].flags = ACCEL_ACCESS_WRITE;
+	EXPECT_RET(-EACCES, stream_run(&s, &job), "a context that can't be read");
+	s.buffers[2].flags = ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE;
+	job.ctx_l = htole32(le32toh(job.ctx_l) + 1);
+	EXPECT_RET(-EINVAL, stream_run(&s, &job), "a context that is not whole");
+	buffer_free(&s.context);
 }
 
 /* Attachments of all dma-bufs to the device, as debugfs tells them; -1 if it does not. */
@@ -267,7 +385,9 @@ SPOIL(lba, job->lba_h = htole32(1))
 SPOIL(rsvd0, job->rsvd0[2] = htole32(1))
 SPOIL(rsvd1, job->rsvd1[0] = htole32(1))
 SPOIL(rsvd2, job->rsvd2[1] = htole32(1))
-SPOIL(rsvd3, job->rsvd3[0] = htole32(1))
+SPOIL(rsvd3, job->rsvd3 = htole32(1))
+SPOIL(ctx_dw1, job->ctx_dw1 = htole32(1))
+SPOIL(ctx_dw2, job->ctx_dw2 = htole32(1))
 SPOIL(no_buffer_in, job->source_h = htole32(2 << 16))
 SPOIL(no_buffer_out, job->dest_h = htole32(0xffff << 16))
 SPOIL(behind_in, job->source_l = htole32(1))
@@ -296,6 +416,8 @@ static const struct bad all_bad[] = {
 	{ "rsvd1", -EINVAL, spoil_rsvd1 },
 	{ "rsvd2", -EINVAL, spoil_rsvd2 },
 	{ "rsvd3", -EINVAL, spoil_rsvd3 },
+	{ "a stream's word outside of streams", -EINVAL, spoil_ctx_dw1 },
+	{ "the other of them", -EINVAL, spoil_ctx_dw2 },
 	{ "input in no buffer", -EINVAL, spoil_no_buffer_in },
 	{ "output in no buffer", -EINVAL, spoil_no_buffer_out },
 	{ "input that is not all in its buffer", -EINVAL, spoil_behind_in },

@@ -3,9 +3,8 @@
 
 use rustix::io::Errno;
 
-use crate::error;
+use super::stream::Stream;
 use crate::memory::{Memory, Source};
-use crate::space::AddressSpace;
 use crate::uapi;
 
 /// Bytes that a job reads at most, and bytes that it writes at most.
@@ -13,9 +12,6 @@ pub const REQUEST_MAX: usize = 8 << 20;
 
 /// Bytes of room for output that a job has to have. The engine takes no notice of jobs with less.
 pub const ROOM_MIN: usize = uapi::HISI_ZIP_ROOM_MIN;
-
-/// Bytes of a stream's context buffer.
-pub const CONTEXT_SIZE: usize = 64 << 10;
 
 /// What the engine does with the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,34 +23,6 @@ pub enum Algorithm {
     Zlib = uapi::HISI_ZIP_ZLIB,
     /// Deflate and the trailer of gzip; the header is left to software.
     Gzip = uapi::HISI_ZIP_GZIP,
-}
-
-/// Where in its stream a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// It begins the stream.
-    First,
-    /// It goes on.
-    Next,
-}
-
-/// A stream made of many requests. The context buffer ties them together.
-#[derive(Debug)]
-pub struct Stream {
-    /// [`CONTEXT_SIZE`] bytes in one piece ([`Stream::memory`]) that belong to the engine from the
-    /// first request to the last.
-    pub context: Memory,
-    /// Where this request stands.
-    pub position: Position,
-    /// Whether this is the last input; compression only.
-    pub finish: bool,
-}
-
-impl Stream {
-    /// Memory for the context of a stream.
-    pub fn memory(space: &AddressSpace) -> error::Result<Memory> {
-        space.memory_in_one_piece(CONTEXT_SIZE)
-    }
 }
 
 /// One request to the engine, and the memory that it works on.
@@ -101,6 +69,9 @@ pub struct Report {
     pub produced: usize,
     /// Whether a stream being decompressed has ended.
     pub stream_end: bool,
+    /// Whether a stream being decompressed has more to give, or waits for its trailer. If all input
+    /// is taken, the next request is to be one without input; asked in vain, it needs more input.
+    pub asks: bool,
 }
 
 /// Why the engine did not do a job. The queue goes on.

@@ -37,10 +37,12 @@ mod port;
 mod queue;
 mod rings;
 mod sqe;
+mod stream;
 mod wait;
 
-pub use job::{Algorithm, Completion, Job, JobError, Position, Report, Stream};
-pub use job::{CONTEXT_SIZE, REQUEST_MAX, ROOM_MIN};
+pub use job::{Algorithm, Completion, Job, JobError, Report};
+pub use job::{REQUEST_MAX, ROOM_MIN};
 pub use queue::{Direction, Vacancy, ZipPort, ZipQueue, ZipQueueParts};
 pub use rings::DoorbellPort;
+pub use stream::{CONTEXT_SIZE, Stream};
 pub use wait::{Wait, Woken, sleep, spin, wait};

@@ -90,6 +90,8 @@ pub struct ZipQueueParts {
     pub events: Arc<OwnedFd>,
     /// The status page.
     pub status: Region,
+    /// Which way it works.
+    pub direction: Direction,
     /// The address space of its context.
     pub space: AddressSpace,
     /// The way to the engine.
@@ -103,6 +105,7 @@ pub struct ZipQueueParts {
 pub struct ZipQueue {
     device: String,
     id: u32,
+    direction: Direction,
     space: AddressSpace,
     port: Box<dyn Port>,
     status: Region,
@@ -145,6 +148,7 @@ impl ZipQueue {
             id,
             depth,
             status,
+            direction,
             space: context.address_space().clone(),
             port: port.with(&events),
             events,
@@ -178,6 +182,7 @@ impl ZipQueue {
             port: port.ok_or_else(|| too_short(&parts.device, parts.id))?,
             device: parts.device,
             id: parts.id,
+            direction: parts.direction,
             space: parts.space,
             status: parts.status,
             events: parts.events,
@@ -268,7 +273,7 @@ impl ZipQueue {
             let slot = slot.take_if(|slot| slot.tag == done.tag)?;
             Some((slot.job, done))
         });
-        let Some((job, done)) = taken else {
+        let Some((mut job, done)) = taken else {
             return Err(Error::Mismatch {
                 device: self.device.clone(),
                 what: format!("queue {}: a completion of a job not in flight", self.id),
@@ -277,7 +282,7 @@ impl ZipQueue {
         self.in_flight -= 1;
         let result = match done.error {
             Some(error) => Err(error),
-            None => done.results.outcome(&job),
+            None => done.results.outcome(&mut job),
         };
         Ok(Completion { job, result })
     }
@@ -289,7 +294,7 @@ impl ZipQueue {
 
     fn submit(&mut self, job: Job) -> Result<()> {
         self.check()?;
-        self.check_room(&job)?;
+        self.check_sizes(&job)?;
         let tag = self.sequence;
         let mut addresses = Addresses::new(&self.space);
         let entry = sqe::encode(&job, tag, &mut addresses);
@@ -307,16 +312,26 @@ impl ZipQueue {
         Ok(())
     }
 
-    /// Fails if `job` is one of which the engine takes no notice.
-    fn check_room(&self, job: &Job) -> Result<()> {
-        if job.output_room >= ROOM_MIN {
+    /// Fails if `job` is one of which the engine takes no notice, or might not.
+    fn check_sizes(&self, job: &Job) -> Result<()> {
+        let compresses = job.stream.is_some() && self.direction == Direction::Compress;
+        let input = if compresses { job.source.len } else { 0 };
+        if compresses && input == 0 {
+            return Err(Error::NoInput {
+                device: self.device.clone(),
+                queue: self.id,
+            });
+        }
+        // Where nothing is left over for the next request.
+        let least = ROOM_MIN.max((input * 9).div_ceil(8));
+        if job.output_room >= least {
             return Ok(());
         }
         Err(Error::Room {
             device: self.device.clone(),
             queue: self.id,
             room: job.output_room,
-            least: ROOM_MIN,
+            least,
         })
     }
 
@@ -419,7 +434,9 @@ impl Vacancy<'_> {
     ///
     /// [`Error::Unreachable`]: the job's memory is not of the queue's context
     /// ([`AddressSpace::memory`]). [`Error::Room`]: less room for output than
-    /// [`ROOM_MIN`](super::ROOM_MIN).
+    /// [`ROOM_MIN`](super::ROOM_MIN), or, in a stream that is compressed, than 9/8 of the input.
+    /// [`Error::NoInput`]: nothing to compress in such a stream; see
+    /// [`Stream::end`](super::Stream::end).
     ///
     /// # Panics
     ///

@@ -3,7 +3,8 @@
 
 use std::mem::offset_of;
 
-use super::job::{Job, JobError, Position, REQUEST_MAX, Report};
+use super::job::{Job, JobError, REQUEST_MAX, Report};
+use super::stream::{Carried, Stream};
 use crate::buffer::BufferAccess;
 use crate::memory::Addresses;
 use crate::region::Region;
@@ -12,19 +13,21 @@ use crate::uapi::{self, HisiZipCqe, HisiZipSqe};
 const FLUSH: u32 = 1 << 25;
 const STATEFUL: u32 = 1 << 26;
 const NEW_STREAM: u32 = 1 << 27;
+/// In the status.
+const LAST_BLOCK: u32 = 1 << 8;
 /// The layout that has the tag in word 26.
 const TAG_IN_WORD_26: u32 = 3 << 28;
 
 /// Word 7.
 fn type_word(job: &Job) -> u32 {
     let stream = job.stream.as_ref().map_or(0, |stream| {
-        let new = if stream.position == Position::First {
+        let new = if stream.carried().is_none() {
             NEW_STREAM
         } else {
             0
         };
-        let finish = if stream.finish { FLUSH } else { 0 };
-        STATEFUL | new | finish
+        let last = if stream.is_last() { FLUSH } else { 0 };
+        STATEFUL | new | last
     });
     TAG_IN_WORD_26 | stream
 }
@@ -47,9 +50,11 @@ pub(super) fn encode<'a>(job: &'a Job, tag: u32, addresses: &mut Addresses<'a>) 
     let output = job.output.place(job.output_start);
     let dest = addresses.of(output, BufferAccess::Write)?;
     let ctx = match &job.stream {
-        Some(stream) => addresses.of(stream.context.place(0), BufferAccess::ReadWrite)?,
+        Some(stream) => addresses.of(stream.place(), BufferAccess::ReadWrite)?,
         None => 0,
     };
+    let carried = job.stream.as_ref().and_then(Stream::carried);
+    let carried = carried.unwrap_or_default();
     let ((source_l, source_h), (dest_l, dest_h)) = (halves(source), halves(dest));
     let (ctx_l, ctx_h) = halves(ctx);
     let mut words = Words::default();
@@ -65,6 +70,11 @@ pub(super) fn encode<'a>(job: &'a Job, tag: u32, addresses: &mut Addresses<'a>) 
         (offset_of!(HisiZipSqe, ctx_l), ctx_l),
         (offset_of!(HisiZipSqe, ctx_h), ctx_h),
         (offset_of!(HisiZipSqe, tag3), tag),
+        (offset_of!(HisiZipSqe, stream_state), carried.state),
+        (offset_of!(HisiZipSqe, ctx_dw1), carried.private[0]),
+        (offset_of!(HisiZipSqe, ctx_dw2), carried.private[1]),
+        (offset_of!(HisiZipSqe, plain_length), carried.plain_length),
+        (offset_of!(HisiZipSqe, checksum), carried.checksum),
     ] {
         words[offset / size_of::<u32>()] = value;
     }
@@ -115,6 +125,8 @@ pub(super) struct Results {
     status: u32,
     consumed: u32,
     produced: u32,
+    last_block: bool,
+    carried: Carried,
 }
 
 /// Reads the results in submission entry `index`.
@@ -127,7 +139,15 @@ pub(super) fn load_results(ring: &Region, index: u16) -> Results {
 
 impl From<&HisiZipSqe> for Results {
     fn from(sqe: &HisiZipSqe) -> Self {
+        let carried = Carried {
+            state: u32::from_le(sqe.stream_state),
+            private: [u32::from_le(sqe.ctx_dw1), u32::from_le(sqe.ctx_dw2)],
+            plain_length: u32::from_le(sqe.plain_length),
+            checksum: u32::from_le(sqe.checksum),
+        };
         Self {
+            carried,
+            last_block: u32::from_le(sqe.status) & LAST_BLOCK != 0,
             tag: u32::from_le(sqe.tag3),
             status: u32::from_le(sqe.status) & 0xff,
             consumed: u32::from_le(sqe.consumed),
@@ -142,8 +162,8 @@ impl Results {
         error_of(self.status)
     }
 
-    /// How `job` ended, believing no length that can't be.
-    pub(super) fn outcome(&self, job: &Job) -> Result<Report, JobError> {
+    /// How `job` ended, believing no length that can't be. Its stream is ready to go on.
+    pub(super) fn outcome(&self, job: &mut Job) -> Result<Report, JobError> {
         if let Some(error) = self.error() {
             return Err(error);
         }
@@ -151,10 +171,16 @@ impl Results {
         if consumed > job.source.len || produced > job.output_room {
             return Err(JobError::Status(self.status as u8));
         }
+        if let Some(stream) = &mut job.stream {
+            stream.go_on(self.carried);
+        }
+        // Blocks end with this status, too, but only the last has the bit.
+        let stream_end = self.status == uapi::HISI_ZIP_STREAM_END && self.last_block;
         Ok(Report {
             consumed,
             produced,
-            stream_end: self.status == uapi::HISI_ZIP_STREAM_END,
+            stream_end,
+            asks: job.stream.is_some() && !stream_end && self.carried.asks(),
         })
     }
 }

@@ -201,12 +201,14 @@ impl Device {
         let Some(job) = queue.job.as_mut().filter(|job| job.id == task.job) else {
             return;
         };
-        if let Some(part) = task.part.filter(|part| !part.stream.is_over()) {
+        let Some(outcome) = task.outcome else {
+            return;
+        };
+        let goes_on = outcome.report.status.is_success();
+        if let Some(part) = task.part.filter(|part| goes_on && !part.stream.is_over()) {
             queue.streams.put(part.id, part.stream);
         }
-        if let Some(outcome) = task.outcome {
-            job.computed(outcome);
-        }
+        job.computed(outcome);
         self.stand_in_line(task.queue);
     }
 

@@ -3,6 +3,9 @@
 //! One job on its way from its entry to its report.
 
 use crate::context::Direction;
+use crate::engine::kept;
+use crate::engine::kept::CONTEXT_SIZE;
+use crate::engine::kept::HEAD_SIZE;
 use crate::engine::Outcome;
 use crate::engine::Request;
 use crate::engine::Stream;
@@ -26,10 +29,6 @@ use crate::transfer::Segment;
 use crate::transfer::Transfer;
 use crate::transfer::Turn;
 
-/// What the stream context holds: this, and the stream's id.
-const CONTEXT_MAGIC: [u8; 8] = *b"hisi-zip";
-/// Bytes of the stream context that the device uses.
-const CONTEXT_SIZE: usize = 16;
 /// A request with this room for output, or less, is ignored.
 const IGNORED_ROOM: u32 = 0x10;
 /// Bytes of room for output that a request has to have.
@@ -53,10 +52,11 @@ pub struct Setting {
 enum Stage {
     InputList(Reader),
     OutputList(Reader),
-    NewContext(Transfer),
     OldContext(Transfer),
     Input(Transfer, Option<Box<StreamRef>>),
     Computing,
+    /// Behind it comes this output.
+    NewContext(Transfer, Report, Vec<u8>),
     Output(Transfer, Report),
     Done(Report),
 }
@@ -128,15 +128,13 @@ impl Job {
         if !self.sqe.is_stream() {
             return self.fetch_input(None);
         }
-        let pasid = self.setting.pasid;
-        let context = Segment::new(self.sqe.stream_context(), CONTEXT_SIZE);
-        if self.sqe.is_new_stream() {
-            let mut data = CONTEXT_MAGIC.to_vec();
-            data.extend(self.id.to_le_bytes());
-            Stage::NewContext(Transfer::deliver(pasid, vec![context], data))
-        } else {
-            Stage::OldContext(Transfer::fetch(pasid, vec![context]))
-        }
+        // Of a new one: whether there was another.
+        let length = match self.sqe.is_new_stream() {
+            true => HEAD_SIZE,
+            false => CONTEXT_SIZE,
+        };
+        let context = vec![Segment::new(self.sqe.stream_context(), length)];
+        Stage::OldContext(Transfer::fetch(self.setting.pasid, context))
     }
 
     fn fetch_input(&self, part: Option<Box<StreamRef>>) -> Stage {
@@ -152,7 +150,7 @@ impl Job {
             let (progress, fault) = match &mut self.stage {
                 Stage::InputList(list) => (list.advance(turn), Status::InputFault),
                 Stage::OutputList(list) => (list.advance(turn), Status::OutputFault),
-                Stage::NewContext(transfer) | Stage::OldContext(transfer) => {
+                Stage::NewContext(transfer, ..) | Stage::OldContext(transfer) => {
                     (Ok(transfer.advance(turn)), Status::ContextFault)
                 }
                 Stage::Input(transfer, _) => (Ok(transfer.advance(turn)), Status::InputFault),
@@ -178,7 +176,7 @@ impl Job {
     pub fn page_answer(&mut self, page: usize, granted: bool) {
         match &mut self.stage {
             Stage::InputList(list) | Stage::OutputList(list) => list.answer(page, granted),
-            Stage::NewContext(transfer)
+            Stage::NewContext(transfer, ..)
             | Stage::OldContext(transfer)
             | Stage::Input(transfer, _)
             | Stage::Output(transfer, _) => transfer.answer(page, granted),
@@ -188,7 +186,20 @@ impl Job {
 
     /// Takes what the computation gave.
     pub fn computed(&mut self, outcome: Outcome) {
-        let Outcome { report, output } = outcome;
+        let Outcome {
+            report,
+            output,
+            context,
+        } = outcome;
+        if context.is_empty() {
+            return self.deliver(report, output);
+        }
+        let place = vec![Segment::new(self.sqe.stream_context(), context.len())];
+        let transfer = Transfer::deliver(self.setting.pasid, place, context);
+        self.stage = Stage::NewContext(transfer, report, output);
+    }
+
+    fn deliver(&mut self, report: Report, output: Vec<u8>) {
         self.stage = if output.is_empty() {
             Stage::Done(report)
         } else {
@@ -209,8 +220,12 @@ impl Job {
         match std::mem::replace(&mut self.stage, Stage::Computing) {
             Stage::InputList(list) => self.input_list_read(list.into_segments()),
             Stage::OutputList(list) => self.output_list_read(list.into_segments()),
-            Stage::NewContext(_) => self.begin_stream(),
-            Stage::OldContext(transfer) => self.resume_stream(&transfer.into_data(), streams),
+            Stage::OldContext(transfer) if self.sqe.is_new_stream() => {
+                kept::stream_of(transfer.data()).and_then(|id| streams.take(id));
+                self.begin_stream();
+            }
+            Stage::OldContext(transfer) => self.resume_stream(transfer.data(), streams),
+            Stage::NewContext(_, report, output) => self.deliver(report, output),
             Stage::Output(_, report) => self.stage = Stage::Done(report),
             Stage::Input(transfer, part) => return self.task(queue, transfer.into_data(), part),
             stage @ (Stage::Computing | Stage::Done(_)) => self.stage = stage,
@@ -243,9 +258,11 @@ impl Job {
     fn begin_stream(&mut self) {
         self.stage = match self.method() {
             Ok((direction, algorithm)) => {
-                let Setting { fast, seed, .. } = self.setting;
-                let nonsense = Nonsense::new(seed);
-                let stream = Box::new(Stream::new(direction, algorithm, fast, nonsense));
+                let Setting {
+                    fast, mild, seed, ..
+                } = self.setting;
+                let open = (mild, Nonsense::new(seed));
+                let stream = Box::new(Stream::new(direction, algorithm, fast, open));
                 let part = Box::new(StreamRef {
                     id: self.id,
                     stream,
@@ -257,25 +274,31 @@ impl Job {
     }
 
     fn resume_stream(&mut self, context: &[u8], streams: &mut Streams) {
-        let (magic, id) = context.split_at(CONTEXT_MAGIC.len());
-        let id = id.try_into().map(u64::from_le_bytes).unwrap_or(0);
-        let found = if magic == CONTEXT_MAGIC {
-            streams.take(id)
-        } else {
-            None
+        let found = kept::stream_of(context).and_then(|id| Some((id, streams.take(id)?)));
+        let Some((id, stream)) = found else {
+            self.stage = Stage::Done(Report::failure(Status::NoStream));
+            return;
         };
-        let method = self.method();
-        self.stage = match found {
-            Some(stream) if method == Ok((stream.direction(), stream.algorithm())) => {
-                let part = Box::new(StreamRef { id, stream });
-                self.fetch_input(Some(part))
-            }
-            Some(stream) => {
+        self.stage = match self.may_resume(id, &stream, context) {
+            Ok(()) => self.fetch_input(Some(Box::new(StreamRef { id, stream }))),
+            Err(status) => {
                 streams.put(id, stream);
-                Stage::Done(Report::failure(Status::NoStream))
+                Stage::Done(Report::failure(status))
             }
-            None => Stage::Done(Report::failure(Status::NoStream)),
         };
+    }
+
+    /// Whether all is there that the stream's last request left.
+    fn may_resume(&self, id: u64, stream: &Stream, context: &[u8]) -> Result<(), Status> {
+        let kept = stream.kept().filter(|kept| kept.context(id) == context);
+        let kept = kept.ok_or(Status::NoStream)?;
+        if self.method() != Ok((stream.direction(), stream.algorithm())) {
+            return Err(Status::NoStream);
+        }
+        match kept.carried == self.sqe.carried() {
+            true => Ok(()),
+            false => Err(Status::LostWords),
+        }
     }
 
     fn task(
@@ -345,9 +368,26 @@ fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Report> {
     let buffers = buffers.ok_or(Report::failure(Status::BadBuffer))?;
     let (input, room) = (sqe.input_length(), sqe.room());
     let input_missing = input == 0 && !sqe.is_stream();
-    let room_missing = sqe.is_stream() && room < LEAST_ROOM;
-    if input_missing || room_missing || input > MAX_LENGTH || room > MAX_LENGTH {
+    if input_missing || input > MAX_LENGTH || room > MAX_LENGTH {
         return Err(Report::failure(Status::BadLength));
     }
+    if sqe.is_stream() {
+        check_stream(sqe, setting)?;
+    }
     Ok(buffers)
+}
+
+/// What UADK sees to, since the engine does not cope with anything else.
+fn check_stream(sqe: &Sqe, setting: Setting) -> Result<(), Report> {
+    let (input, room) = (sqe.input_length(), sqe.room());
+    let compresses = setting.direction == Some(Direction::Compress);
+    if compresses && input == 0 && !setting.mild.has(Reading::EmptyFinish) {
+        return Err(Report::ignored());
+    }
+    let input_missing = compresses && input == 0;
+    let cramped = compresses && u64::from(room) * 8 < u64::from(input) * 9;
+    if input_missing || room < LEAST_ROOM || cramped {
+        return Err(Report::failure(Status::BadLength));
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 //! A queue: its SQ, its CQ, the job under way and the streams.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 
 use crate::context;
 use crate::context::Cqc;
@@ -13,28 +13,24 @@ use crate::job::Job;
 use crate::ring::Ring;
 use crate::sqe::CQE_SIZE;
 
-/// Most streams of one queue.
-const MAX_STREAMS: usize = 16;
-
 /// The streams of a queue that no job is working at.
+///
+/// As many as contexts have room in the guest's memory: one that begins in the context of another
+/// takes its place.
 #[derive(Default)]
 pub struct Streams {
-    list: VecDeque<(u64, Box<Stream>)>,
+    list: HashMap<u64, Box<Stream>>,
 }
 
 impl Streams {
     /// Takes stream `id` out.
     pub fn take(&mut self, id: u64) -> Option<Box<Stream>> {
-        let at = self.list.iter().position(|(other, _)| *other == id)?;
-        self.list.remove(at).map(|(_, stream)| stream)
+        self.list.remove(&id)
     }
 
-    /// Puts stream `id` in, at the cost of the one that was longest unused if there are too many.
+    /// Puts stream `id` in.
     pub fn put(&mut self, id: u64, stream: Box<Stream>) {
-        if self.list.len() == MAX_STREAMS {
-            self.list.pop_front();
-        }
-        self.list.push_back((id, stream));
+        self.list.insert(id, stream);
     }
 
     fn clear(&mut self) {

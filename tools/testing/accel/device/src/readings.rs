@@ -14,6 +14,10 @@ pub enum Reading {
     StatelessChecksum,
     /// Room of 17 to 199 bytes for a whole stream: the request is ignored, or done.
     SmallRooms,
+    /// The last request of a stream that compresses, without input: ignored, or an error.
+    EmptyFinish,
+    /// The status of a stream's end: other blocks end so, too, or nothing else.
+    EarlyEnd,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -21,6 +25,8 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("clean-completions", Reading::CompletionBits),
     ("stateless-checksum", Reading::StatelessChecksum),
     ("small-rooms", Reading::SmallRooms),
+    ("empty-finish-fails", Reading::EmptyFinish),
+    ("end-is-the-end", Reading::EarlyEnd),
 ];
 
 /// The readings that are the mild ones.

@@ -2,6 +2,8 @@
 
 //! Submission and completion entries.
 
+use crate::readings::Nonsense;
+
 /// Bytes of a submission entry.
 pub const SQE_SIZE: usize = 128;
 /// Bytes of a completion entry.
@@ -44,10 +46,12 @@ pub enum Status {
     Corrupt = 0x26,
     /// The input ends before the stream does.
     Incomplete = 0x27,
-    /// No such stream.
+    /// No such stream, or its context is not as the device left it.
     NoStream = 0x28,
     /// A scatter list that is malformed, or has less than the entry says.
     BadList = 0x29,
+    /// The request does not bring back what the stream's last one left in its entry.
+    LostWords = 0x2a,
 }
 
 impl Status {
@@ -96,6 +100,57 @@ pub enum Buffers {
     Lists,
 }
 
+/// What the engine asks for in the lowest bits of word 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Asks {
+    /// Nothing.
+    Nothing = 0,
+    /// Room for output that it has: the next request may be without input.
+    Room = 1,
+    /// The same, amid a block.
+    RoomInBlock = 2,
+    /// The next block.
+    Block = 3,
+    /// The rest of the trailer.
+    Trailer = 4,
+}
+
+/// What the engine leaves in the entry of a stream's request, and wants back in that of the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Word 15.
+    pub state: u32,
+    /// Words 28 and 29.
+    pub private: [u32; 2],
+    /// Word 30: bytes of the plain side, modulo 2^32.
+    pub plain_length: u32,
+    /// Word 31: the checksum's register.
+    pub checksum: u32,
+}
+
+impl Carried {
+    /// Words that ask for `asks`, and say nothing else that anybody knows to read.
+    ///
+    /// UADK knows: amid a block word 15 bit 7 and word 28 [18:0] say whether the request may be
+    /// without input; before a block word 15 [15:10] are how many bits the context has of it.
+    pub fn asking(asks: Asks, nonsense: &mut Nonsense) -> Self {
+        const LAST_BLOCK: u32 = 1 << 7;
+        const BITS: u32 = 0x3f << 10;
+        let drawn = [0; 3].map(|_: u32| nonsense.next() as u32 | 1);
+        let state = drawn[0] & !0xf | asks as u32;
+        Self {
+            state: match asks {
+                Asks::RoomInBlock => state | LAST_BLOCK,
+                Asks::Block => state & !BITS,
+                _ => state,
+            },
+            private: [drawn[1], drawn[2]],
+            ..Self::default()
+        }
+    }
+}
+
 /// What a job reports in its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -107,12 +162,10 @@ pub struct Report {
     pub produced: u32,
     /// Bytes on the compressed side of this request.
     pub compressed: u32,
-    /// Bytes on the plain side, of the whole stream, modulo 2^32.
-    pub plain_length: u32,
-    /// The checksum register, of the whole stream.
-    pub checksum: u32,
-    /// In a stream: output is left for which there was no room.
-    pub more: bool,
+    /// Of the whole stream.
+    pub carried: Carried,
+    /// A stream being decompressed ends here.
+    pub last_block: bool,
     /// The engine took no notice of the request.
     pub ignored: bool,
 }
@@ -125,9 +178,8 @@ impl Report {
             consumed: 0,
             produced: 0,
             compressed: 0,
-            plain_length: 0,
-            checksum: 0,
-            more: false,
+            carried: Carried::default(),
+            last_block: false,
             ignored: false,
         }
     }
@@ -227,11 +279,21 @@ impl Sqe {
         self.address(22)
     }
 
+    /// What the stream's last request left, if it was brought back.
+    pub fn carried(&self) -> Carried {
+        Carried {
+            state: self.word(15),
+            private: [self.word(28), self.word(29)],
+            plain_length: self.word(30),
+            checksum: self.word(31),
+        }
+    }
+
     /// Enters how the job ended, in the words that are the device's.
     pub fn set_report(&mut self, report: &Report) {
         const LAST_BLOCK: u32 = 1 << 8;
         let mut status = report.status as u32;
-        if report.status == Status::StreamEnd {
+        if report.last_block {
             status |= LAST_BLOCK;
         }
         self.set_word(0, report.consumed);
@@ -241,9 +303,14 @@ impl Sqe {
             return;
         }
         self.set_word(2, report.compressed);
-        self.set_word(15, u32::from(report.more));
-        self.set_word(30, report.plain_length);
-        self.set_word(31, report.checksum);
+        let carried = report.carried;
+        self.set_word(15, carried.state);
+        if self.is_stream() {
+            self.set_word(28, carried.private[0]);
+            self.set_word(29, carried.private[1]);
+        }
+        self.set_word(30, carried.plain_length);
+        self.set_word(31, carried.checksum);
     }
 }
 
@@ -301,6 +368,7 @@ mod tests {
         let mut sqe = Sqe([0xaa; SQE_SIZE]);
         sqe.set_report(&Report {
             consumed: 1,
+            last_block: true,
             ..Report::failure(Status::StreamEnd)
         });
         assert_eq!((sqe.word(0), sqe.word(3)), (1, 0x113));

@@ -25,6 +25,8 @@ pub struct Stats {
     pub page_refusals: u64,
     /// Data accesses refused for good.
     pub faults: u64,
+    /// Requests of streams that did not bring back what the last one left in its entry.
+    pub words_lost: u64,
     /// MSIs raised.
     pub interrupts: u64,
     /// Mailbox commands.
@@ -74,6 +76,7 @@ impl Stats {
             ("page_requests", self.page_requests),
             ("page_refusals", self.page_refusals),
             ("faults", self.faults),
+            ("words_lost", self.words_lost),
             ("interrupts", self.interrupts),
             ("mailboxes", self.mailboxes),
             ("doorbells_dropped", self.doorbells_dropped),

@@ -171,6 +171,7 @@ impl Device {
         self.stats.jobs += 1;
         self.stats.job_errors += u64::from(!report.status.is_success());
         self.stats.faults += u64::from(report.status.is_fault());
+        self.stats.words_lost += u64::from(report.status == Status::LostWords);
         self.stats.bytes_in += u64::from(report.consumed);
         self.stats.bytes_out += u64::from(report.produced);
     }

@@ -8,6 +8,7 @@ use common::*;
 use hisi_zip_model::bus::PAGE_SIZE;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
+use hisi_zip_model::sqe::Sqe;
 use hisi_zip_model::Config;
 
 const INPUT: u64 = 0x7f00_0000_0123;
@@ -98,7 +99,7 @@ fn faults_hurt_one_job_only() {
         (
             "context",
             0x25,
-            sqe(GZIP, STREAM | NEW_STREAM, (INPUT, SIZE), (OUTPUT, SIZE)),
+            sqe(GZIP, STREAM | NEW_STREAM, (INPUT, SIZE / 2), (OUTPUT, SIZE)),
         ),
         (
             "short",
@@ -127,18 +128,17 @@ fn small(machine: &mut Machine, flags: u32, room: usize) -> (u32, u32, u32, u32)
     let mut job = sqe(GZIP, flags, (0x1000, 100), (OUTPUT, room));
     set_word(&mut job, 28, 0xdead);
     let done = machine.run(1, &job);
-    assert_eq!(done.word(28), 0xdead);
     (
         done.status(),
         done.consumed(),
         done.produced(),
-        done.word(2),
+        done.word(28),
     )
 }
 
 #[test]
 fn small_rooms_are_ignored() {
-    const IGNORED: (u32, u32, u32, u32) = (0, 0, 0, 0);
+    const IGNORED: (u32, u32, u32, u32) = (0, 0, 0, 0xdead);
     let mild = Mild::NONE.with(Reading::SmallRooms);
     for (mild, least) in [(Mild::NONE, 200), (mild, 17)] {
         let mut machine = Machine::with(Config {
@@ -257,82 +257,173 @@ fn a_big_job_does_not_hold_up_a_small_one() {
     assert_eq!(machine.completion(1), None);
 }
 
-fn stream_job(flags: u32, input: (u64, usize), output: (u64, usize)) -> hisi_zip_model::sqe::Sqe {
+fn stream_job(flags: u32, input: (u64, usize), output: (u64, usize)) -> Sqe {
     let mut job = sqe(GZIP, STREAM | flags, input, output);
     set_word(&mut job, 22, CONTEXT as u32);
     set_word(&mut job, 23, (CONTEXT >> 32) as u32);
     job
 }
 
+/// Compresses `parts`, the last of which ends the stream; where the output ends.
+fn pack(machine: &mut Machine, parts: &[(u32, usize, usize)]) -> usize {
+    let mut produced = 0;
+    let mut last: Option<Done> = None;
+    for &(flags, at, length) in parts {
+        let output = (OUTPUT + produced, 100_000 - produced as usize);
+        let mut job = stream_job(flags, (INPUT + at as u64, length), output);
+        if let Some(last) = &last {
+            carry(&mut job, last);
+        }
+        let done = machine.run(1, &job);
+        assert_eq!((done.status(), done.consumed()), (0, length as u32));
+        assert_eq!((done.asks(), done.word(30) as usize), (0, at + length));
+        produced += u64::from(done.produced());
+        last = Some(done);
+    }
+    produced as usize
+}
+
+const PARTS: [(u32, usize, usize); 3] = [
+    (NEW_STREAM, 0, 40_000),
+    (0, 40_000, 40_000),
+    (LAST, 80_000, 20_000),
+];
+
 #[test]
 fn streams_go_on_from_job_to_job() {
     let size = 100_000;
     let mut machine = machine(size, Page::Cold);
     machine.memory.map(CONTEXT, 64 << 10, Page::Cold);
-    let mut produced = 0;
-    let parts = [
-        (NEW_STREAM, 0, 40_000),
-        (0, 40_000, 40_000),
-        (LAST, 80_000, 20_000),
-    ];
-    for (flags, at, length) in parts {
-        let output = (OUTPUT + produced, size - produced as usize);
-        let done = machine.run(1, &stream_job(flags, (INPUT + at, length), output));
-        assert_eq!(
-            (done.status(), done.consumed(), done.word(15)),
-            (0, length as u32, 0)
-        );
-        assert_eq!(done.word(30), at as u32 + length as u32);
-        produced += u64::from(done.produced());
-    }
+    let produced = pack(&mut machine, &PARTS);
     // It is one gzip body, trailer included.
-    let job = sqe(GZIP, STATELESS, (OUTPUT, produced as usize), (BACK, size));
-    assert_eq!(machine.run(2, &job).consumed() as u64, produced);
+    let job = sqe(GZIP, STATELESS, (OUTPUT, produced), (BACK, size));
+    assert_eq!(machine.run(2, &job).consumed() as usize, produced);
     assert_eq!(machine.memory.data(BACK, size), text(size));
 
-    let job = stream_job(NEW_STREAM, (OUTPUT, produced as usize), (BACK, 60_000));
+    let job = stream_job(NEW_STREAM, (OUTPUT, produced), (BACK, 60_000));
     let first = machine.run(2, &job);
-    assert_eq!(
-        (first.status(), first.produced(), first.word(15)),
-        (0, 60_000, 1)
-    );
-    let taken = u64::from(first.consumed());
-    let job = stream_job(
-        0,
-        (OUTPUT + taken, (produced - taken) as usize),
-        (BACK, 60_000),
-    );
+    assert!(!first.is_end() && matches!(first.asks(), 1 | 2));
+    // All input is taken, though there was no room for what comes of it.
+    let told = (first.consumed() as usize, first.produced());
+    assert_eq!(told, (produced, 60_000));
+    let mut job = stream_job(0, (OUTPUT, 0), (BACK, 60_000));
+    carry(&mut job, &first);
     let second = machine.run(2, &job);
-    assert_eq!((second.word(3), second.produced()), (0x113, 40_000));
+    assert!(second.is_end());
+    assert_eq!((second.consumed(), second.produced()), (0, 40_000));
     assert_eq!(machine.memory.data(BACK, 40_000), text(size)[60_000..]);
+    assert_eq!(machine.device.stats().words_lost, 0);
 }
 
 #[test]
 fn streams_that_are_none() {
     let mut machine = machine(1000, Page::Present);
     machine.memory.map(CONTEXT, 64 << 10, Page::Present);
-    let go_on = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
-    assert_eq!(
-        machine.run(1, &go_on).status(),
-        0x28,
-        "context never written"
-    );
+    let mut go_on = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
+    let told = machine.run(1, &go_on).status();
+    assert_eq!(told, 0x28, "context never written");
 
     let begin = stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000));
-    assert_eq!(machine.run(1, &begin).status(), 0);
+    let begun = machine.run(1, &begin);
+    assert_eq!(begun.status(), 0);
+    carry(&mut go_on, &begun);
     let mut other = go_on.clone();
     set_word(&mut other, 9, ZLIB);
     assert_eq!(machine.run(1, &other).status(), 0x28, "other algorithm");
     assert_eq!(machine.run(2, &go_on).status(), 0x28, "other queue");
     assert_eq!(machine.run(1, &go_on).status(), 0);
+}
 
-    let kept = machine.memory.data(CONTEXT, 16);
-    for _ in 0..16 {
-        assert_eq!(machine.run(1, &begin).status(), 0);
+#[test]
+fn a_stream_has_to_find_what_it_has_left() {
+    let mut machine = machine(1000, Page::Present);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+    let begun = machine.run(1, &stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000)));
+    let mut go_on = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
+    carry(&mut go_on, &begun);
+    for (lost, index) in [15, 28, 29, 30, 31].into_iter().enumerate() {
+        assert_ne!(begun.word(index), 0);
+        let mut spoilt = go_on.clone();
+        set_word(&mut spoilt, index, begun.word(index) ^ 1 << 17);
+        assert_eq!(machine.run(1, &spoilt).status(), 0x2a, "word {index}");
+        assert_eq!(machine.device.stats().words_lost, lost as u64 + 1);
     }
-    assert_eq!(machine.run(1, &go_on).status(), 0);
-    machine.memory.set_data(CONTEXT, &kept);
-    assert_eq!(machine.run(1, &go_on).status(), 0x28, "the oldest of 17");
+
+    // UADK has data of its own behind.
+    let used = 0x9800 - 64;
+    let context = machine.memory.data(CONTEXT, 64 << 10);
+    assert_eq!(context[used..], vec![0; (64 << 10) - used]);
+    for at in [0, 8, 100, used - 1] {
+        machine
+            .memory
+            .set_data(CONTEXT + at as u64, &[!context[at]]);
+        assert_eq!(machine.run(1, &go_on).status(), 0x28, "byte {at}");
+        machine.memory.set_data(CONTEXT, &context);
+    }
+    machine.memory.set_data(CONTEXT + used as u64, &[7; 100]);
+    let second = machine.run(1, &go_on);
+    assert_eq!(second.status(), 0);
+
+    // What the request before left is stale now, its context too.
+    assert_eq!(machine.run(1, &go_on).status(), 0x2a);
+    carry(&mut go_on, &second);
+    machine.memory.set_data(CONTEXT, &context[..used]);
+    assert_eq!(machine.run(1, &go_on).status(), 0x28);
+    assert!(machine.violations().is_empty());
+}
+
+#[test]
+fn there_are_as_many_streams_as_contexts() {
+    let mut machine = machine(1000, Page::Present);
+    machine.memory.map(CONTEXT, 20 << 16, Page::Present);
+    let on = |mut job: Sqe, number: u64| {
+        set_word(&mut job, 22, (CONTEXT + (number << 16)) as u32);
+        job
+    };
+    let begin = stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000));
+    let begun: Vec<Done> = (0..20)
+        .map(|n| machine.run(1, &on(begin.clone(), n)))
+        .collect();
+    for (number, begun) in (0..).zip(&begun) {
+        let mut job = on(stream_job(0, (INPUT, 100), (OUTPUT, 1000)), number);
+        carry(&mut job, begun);
+        assert_eq!(machine.run(1, &job).status(), 0, "{number}");
+    }
+}
+
+#[test]
+fn what_uadk_never_sends_is_not_done() {
+    for (mild, status) in [
+        (Mild::NONE, 0),
+        (Mild::NONE.with(Reading::EmptyFinish), 0x21),
+    ] {
+        let mut machine = Machine::with(Config {
+            mild,
+            ..Machine::CONFIG
+        });
+        machine.start(1, COMPRESS);
+        for at in [INPUT, OUTPUT] {
+            machine.memory.map(at, 0x2000, Page::Present);
+        }
+        machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+        machine.memory.set_data(INPUT, &text(1000));
+        let begun = machine.run(1, &stream_job(NEW_STREAM, (INPUT, 1000), (OUTPUT, 1125)));
+        assert_eq!(begun.status(), 0);
+        let mut job = stream_job(LAST, (INPUT, 0), (OUTPUT, 1000));
+        carry(&mut job, &begun);
+        let told = machine.run(1, &job);
+        assert_eq!(
+            (told.status(), told.produced()),
+            (status, 0),
+            "an empty finish"
+        );
+        let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1124));
+        carry(&mut job, &begun);
+        assert_eq!(machine.run(1, &job).status(), 0x21, "room below 9/8");
+        let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1125));
+        carry(&mut job, &begun);
+        assert_eq!(machine.run(1, &job).status(), 0);
+    }
 }
 
 #[test]

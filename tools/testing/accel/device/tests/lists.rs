@@ -219,6 +219,7 @@ fn streams_have_lists_too() {
     assert_eq!((first.status(), first.consumed()), (0, half as u32));
     let mut last = stream(LAST, half);
     set_word(&mut last, 8, first.produced());
+    carry(&mut last, &first);
     let last = machine.run(1, &last);
     assert_eq!((last.status(), last.word(30)), (0, SIZE as u32));
 

@@ -217,18 +217,21 @@ fn computations_of_before() {
 fn streams_of_before() {
     const CONTEXT: u64 = 0x7000_0000;
     let part = |flags| {
-        let mut part = sqe(GZIP, STREAM | flags, (INPUT, SIZE), (OUTPUT, SIZE));
+        let mut part = sqe(GZIP, STREAM | flags, (INPUT, SIZE / 2), (OUTPUT, SIZE));
         set_word(&mut part, 22, CONTEXT as u32);
         part
     };
     let mut machine = machine();
-    machine.memory.map(CONTEXT, 0x1000, Page::Cold);
-    assert_eq!(machine.run(1, &part(NEW_STREAM)).status(), 0);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Cold);
+    let first = machine.run(1, &part(NEW_STREAM));
+    assert_eq!(first.status(), 0);
     machine.device.reset(ResetKind::Function);
     assert!(machine.violations().is_empty());
     machine.start_function();
     machine.start(1, COMPRESS);
-    assert_eq!(machine.run(1, &part(LAST)).status(), 0x28);
+    let mut last = part(LAST);
+    carry(&mut last, &first);
+    assert_eq!(machine.run(1, &last).status(), 0x28);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::Outcome;
 use super::Request;
 use crate::context::Direction;
 use crate::readings::Reading;
+use crate::sqe::Carried;
 use crate::sqe::Report;
 use crate::sqe::Status;
 
@@ -31,11 +32,15 @@ pub fn whole(request: &mut Request) -> Outcome {
     result.unwrap_or_else(Outcome::failure)
 }
 
-/// Word 31: nobody has said that it is there at all outside of streams.
-fn register(request: &mut Request, checksum: &Checksum) -> u32 {
-    match request.mild.has(Reading::StatelessChecksum) {
-        true => checksum.register(&mut request.nonsense),
-        false => 0,
+/// Words 30 and 31. Nobody has said that the last is there at all outside of streams.
+fn carried(request: &mut Request, checksum: &Checksum) -> Carried {
+    Carried {
+        plain_length: checksum.length(),
+        checksum: match request.mild.has(Reading::StatelessChecksum) {
+            true => checksum.register(&mut request.nonsense),
+            false => 0,
+        },
+        ..Carried::default()
     }
 }
 
@@ -59,12 +64,15 @@ fn compress(request: &mut Request) -> Result<Outcome, Status> {
         consumed: length(request.input.len()),
         produced: length(output.len()),
         compressed: length(output.len()),
-        plain_length: checksum.length(),
-        checksum: register(request, &checksum),
-        more: false,
+        carried: carried(request, &checksum),
+        last_block: false,
         ignored: false,
     };
-    Ok(Outcome { report, output })
+    Ok(Outcome {
+        report,
+        output,
+        context: Vec::new(),
+    })
 }
 
 fn decompress(request: &mut Request) -> Result<Outcome, Status> {
@@ -93,12 +101,15 @@ fn decompress(request: &mut Request) -> Result<Outcome, Status> {
         consumed: length(consumed),
         produced: length(output.len()),
         compressed: length(consumed),
-        plain_length: checksum.length(),
-        checksum: register(request, &checksum),
-        more: false,
+        carried: carried(request, &checksum),
+        last_block: false,
         ignored: false,
     };
-    Ok(Outcome { report, output })
+    Ok(Outcome {
+        report,
+        output,
+        context: Vec::new(),
+    })
 }
 
 /// The stream did not end: is it the input or the room that came to an end before it?
@@ -157,7 +168,7 @@ mod tests {
                 assert_eq!(back.report.status, Status::Ok);
                 assert_eq!(back.output, plain);
                 assert_eq!(back.report.consumed, packed.report.produced);
-                assert_eq!(back.report.plain_length as usize, size);
+                assert_eq!(back.report.carried.plain_length as usize, size);
             }
         }
     }
@@ -174,9 +185,9 @@ mod tests {
                 (Direction::Decompress, &packed),
             ] {
                 let mut request = request(direction, algorithm, input, 2000);
-                assert_eq!(whole(&mut request).report.checksum, 0);
+                assert_eq!(whole(&mut request).report.carried.checksum, 0);
                 request.mild = mild;
-                let word = whole(&mut request).report.checksum;
+                let word = whole(&mut request).report.carried.checksum;
                 match algorithm {
                     Algorithm::Deflate => assert_ne!(word, 0),
                     Algorithm::Zlib => assert_eq!(word.to_be_bytes(), packed[packed.len() - 4..]),

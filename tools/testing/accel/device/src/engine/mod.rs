@@ -4,6 +4,7 @@
 
 mod checksum;
 mod deflate;
+pub mod kept;
 mod stream;
 mod trailer;
 
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub report: Report,
     /// The output; empty on failure.
     pub output: Vec<u8>,
+    /// What the stream's context is to have; empty where there is none, and on failure.
+    pub context: Vec<u8>,
 }
 
 impl Outcome {
@@ -48,6 +51,7 @@ impl Outcome {
         Self {
             report: Report::failure(status),
             output: Vec::new(),
+            context: Vec::new(),
         }
     }
 }
@@ -60,6 +64,17 @@ pub struct StreamPart {
     pub stream: Box<Stream>,
     /// Whether this is its last input.
     pub last: bool,
+}
+
+impl StreamPart {
+    fn advance(&mut self, request: &Request) -> Outcome {
+        let Self { id, stream, last } = self;
+        let mut outcome = stream.advance(&request.input, request.room, *last);
+        if outcome.report.status.is_success() {
+            outcome.context = stream.kept().map_or(Vec::new(), |kept| kept.context(*id));
+        }
+        outcome
+    }
 }
 
 /// A request on its way through an engine.
@@ -81,7 +96,7 @@ impl Task {
     pub fn run(&mut self) {
         let request = &mut self.request;
         self.outcome = Some(match &mut self.part {
-            Some(part) => part.stream.advance(&request.input, request.room, part.last),
+            Some(part) => part.advance(request),
             None => deflate::whole(request),
         });
     }

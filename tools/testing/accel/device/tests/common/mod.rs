@@ -568,6 +568,16 @@ impl Done {
     pub fn status(&self) -> u32 {
         self.word(3) & 0xff
     }
+
+    /// Whether a stream that is decompressed ends here.
+    pub fn is_end(&self) -> bool {
+        self.word(3) == 0x113
+    }
+
+    /// What the engine asks for.
+    pub fn asks(&self) -> u32 {
+        self.word(15) & 0xf
+    }
 }
 
 /// An entry.
@@ -592,6 +602,13 @@ pub fn sqe(algorithm: u32, flags: u32, input: (u64, usize), output: (u64, usize)
 
 pub fn set_word(sqe: &mut Sqe, index: usize, value: u32) {
     sqe.0[index * 4..][..4].copy_from_slice(&value.to_le_bytes());
+}
+
+/// Gives `next` what the stream's last request has left in its entry.
+pub fn carry(next: &mut Sqe, last: &Done) {
+    for index in [15, 28, 29, 30, 31] {
+        set_word(next, index, last.word(index));
+    }
 }
 
 /// Something compressible.
