@@ -30,8 +30,9 @@ const LAYOUT_0: u32 = 0;
 const LAYOUT_3: u32 = 3 << 28;
 const LAYOUT_MASK: u32 = 0xf << 28;
 
-/// [`Sqe::status`] of an entry that the device has not touched: no status of its own.
-const UNTOUCHED: u32 = 0xff;
+/// [`Sqe::status`] of an entry that the device has not touched. No status has all bits; which the
+/// low byte may be nobody has said.
+const UNTOUCHED: u32 = u32::MAX;
 
 /// Kind of buffers, in [`Sqe::algorithm`]: scatter lists.
 const LISTS: u32 = 1 << 8;

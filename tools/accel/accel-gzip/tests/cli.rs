@@ -478,7 +478,7 @@ fn a_failed_job_leaves_the_file_as_it_was() {
         check(
             &output,
             1,
-            "data: at byte 1740800: the engine can't read the input",
+            "data: at byte 1740800: the engine reports status 0x23",
         );
         assert_eq!(bench.names(), ["data", "second.gz"]);
     }

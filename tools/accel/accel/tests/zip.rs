@@ -167,12 +167,12 @@ fn one_job_at_a_time_wraps_too() {
 
 #[test]
 fn an_error_belongs_to_one_job() {
-    const FATES: &[(u64, Fate)] = &[(1, Fate::Status(0x23)), (2, Fate::Status(0x77))];
+    const FATES: &[(u64, Fate)] = &[(1, Fate::Status(0x10)), (2, Fate::Status(0x77))];
     for mode in MODES {
         let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
         (0..5).for_each(|n| bench.submit(bench.nth(n)));
         check(&bench.next(Wait::Spin));
-        for expected in [JobError::InputAddress, JobError::Status(0x77)] {
+        for expected in [JobError::BadChecksum, JobError::Status(0x77)] {
             assert_eq!(bench.next(Wait::Spin).result, Err(expected), "{mode}");
         }
         check(&bench.next(Wait::Spin));

@@ -84,32 +84,11 @@ pub enum JobError {
     /// The trailer does not match.
     #[error("the data is damaged: its checksum or length does not match")]
     BadChecksum,
-    /// The device can't do what was asked.
-    #[error("the engine does not know this algorithm or kind of buffer")]
-    Unsupported,
-    /// Empty or too large.
-    #[error("the request is empty or larger than the engine takes (8 MiB)")]
-    BadLength,
-    /// The input can't be read.
-    #[error("the engine can't read the input at its address (has the file become shorter?)")]
-    InputAddress,
-    /// The output can't be written.
-    #[error("the engine can't write the output at its address (is memory short?)")]
-    OutputAddress,
-    /// The context can't be accessed.
-    #[error("the engine can't access the stream's context buffer")]
-    ContextAddress,
-    /// Not deflate.
-    #[error("the data is damaged: not a valid deflate stream")]
-    BadData,
-    /// Cut off.
-    #[error("the data ends too early")]
-    Truncated,
-    /// The stream is unknown.
-    #[error("the engine does not know this stream (any more)")]
-    NoStream,
-    /// Something else.
-    #[error("the engine reports status {0:#04x}")]
+    /// Anything else: a bad address, damaged data, a request that the device can't do. Which number
+    /// means which nobody has said.
+    #[error(
+        "the engine reports status {0:#04x}; is the data damaged, or the input shorter than it was?"
+    )]
     Status(u8),
     /// The kernel ended a job that it had taken.
     #[error("the kernel ended the job: {0}")]

@@ -185,21 +185,12 @@ impl Results {
     }
 }
 
-/// The statuses from 0x20 on are the emulated engine's.
 fn error_of(status: u32) -> Option<JobError> {
     Some(match status {
         // Grown output is valid output.
         uapi::HISI_ZIP_OK | uapi::HISI_ZIP_NEGATIVE | uapi::HISI_ZIP_STREAM_END => return None,
         uapi::HISI_ZIP_NO_ROOM => JobError::NoRoom,
         uapi::HISI_ZIP_BAD_CHECKSUM => JobError::BadChecksum,
-        0x20 | 0x22 => JobError::Unsupported,
-        0x21 => JobError::BadLength,
-        0x23 => JobError::InputAddress,
-        0x24 => JobError::OutputAddress,
-        0x25 => JobError::ContextAddress,
-        0x26 => JobError::BadData,
-        0x27 => JobError::Truncated,
-        0x28 => JobError::NoStream,
         other => JobError::Status(other as u8),
     })
 }

@@ -14,47 +14,90 @@ pub const MAX_LENGTH: u32 = 8 << 20;
 /// Bits of words 7 and 8 that are an offset into a scatter list.
 const OFFSET_MASK: u32 = 0xff_ffff;
 
-/// How a job ended: byte 0 of word 3.
-///
-/// The numbers from 0x20 on are the model's own.
+/// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Status {
     /// Done.
-    Ok = 0x00,
+    Ok,
     /// Done, but the output is larger than the input.
-    Grew = 0x0d,
+    Grew,
     /// The output room is too small.
-    NoRoom = 0x0e,
+    NoRoom,
     /// The trailer does not match the data.
-    BadChecksum = 0x10,
-    /// Done, and the stream ends here.
-    StreamEnd = 0x13,
+    BadChecksum,
+    /// Done; of a stream, that it ends, if that is said, too.
+    StreamEnd,
     /// Unknown algorithm or queue type.
-    BadAlgorithm = 0x20,
-    /// A length of 0, or above [`MAX_LENGTH`].
-    BadLength = 0x21,
+    BadAlgorithm,
+    /// A length or a room that the engine does not work with.
+    BadLength,
     /// A kind of buffer other than flat or scatter list.
-    BadBuffer = 0x22,
+    BadBuffer,
     /// The input can't be read.
-    InputFault = 0x23,
+    InputFault,
     /// The output can't be written.
-    OutputFault = 0x24,
+    OutputFault,
     /// The stream context can't be accessed.
-    ContextFault = 0x25,
+    ContextFault,
     /// The input is not a valid deflate stream.
-    Corrupt = 0x26,
+    Corrupt,
     /// The input ends before the stream does.
-    Incomplete = 0x27,
+    Incomplete,
     /// No such stream, or its context is not as the device left it.
-    NoStream = 0x28,
+    NoStream,
     /// A scatter list that is malformed, or has less than the entry says.
-    BadList = 0x29,
+    BadList,
     /// The request does not bring back what the stream's last one left in its entry.
-    LostWords = 0x2a,
+    LostWords,
 }
 
+/// The numbers that somebody knows: byte 0 of word 3.
+const KNOWN: [(Status, u8); 5] = [
+    (Status::Ok, 0x00),
+    (Status::Grew, 0x0d),
+    (Status::NoRoom, 0x0e),
+    (Status::BadChecksum, 0x10),
+    (Status::StreamEnd, 0x13),
+];
+
+/// The statuses whose numbers nobody knows.
+const UNKNOWN: [Status; 11] = [
+    Status::BadAlgorithm,
+    Status::BadLength,
+    Status::BadBuffer,
+    Status::InputFault,
+    Status::OutputFault,
+    Status::ContextFault,
+    Status::Corrupt,
+    Status::Incomplete,
+    Status::NoStream,
+    Status::BadList,
+    Status::LostWords,
+];
+
 impl Status {
+    /// Its number in a run with this seed. Those that nobody knows are drawn from all others.
+    pub fn number(self, seed: u64) -> u8 {
+        if let Some((_, number)) = KNOWN.iter().find(|(status, _)| *status == self) {
+            return *number;
+        }
+        let mut nonsense = Nonsense::new(seed);
+        let mut taken: Vec<u8> = KNOWN.iter().map(|(_, number)| *number).collect();
+        for status in UNKNOWN {
+            let number = loop {
+                let number = nonsense.next() as u8;
+                if !taken.contains(&number) {
+                    break number;
+                }
+            };
+            if status == self {
+                return number;
+            }
+            taken.push(number);
+        }
+        unreachable!("{self:?} is neither known nor unknown")
+    }
+
     /// Whether the job did what it was asked to do.
     pub fn is_success(self) -> bool {
         matches!(self, Status::Ok | Status::Grew | Status::StreamEnd)
@@ -289,10 +332,10 @@ impl Sqe {
         }
     }
 
-    /// Enters how the job ended, in the words that are the device's.
-    pub fn set_report(&mut self, report: &Report) {
+    /// Enters how the job ended, in the words that are the device's, whose run has this seed.
+    pub fn set_report(&mut self, report: &Report, seed: u64) {
         const LAST_BLOCK: u32 = 1 << 8;
-        let mut status = report.status as u32;
+        let mut status = u32::from(report.status.number(seed));
         if report.last_block {
             status |= LAST_BLOCK;
         }
@@ -366,19 +409,37 @@ mod tests {
     #[test]
     fn report_leaves_the_software_words_alone() {
         let mut sqe = Sqe([0xaa; SQE_SIZE]);
-        sqe.set_report(&Report {
-            consumed: 1,
-            last_block: true,
-            ..Report::failure(Status::StreamEnd)
-        });
+        sqe.set_report(
+            &Report {
+                consumed: 1,
+                last_block: true,
+                ..Report::failure(Status::StreamEnd)
+            },
+            1,
+        );
         assert_eq!((sqe.word(0), sqe.word(3)), (1, 0x113));
         for index in [4, 7, 9, 13, 14, 18, 23, 26, 27, 28, 29] {
             assert_eq!(sqe.word(index), 0xaaaa_aaaa, "word {index}");
         }
         let mut sqe = Sqe([0xaa; SQE_SIZE]);
-        sqe.set_report(&Report::ignored());
+        sqe.set_report(&Report::ignored(), 1);
         for (index, value) in [(0, 0), (1, 0), (2, 0xaaaa_aaaa), (3, 0), (15, 0xaaaa_aaaa)] {
             assert_eq!(sqe.word(index), value, "word {index}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_drawn_but_those_that_are_known() {
+        let numbers = |seed| UNKNOWN.map(|status| status.number(seed));
+        assert_eq!(numbers(1), numbers(1));
+        assert_ne!(numbers(1), numbers(2));
+        for seed in 0..100 {
+            let mut all: Vec<u8> = KNOWN.iter().map(|(_, number)| *number).collect();
+            all.extend(numbers(seed));
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), KNOWN.len() + UNKNOWN.len());
+            assert_eq!(Status::StreamEnd.number(seed), 0x13);
         }
     }
 

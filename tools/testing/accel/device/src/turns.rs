@@ -131,7 +131,7 @@ impl Device {
         if job.is_own() {
             self.judge(number, report.status);
         }
-        job.sqe.set_report(&report);
+        job.sqe.set_report(&report, self.config.seed);
         if bus.write(entry, &job.sqe.0).is_err() {
             return self.dead_ring(number, "SQ");
         }

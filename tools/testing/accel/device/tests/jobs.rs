@@ -9,6 +9,7 @@ use hisi_zip_model::bus::PAGE_SIZE;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
 use hisi_zip_model::sqe::Sqe;
+use hisi_zip_model::sqe::Status;
 use hisi_zip_model::Config;
 
 const INPUT: u64 = 0x7f00_0000_0123;
@@ -58,47 +59,47 @@ fn faults_hurt_one_job_only() {
     let table = [
         (
             "algorithm",
-            0x20,
+            number(Status::BadAlgorithm),
             sqe(4, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)),
         ),
         (
             "no input",
-            0x21,
+            number(Status::BadLength),
             sqe(GZIP, STATELESS, (INPUT, 0), (OUTPUT, SIZE)),
         ),
         (
             "too much",
-            0x21,
+            number(Status::BadLength),
             sqe(GZIP, STATELESS, (INPUT, (8 << 20) + 1), (OUTPUT, SIZE)),
         ),
         (
             "kind of buffer",
-            0x22,
+            number(Status::BadBuffer),
             sqe(GZIP | 2 << 8, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE)),
         ),
         (
             "input",
-            0x23,
+            number(Status::InputFault),
             sqe(GZIP, STATELESS, (NOWHERE, SIZE), (OUTPUT, SIZE)),
         ),
         (
             "input wraps",
-            0x23,
+            number(Status::InputFault),
             sqe(GZIP, STATELESS, (u64::MAX - 5, SIZE), (OUTPUT, SIZE)),
         ),
         (
             "output",
-            0x24,
+            number(Status::OutputFault),
             sqe(GZIP, STATELESS, (INPUT, SIZE), (NOWHERE, SIZE)),
         ),
         (
             "output wraps",
-            0x24,
+            number(Status::OutputFault),
             sqe(GZIP, STATELESS, (INPUT, SIZE), (u64::MAX, SIZE)),
         ),
         (
             "context",
-            0x25,
+            number(Status::ContextFault),
             sqe(GZIP, STREAM | NEW_STREAM, (INPUT, SIZE / 2), (OUTPUT, SIZE)),
         ),
         (
@@ -149,8 +150,16 @@ fn small_rooms_are_ignored() {
         for room in [0, 1, 16, least - 1] {
             assert_eq!(small(&mut machine, STATELESS, room), IGNORED, "{room}");
         }
-        assert_eq!(small(&mut machine, STATELESS, least).0, 0x23);
-        for (room, status) in [(16, 0), (17, 0x21), (199, 0x21), (200, 0x25)] {
+        assert_eq!(
+            small(&mut machine, STATELESS, least).0,
+            number(Status::InputFault)
+        );
+        for (room, status) in [
+            (16, 0),
+            (17, number(Status::BadLength)),
+            (199, number(Status::BadLength)),
+            (200, number(Status::ContextFault)),
+        ] {
             let told = small(&mut machine, STREAM | NEW_STREAM, room);
             assert_eq!(told.0, status, "{room} in a stream");
         }
@@ -163,7 +172,7 @@ fn an_unbound_address_space_faults() {
     let mut machine = machine(1000, Page::Present);
     let space = machine.memory.spaces.remove(&PASID).unwrap();
     let job = sqe(GZIP, STATELESS, (INPUT, 1000), (OUTPUT, 2000));
-    assert_eq!(machine.run(1, &job).status(), 0x23);
+    assert_eq!(machine.run(1, &job).status(), number(Status::InputFault));
     machine.memory.spaces.insert(PASID, space);
     assert_eq!(machine.run(1, &job).status(), 0);
 }
@@ -188,7 +197,7 @@ fn a_cold_buffer_costs_what_its_pages_cost() {
 fn a_page_that_never_stays_ends_the_job() {
     let mut machine = machine(100, Page::Fickle(1000));
     let job = sqe(GZIP, STATELESS, (INPUT, 100), (OUTPUT, 1000));
-    assert_eq!(machine.run(1, &job).status(), 0x23);
+    assert_eq!(machine.run(1, &job).status(), number(Status::InputFault));
 }
 
 #[test]
@@ -216,7 +225,7 @@ fn a_page_request_without_answer_ends_the_job() {
     machine.device.tick(30_000);
     machine.step();
     assert!(machine.completion(1).is_some());
-    assert_eq!(machine.done(1, 0).status(), 0x23);
+    assert_eq!(machine.done(1, 0).status(), number(Status::InputFault));
 }
 
 #[test]
@@ -248,7 +257,7 @@ fn a_big_job_does_not_hold_up_a_small_one() {
         1,
         &sqe(GZIP, STATELESS, (INPUT, 8 << 20), (OUTPUT, 8 << 20)),
     );
-    machine.submit(3, &sqe(GZIP, STATELESS, (INPUT, 10), (BACK, 100)));
+    machine.submit(3, &sqe(GZIP, STATELESS, (INPUT, 10), (BACK, 1000)));
     for _ in 0..3 {
         machine.device.step(&mut machine.memory);
         machine.compute();
@@ -321,7 +330,7 @@ fn streams_that_are_none() {
     machine.memory.map(CONTEXT, 64 << 10, Page::Present);
     let mut go_on = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
     let told = machine.run(1, &go_on).status();
-    assert_eq!(told, 0x28, "context never written");
+    assert_eq!(told, number(Status::NoStream), "context never written");
 
     let begin = stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000));
     let begun = machine.run(1, &begin);
@@ -329,8 +338,16 @@ fn streams_that_are_none() {
     carry(&mut go_on, &begun);
     let mut other = go_on.clone();
     set_word(&mut other, 9, ZLIB);
-    assert_eq!(machine.run(1, &other).status(), 0x28, "other algorithm");
-    assert_eq!(machine.run(2, &go_on).status(), 0x28, "other queue");
+    assert_eq!(
+        machine.run(1, &other).status(),
+        number(Status::NoStream),
+        "other algorithm"
+    );
+    assert_eq!(
+        machine.run(2, &go_on).status(),
+        number(Status::NoStream),
+        "other queue"
+    );
     assert_eq!(machine.run(1, &go_on).status(), 0);
 }
 
@@ -345,7 +362,11 @@ fn a_stream_has_to_find_what_it_has_left() {
         assert_ne!(begun.word(index), 0);
         let mut spoilt = go_on.clone();
         set_word(&mut spoilt, index, begun.word(index) ^ 1 << 17);
-        assert_eq!(machine.run(1, &spoilt).status(), 0x2a, "word {index}");
+        assert_eq!(
+            machine.run(1, &spoilt).status(),
+            number(Status::LostWords),
+            "word {index}"
+        );
         assert_eq!(machine.device.stats().words_lost, lost as u64 + 1);
     }
 
@@ -357,7 +378,11 @@ fn a_stream_has_to_find_what_it_has_left() {
         machine
             .memory
             .set_data(CONTEXT + at as u64, &[!context[at]]);
-        assert_eq!(machine.run(1, &go_on).status(), 0x28, "byte {at}");
+        assert_eq!(
+            machine.run(1, &go_on).status(),
+            number(Status::NoStream),
+            "byte {at}"
+        );
         machine.memory.set_data(CONTEXT, &context);
     }
     machine.memory.set_data(CONTEXT + used as u64, &[7; 100]);
@@ -365,10 +390,10 @@ fn a_stream_has_to_find_what_it_has_left() {
     assert_eq!(second.status(), 0);
 
     // What the request before left is stale now, its context too.
-    assert_eq!(machine.run(1, &go_on).status(), 0x2a);
+    assert_eq!(machine.run(1, &go_on).status(), number(Status::LostWords));
     carry(&mut go_on, &second);
     machine.memory.set_data(CONTEXT, &context[..used]);
-    assert_eq!(machine.run(1, &go_on).status(), 0x28);
+    assert_eq!(machine.run(1, &go_on).status(), number(Status::NoStream));
     assert!(machine.violations().is_empty());
 }
 
@@ -395,7 +420,10 @@ fn there_are_as_many_streams_as_contexts() {
 fn what_uadk_never_sends_is_not_done() {
     for (mild, status) in [
         (Mild::NONE, 0),
-        (Mild::NONE.with(Reading::EmptyFinish), 0x21),
+        (
+            Mild::NONE.with(Reading::EmptyFinish),
+            number(Status::BadLength),
+        ),
     ] {
         let mut machine = Machine::with(Config {
             mild,
@@ -419,7 +447,11 @@ fn what_uadk_never_sends_is_not_done() {
         );
         let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1124));
         carry(&mut job, &begun);
-        assert_eq!(machine.run(1, &job).status(), 0x21, "room below 9/8");
+        assert_eq!(
+            machine.run(1, &job).status(),
+            number(Status::BadLength),
+            "room below 9/8"
+        );
         let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1125));
         carry(&mut job, &begun);
         assert_eq!(machine.run(1, &job).status(), 0);
@@ -431,7 +463,7 @@ fn a_queue_of_unknown_type_says_so() {
     let mut machine = machine(1000, Page::Present);
     machine.start(5, 2);
     let job = sqe(GZIP, STATELESS, (INPUT, 1000), (OUTPUT, 1000));
-    assert_eq!(machine.run(5, &job).status(), 0x20);
+    assert_eq!(machine.run(5, &job).status(), number(Status::BadAlgorithm));
 }
 
 #[test]

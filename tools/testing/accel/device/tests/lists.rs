@@ -8,6 +8,7 @@ use common::*;
 use hisi_zip_model::bus::PAGE_SIZE;
 use hisi_zip_model::faults;
 use hisi_zip_model::sqe::Sqe;
+use hisi_zip_model::sqe::Status;
 
 const LISTS: u32 = 1 << 8;
 /// Bytes of a list's header, and of an entry.
@@ -231,31 +232,37 @@ fn streams_have_lists_too() {
 
 type Change = fn(&mut List);
 
-const MALFORMED: [(&str, u32, Change); 10] = [
-    ("no entries", 0x29, |list| list.used = 0),
-    ("more entries than the list has room for", 0x29, |list| {
-        list.room = 2
+const MALFORMED: [(&str, Status, Change); 10] = [
+    ("no entries", Status::BadList, |list| list.used = 0),
+    (
+        "more entries than the list has room for",
+        Status::BadList,
+        |list| list.room = 2,
+    ),
+    ("room for more than 255", Status::BadList, |list| {
+        list.room = 256
     }),
-    ("room for more than 255", 0x29, |list| list.room = 256),
-    ("more entries than the chain has", 0x29, |list| {
+    ("more entries than the chain has", Status::BadList, |list| {
         list.chain = 2
     }),
-    ("all ones", 0x29, |list| {
+    ("all ones", Status::BadList, |list| {
         (list.chain, list.used, list.room) = (u16::MAX, u16::MAX, u16::MAX)
     }),
-    ("lists that are not aligned", 0x29, |list| {
+    ("lists that are not aligned", Status::BadList, |list| {
         list.next = NEXT + 8
     }),
-    ("entries beyond the last address", 0x29, |list| {
+    ("entries beyond the last address", Status::BadList, |list| {
         list.entries[1].0 = u64::MAX - 10
     }),
-    ("less than the entry says", 0x29, |list| {
+    ("less than the entry says", Status::BadList, |list| {
         list.entries[2].1 -= 1
     }),
-    ("a next list that is not there", 0x23, |list| {
-        list.next = 0x1000
-    }),
-    ("data that is not there", 0x23, |list| {
+    (
+        "a next list that is not there",
+        Status::InputFault,
+        |list| list.next = 0x1000,
+    ),
+    ("data that is not there", Status::InputFault, |list| {
         list.entries[1].0 = 0x1000
     }),
 ];
@@ -282,8 +289,8 @@ fn malformed_lists_hurt_one_job_only() {
             let unused = dest && name.starts_with("data");
             let expected = match status {
                 _ if unused => 0,
-                0x23 if dest => 0x24,
-                status => status,
+                Status::InputFault if dest => number(Status::OutputFault),
+                status => number(status),
             };
             let done = machine.run(1, &job(GZIP, STATELESS, SIZE, SIZE));
             assert_eq!(done.status(), expected, "{name}, output: {dest}");
@@ -311,7 +318,7 @@ fn a_chain_that_loops_ends() {
         put(&mut machine, DEST, &List::new(&[(OUTPUT, SIZE as u32)]));
         assert_eq!(
             machine.run(1, &job(GZIP, STATELESS, SIZE, SIZE)).status(),
-            0x29
+            number(Status::BadList)
         );
     }
 }
@@ -327,7 +334,7 @@ fn a_long_chain_does_not_hold_up_another_queue() {
     put(&mut machine, SOURCE, &list);
     machine.start(3, COMPRESS);
     machine.submit(1, &job(GZIP, STATELESS, SIZE, SIZE));
-    machine.submit(3, &sqe(GZIP, STATELESS, (INPUT, 10), (BACK, 100)));
+    machine.submit(3, &sqe(GZIP, STATELESS, (INPUT, 10), (BACK, 1000)));
     for _ in 0..3 {
         machine.device.step(&mut machine.memory);
         machine.compute();
@@ -375,21 +382,37 @@ fn lists_of_the_functions_own() {
 fn the_driver_answers_for_its_own() {
     type Deed = fn(&mut Machine);
     let table: [(u32, &str, Deed); 5] = [
-        (0x29, "a malformed scatter list", |machine| {
-            machine.memory.poke(SOURCE + 10, &[0, 0])
-        }),
-        (0x29, "a malformed scatter list", |machine| {
-            machine.memory.poke(DEST, &DEST.to_le_bytes())
-        }),
-        (0x23, "the IOMMU does not map its data", |machine| {
-            machine.memory.own_unmapped.insert(INPUT / PAGE_SIZE);
-        }),
-        (0x23, "the IOMMU does not map its data", |machine| {
-            machine.memory.own_unmapped.insert(SOURCE / PAGE_SIZE);
-        }),
-        (0x24, "the IOMMU does not map its data", |machine| {
-            machine.memory.own_unmapped.insert(OUTPUT / PAGE_SIZE);
-        }),
+        (
+            number(Status::BadList),
+            "a malformed scatter list",
+            |machine| machine.memory.poke(SOURCE + 10, &[0, 0]),
+        ),
+        (
+            number(Status::BadList),
+            "a malformed scatter list",
+            |machine| machine.memory.poke(DEST, &DEST.to_le_bytes()),
+        ),
+        (
+            number(Status::InputFault),
+            "the IOMMU does not map its data",
+            |machine| {
+                machine.memory.own_unmapped.insert(INPUT / PAGE_SIZE);
+            },
+        ),
+        (
+            number(Status::InputFault),
+            "the IOMMU does not map its data",
+            |machine| {
+                machine.memory.own_unmapped.insert(SOURCE / PAGE_SIZE);
+            },
+        ),
+        (
+            number(Status::OutputFault),
+            "the IOMMU does not map its data",
+            |machine| {
+                machine.memory.own_unmapped.insert(OUTPUT / PAGE_SIZE);
+            },
+        ),
     ];
     for (status, violation, change) in table {
         let mut machine = own();

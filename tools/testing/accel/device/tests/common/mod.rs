@@ -15,6 +15,7 @@ use hisi_zip_model::bus::PAGE_SIZE;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::regs;
 use hisi_zip_model::sqe::Sqe;
+use hisi_zip_model::sqe::Status;
 use hisi_zip_model::sqe::SQE_SIZE;
 use hisi_zip_model::Bar;
 use hisi_zip_model::Bus;
@@ -602,6 +603,11 @@ pub fn sqe(algorithm: u32, flags: u32, input: (u64, usize), output: (u64, usize)
 
 pub fn set_word(sqe: &mut Sqe, index: usize, value: u32) {
     sqe.0[index * 4..][..4].copy_from_slice(&value.to_le_bytes());
+}
+
+/// The number of a status whose number nobody knows, on the device that a machine has.
+pub fn number(status: Status) -> u32 {
+    status.number(Machine::CONFIG.seed).into()
 }
 
 /// Gives `next` what the stream's last request has left in its entry.
