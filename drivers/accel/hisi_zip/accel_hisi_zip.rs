@@ -195,9 +195,6 @@ struct Zip<'a> {
     abnormal_events: EventQueue,
     #[pin]
     mailbox: Mailbox,
-    /// Held while the counters of one queue are selected.
-    #[pin]
-    counters: Mutex<()>,
     sqc_table: CoherentPages,
     cqc_table: CoherentPages,
     /// Rings of queues that are gone.
@@ -247,7 +244,6 @@ impl<'a> Zip<'a> {
             events <- EventQueue::new(pdev.as_ref(), events::Kind::Event),
             abnormal_events <- EventQueue::new(pdev.as_ref(), events::Kind::Abnormal),
             mailbox <- Mailbox::new(pdev.as_ref()),
-            counters <- new_mutex!(()),
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             rings: Reserve::new(pdev.as_ref(), RINGS_KEPT)?,
@@ -282,12 +278,6 @@ impl Zip<'_> {
         hardware::mask_events(&self.bar, false);
         self.halted.store(false, Relaxed);
         Ok(())
-    }
-
-    /// Entries that the queue has completed, modulo 2^32.
-    fn completed(&self, queue: &Queue) -> u32 {
-        let _guard = self.counters.lock();
-        hardware::completed(&self.bar, queue.id)
     }
 
     /// Ends all accesses to memory, whatever it takes. Interrupts are such accesses.
@@ -471,7 +461,7 @@ impl accel::Driver for ZipDriver {
                 limit => Some(Delta::from_millis(i64::from(limit))),
             },
             auto_recovery: module_parameters::auto_recovery.value(),
-            counts: uapi::ACCEL_DEVICE_COUNTS_JOBS,
+            counts: uapi::ACCEL_DEVICE_COUNTS_JOBS | uapi::ACCEL_DEVICE_COUNTS_AT_LEAST,
             ..DeviceInfo::UNKNOWN
         }
     }
@@ -524,7 +514,6 @@ impl accel::Driver for ZipDriver {
         queue
             .start(zip)
             .inspect_err(|e| zip.queue_not_made(request.device, queue.id, *e))?;
-        queue.count_from(zip.completed(&queue));
 
         Ok(NewQueue {
             depth: queue.rings.depth,
@@ -558,13 +547,7 @@ impl accel::Driver for ZipDriver {
                 ..Progress::default()
             });
         }
-        // First, since it fails if the device is gone and the counters mean nothing.
-        let pending = queue.is_pending(&zip.bar, &zip.mailbox)?;
-        Ok(Progress {
-            jobs: queue.count(zip.completed(queue)),
-            pending,
-            ..Progress::default()
-        })
+        queue.progress(&zip.bar, &zip.mailbox)
     }
 
     fn halt(zip: &Zip<'_>) {

@@ -53,12 +53,6 @@ pub(crate) fn queue_count(bar: &Bar<'_>) -> Result<u32> {
     Ok(present(bar.read(regs::QUEUE_COUNT))?.total().get())
 }
 
-/// Entries that queue `queue` has completed, modulo 2^32. One at a time.
-pub(crate) fn completed(bar: &Bar<'_>, queue: u16) -> u32 {
-    bar.write_reg(regs::DFX_CQE_SELECT::zeroed().with_queue(queue));
-    bar.read(regs::DFX_CQE_COUNT).count()
-}
-
 /// Makes the device ready to be told about queues, `queues` of them.
 pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -> Result {
     bar.write_reg(regs::MEM_START_INIT::zeroed().with_start(true));

@@ -20,6 +20,7 @@ use core::mem::offset_of;
 use kernel::{
     accel::{
         AddressMode,
+        Progress,
         QueueRequest,
         Region, //
     },
@@ -147,9 +148,10 @@ pub(crate) struct Queue {
     pub(crate) rings: Arc<Rings>,
     /// The jobs, if the driver hands them over.
     pub(crate) jobs: Option<Registered>,
-    /// The device's counter of completed entries when it was read last.
-    counter: Atomic<u32>,
-    completed: Atomic<u64>,
+    /// Where the tail of the completion queue was when it was looked at last, of two rounds.
+    seen: Atomic<u32>,
+    /// Jobs that have been seen to end.
+    ended: Atomic<u64>,
     _switch: Option<PasidUse>,
 }
 
@@ -187,26 +189,36 @@ impl Queue {
             rings,
             jobs,
             _switch: switch,
-            counter: Atomic::new(0),
-            completed: Atomic::new(0),
+            seen: Atomic::new(0),
+            ended: Atomic::new(0),
         })
     }
 
-    /// Takes `counter` as that of a queue that has done nothing yet.
-    pub(crate) fn count_from(&self, counter: u32) {
-        self.counter.store(counter, Relaxed);
-    }
-
-    /// Jobs that have ended. Called at least once within 2^32 of them.
-    pub(crate) fn count(&self, counter: u32) -> u64 {
-        let new = counter.wrapping_sub(self.counter.xchg(counter, Relaxed));
-        self.completed.fetch_add(u64::from(new), Relaxed) + u64::from(new)
-    }
-
-    /// Whether entries were submitted that are not completed.
-    pub(crate) fn is_pending(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result<bool> {
+    /// What the queue has done, at least, and whether it has more to do. Fails with [`EIO`] if what
+    /// the device says of it can't be.
+    ///
+    /// The counters that the device has for debugging may count only while their queue is selected,
+    /// so they are not asked.
+    pub(crate) fn progress(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result<Progress> {
         let (submitted, completed) = self.tails(bar, mailbox)?;
-        Ok(submitted != completed)
+        Ok(Progress {
+            jobs: self.count(completed)?,
+            pending: submitted != completed,
+            ..Progress::default()
+        })
+    }
+
+    /// Jobs that were seen to end, now that the tail of the completion queue is `completed`. It
+    /// tells them modulo twice the depth: of more than that between two looks, some are missed.
+    fn count(&self, (index, wrapped): Tail) -> Result<u64> {
+        let depth = self.rings.depth;
+        if index >= depth {
+            return Err(EIO);
+        }
+        let now = index + u32::from(wrapped) * depth;
+        let before = self.seen.xchg(now, Relaxed);
+        let new = u64::from((now + 2 * depth - before) % (2 * depth));
+        Ok(self.ended.fetch_add(new, Relaxed) + new)
     }
 
     /// The tails of the submission queue and of the completion queue, as the device has them.

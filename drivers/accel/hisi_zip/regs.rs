@@ -124,17 +124,6 @@ register! {
         10:0 total;
     }
 
-    /// Of which queue and function `DFX_CQE_COUNT` is.
-    pub(crate) DFX_CQE_SELECT(u32) @ 0x10_4040 {
-        31:16 queue => u16;
-        15:0 function => u16;
-    }
-
-    /// Entries that were completed.
-    pub(crate) DFX_CQE_COUNT(u32) @ 0x10_4048 {
-        31:0 count => u32;
-    }
-
     /// Ends all accesses to memory.
     pub(crate) MASTER_GLOBAL_CTRL(u32) @ 0x30_0000 {
         0:0 shutdown => bool;

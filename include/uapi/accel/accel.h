@@ -206,6 +206,11 @@ enum accel_doorbell {
 #define ACCEL_DEVICE_COUNTS_JOBS (1 << 2)
 #define ACCEL_DEVICE_COUNTS_BYTES (1 << 3)
 #define ACCEL_DEVICE_COUNTS_BUSY (1 << 4)
+/*
+ * Of a ring of the process's own, that is what was seen of it now and then: there
+ * may have been more, where much is done in little time.
+ */
+#define ACCEL_DEVICE_COUNTS_AT_LEAST (1 << 5)
 
 /**
  * struct accel_info_device - answer to ACCEL_INFO_DEVICE

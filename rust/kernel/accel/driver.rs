@@ -245,7 +245,8 @@ impl DeviceInfo {
     const DEPTH: u32 = 1 << 20;
     const COUNTS: u32 = uapi::ACCEL_DEVICE_COUNTS_JOBS
         | uapi::ACCEL_DEVICE_COUNTS_BYTES
-        | uapi::ACCEL_DEVICE_COUNTS_BUSY;
+        | uapi::ACCEL_DEVICE_COUNTS_BUSY
+        | uapi::ACCEL_DEVICE_COUNTS_AT_LEAST;
 
     /// Whether there can be such a device, if it does DMA or not.
     pub(super) fn makes_sense(&self, dma: bool) -> bool {

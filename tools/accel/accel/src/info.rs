@@ -213,6 +213,8 @@ pub struct DeviceInfo {
     pub counts_bytes: bool,
     /// Whether the time that queues are worked on is measured.
     pub counts_busy: bool,
+    /// Whether there may have been more than is counted, of queues with rings of the process's own.
+    pub counts_at_least: bool,
 }
 
 impl From<uapi::InfoDevice> for DeviceInfo {
@@ -239,6 +241,7 @@ impl From<uapi::InfoDevice> for DeviceInfo {
             counts_jobs: raw.flags & uapi::DEVICE_COUNTS_JOBS != 0,
             counts_bytes: raw.flags & uapi::DEVICE_COUNTS_BYTES != 0,
             counts_busy: raw.flags & uapi::DEVICE_COUNTS_BUSY != 0,
+            counts_at_least: raw.flags & uapi::DEVICE_COUNTS_AT_LEAST != 0,
         }
     }
 }
@@ -486,6 +489,8 @@ mod tests {
         let info = DeviceInfo::from(raw(uapi::DEVICE_RESET | uapi::DEVICE_COUNTS_BYTES | 1 << 9));
         assert!(info.can_reset && !info.auto_recovery);
         assert!(!info.counts_jobs && info.counts_bytes && !info.counts_busy);
+        assert!(!info.counts_at_least);
+        assert!(DeviceInfo::from(raw(uapi::DEVICE_COUNTS_AT_LEAST)).counts_at_least);
         assert!(DeviceInfo::from(raw(uapi::DEVICE_AUTO_RECOVERY)).auto_recovery);
     }
 

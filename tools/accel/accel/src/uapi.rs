@@ -61,6 +61,7 @@ pub const DEVICE_AUTO_RECOVERY: u32 = 1 << 1;
 pub const DEVICE_COUNTS_JOBS: u32 = 1 << 2;
 pub const DEVICE_COUNTS_BYTES: u32 = 1 << 3;
 pub const DEVICE_COUNTS_BUSY: u32 = 1 << 4;
+pub const DEVICE_COUNTS_AT_LEAST: u32 = 1 << 5;
 
 pub const STATUS_OPERATIONAL: u32 = 0;
 pub const STATUS_IN_RESET: u32 = 1;

@@ -106,6 +106,7 @@ fn counted(facts: &DeviceInfo) -> String {
         .collect();
     match known[..] {
         [] => "nothing is counted".into(),
+        _ if facts.counts_at_least => format!("counted, at least: {}", known.join(", ")),
         _ => format!("counted: {}", known.join(", ")),
     }
 }
@@ -265,6 +266,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_counted_in_part_is_called_so() {
+        let fake = Fake::with(1);
+        fake.device(0).facts.flags = uapi::DEVICE_COUNTS_JOBS | uapi::DEVICE_COUNTS_AT_LEAST;
+        let text = text(|out| run(&fake, None, false, out));
+        assert!(text.contains("  use         counted, at least: jobs\n"), "{text}");
     }
 
     #[test]

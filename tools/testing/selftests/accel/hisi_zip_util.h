@@ -321,7 +321,7 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 #define ZIP_TRUTH 0x3ff040
 #define ZIP_LIE_REGISTER 0x3ff044
 #define ZIP_LIE_VALUE 0x3ff048
-#define ZIP_COUNTERS_RUN 0x3ff04c
+#define ZIP_TAILS_RUN 0x3ff04c
 #define ZIP_LIE_MAILBOX 0x3ff050
 #define ZIP_TELL_EVENT 0x3ff054
 #define ZIP_TELL_ABNORMAL 0x3ff058

@@ -427,7 +427,8 @@ TEST_F(monitor, jobs_are_counted)
 
 	ASSERT_DEVICE(ctx);
 	ASSERT_WORKS(accel_info_status(self->fd, &before), "INFO_STATUS");
-	ASSERT_RET(0, zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+	/* Deep enough that none is missed between two looks. */
+	ASSERT_RET(0, zip_open(&q, ctx, 64, HISI_ZIP_COMPRESS), "a queue");
 	for (i = 0; i < 50; i++)
 		EXPECT_WORKS(&q, "a job");
 	EXPECT_TRUE(WAIT_FOR(only_context(self->fd).jobs == 50, SAMPLE_SECONDS)) {

@@ -99,7 +99,7 @@ impl Device {
     }
 
     fn read_context(
-        &self,
+        &mut self,
         bus: &mut dyn Bus,
         command: Command,
         order: Order,
@@ -109,7 +109,10 @@ impl Device {
                 return Err(Failure::Range)
             }
             Command::Sqc => self.queues[usize::from(order.queue)].read_sqc(),
-            Command::Cqc => self.queues[usize::from(order.queue)].read_cqc(),
+            Command::Cqc => {
+                let ahead = self.lies.tail();
+                self.queues[usize::from(order.queue)].read_cqc(ahead)
+            }
             Command::Eqc => self.eq.read_context(),
             _ => self.aeq.read_context(),
         };

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::bus::Bus;
+use crate::counters::Entries;
 use crate::engine::Task;
 use crate::event::EventQueue;
 use crate::faults::Faults;
@@ -346,6 +347,8 @@ impl Device {
             regs::MEM_INIT if value & 1 != 0 => self.forget_contexts(),
             regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
             regs::MASTER_CTRL => self.wake_all(),
+            regs::SQE_COUNT_SELECT => self.select_counter(Entries::Submitted),
+            regs::CQE_COUNT_SELECT => self.select_counter(Entries::Completed),
             _ => {}
         }
     }

@@ -22,8 +22,8 @@ pub const TRUTH: u64 = PORT + 0x40;
 pub const REGISTER: u64 = PORT + 0x44;
 /// What that register reads from now on.
 pub const VALUE: u64 = PORT + 0x48;
-/// 1: the counters of entries grow whenever they are read.
-pub const COUNTERS_RUN: u64 = PORT + 0x4c;
+/// 1: the tails of CQs grow whenever they are read back.
+pub const TAILS_RUN: u64 = PORT + 0x4c;
 /// What becomes of commands: 0 what should, [`SILENT`], [`FAILS`], [`PRETENDS`].
 pub const MAILBOX: u64 = PORT + 0x50;
 /// An entry for the EQ: what [15:0] says, with the wrong phase if bit 31 is set.
@@ -103,8 +103,8 @@ enum Tale {
 pub(crate) struct Lies {
     registers: Vec<(u32, u32)>,
     register: u32,
-    counters_run: bool,
-    counter: u32,
+    tails_run: bool,
+    read_back: u16,
     mailbox: u32,
     repeat: u32,
     dma_pasid: u32,
@@ -124,10 +124,10 @@ impl Lies {
         last.map(|(_, value)| *value)
     }
 
-    /// What a counter of entries reads, if it lies.
-    pub(crate) fn counter(&mut self) -> Option<u32> {
-        self.counter = self.counter.wrapping_add(1);
-        self.counters_run.then_some(self.counter)
+    /// By how many entries the tail of a CQ that is read back is too far.
+    pub(crate) fn tail(&mut self) -> u16 {
+        self.read_back = self.read_back.wrapping_add(u16::from(self.tails_run));
+        self.read_back
     }
 
     /// Whether no command is carried out or answered.
@@ -207,7 +207,7 @@ impl Device {
             TRUTH => *lies = Lies::default(),
             REGISTER => lies.register = value,
             VALUE => lies.registers.push((lies.register, value)),
-            COUNTERS_RUN => lies.counters_run = value & 1 != 0,
+            TAILS_RUN => lies.tails_run = value & 1 != 0,
             MAILBOX => lies.mailbox = value,
             EVENT => lies.tell(Tale::Event(value)),
             ABNORMAL_EVENT => lies.tell(Tale::Abnormal(value)),

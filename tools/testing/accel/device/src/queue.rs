@@ -114,7 +114,7 @@ pub enum Hang {
     UntilReset,
 }
 
-/// Entries since the last reset, or since the count was cleared; modulo 2^32.
+/// Entries that were counted since the last reset, or since the count was cleared; modulo 2^32.
 #[derive(Default)]
 pub struct Counts {
     /// Taken from the SQ.
@@ -180,7 +180,7 @@ impl Queue {
     /// Ends the queue; its contexts can still be read back.
     pub fn stop(&mut self) {
         self.sqc = self.read_sqc();
-        self.cqc = self.read_cqc();
+        self.cqc = self.read_cqc(0);
         self.drop_work();
         self.hang = None;
         self.cq = None;
@@ -201,11 +201,12 @@ impl Queue {
         raw
     }
 
-    /// The CQC with the position of now.
-    pub fn read_cqc(&self) -> Raw {
+    /// The CQC with the position of now, or a tail that is too far ahead.
+    pub fn read_cqc(&self, ahead: u16) -> Raw {
         let mut raw = self.cqc;
         if let Some(Cq { ring, .. }) = &self.cq {
-            context::put_position(&mut raw, ring.head(), ring.tail(), ring.wrapped());
+            let (tail, wrapped) = ring.position(ahead);
+            context::put_position(&mut raw, ring.head(), tail, wrapped);
         }
         raw
     }

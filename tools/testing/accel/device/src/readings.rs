@@ -18,6 +18,9 @@ pub enum Reading {
     EmptyFinish,
     /// The status of a stream's end: other blocks end so, too, or nothing else.
     EarlyEnd,
+    /// Counters of entries: those of a queue while it is selected, from when it was, until they are
+    /// read; or of all queues, always.
+    Counters,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -27,6 +30,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("small-rooms", Reading::SmallRooms),
     ("empty-finish-fails", Reading::EmptyFinish),
     ("end-is-the-end", Reading::EarlyEnd),
+    ("counts-unselected", Reading::Counters),
 ];
 
 /// The readings that are the mild ones.

@@ -43,6 +43,16 @@ impl<const N: usize> Ring<N> {
         self.wrapped
     }
 
+    /// The tail `ahead` entries from now, and whether it has begun anew an odd number of times.
+    pub fn position(&self, ahead: u16) -> (u16, bool) {
+        let depth = u32::from(self.depth);
+        let entries = u32::from(self.tail) + u32::from(ahead);
+        (
+            (entries % depth) as u16,
+            self.wrapped ^ (entries / depth % 2 != 0),
+        )
+    }
+
     /// Phase bit for the entry at the tail.
     pub fn phase(&self) -> bool {
         self.phase

@@ -3,6 +3,7 @@
 //! Queues take turns.
 
 use crate::bus::Bus;
+use crate::counters::Entries;
 use crate::device::Device;
 use crate::job::Job;
 use crate::job::Next;
@@ -114,7 +115,7 @@ impl Device {
             seed: self.nonsense.next(),
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
-        queue.counts.sqes = queue.counts.sqes.wrapping_add(1);
+        self.count_entry(number, Entries::Submitted);
         self.next_job += 1;
         true
     }
@@ -161,10 +162,10 @@ impl Device {
         if cq.ring.push(bus, &entry).is_err() {
             return self.dead_ring(number, "CQ");
         }
-        queue.counts.cqes = queue.counts.cqes.wrapping_add(1);
         if std::mem::take(&mut cq.armed) && !self.faults.drops_event(&mut self.stats) {
             self.eq.post(u32::from(cq_number));
         }
+        self.count_entry(cq_number, Entries::Completed);
     }
 
     fn count(&mut self, report: &Report) {

@@ -6,8 +6,11 @@ mod common;
 
 use common::workload::*;
 use common::*;
+use hisi_zip_model::readings::Mild;
+use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
 use hisi_zip_model::Bar;
+use hisi_zip_model::Config;
 use hisi_zip_model::ResetKind;
 
 fn machine(page: Page) -> Machine {
@@ -380,8 +383,47 @@ fn a_suspended_device_wakes_up() {
     assert_eq!(machine.run(1, &job()).status(), 0);
 }
 
+/// The tails tell how many went through, modulo twice the depth.
 #[test]
-fn entries_are_counted_for_each_queue() {
+fn tails_go_round() {
+    let mut machine = machine(Page::Present);
+    for job_number in 1..=40u8 {
+        machine.run(1, &job());
+        let raw = machine.read_context(1, 1);
+        let depth = DEPTH as u8;
+        assert_eq!(raw[2], job_number % depth);
+        assert_eq!(raw[22] & 1 << 6 != 0, job_number / depth % 2 != 0);
+    }
+}
+
+#[test]
+fn entries_are_counted_while_their_queue_is_selected() {
+    fn count(machine: &mut Machine) -> (u32, u32) {
+        (machine.read(regs::SQE_COUNT), machine.read(regs::CQE_COUNT))
+    }
+    fn select(machine: &mut Machine, queue: u32) {
+        machine.write(regs::SQE_COUNT_SELECT, queue << 16);
+        machine.write(regs::CQE_COUNT_SELECT, queue << 16);
+    }
+    let mut machine = machine(Page::Present);
+    machine.start(2, COMPRESS);
+    machine.run(1, &job());
+    select(&mut machine, 1);
+    assert_eq!(count(&mut machine), (0, 0), "of before it was selected");
+    machine.run(1, &job());
+    machine.run(2, &job());
+    machine.run(1, &job());
+    assert_eq!(count(&mut machine), (2, 2));
+    assert_eq!(count(&mut machine), (0, 0), "reading clears");
+    select(&mut machine, 2);
+    assert_eq!(count(&mut machine), (0, 0));
+    machine.run(2, &job());
+    select(&mut machine, 2);
+    assert_eq!(count(&mut machine), (0, 0), "selected anew");
+}
+
+#[test]
+fn mildly_entries_are_counted_for_each_queue() {
     fn counts(machine: &mut Machine, function: u32, queue: u32) -> (u32, u32) {
         for select in [regs::SQE_COUNT_SELECT, regs::CQE_COUNT_SELECT] {
             machine.write(select, queue << 16 | function);
@@ -389,7 +431,11 @@ fn entries_are_counted_for_each_queue() {
         }
         (machine.read(regs::SQE_COUNT), machine.read(regs::CQE_COUNT))
     }
-    let mut machine = machine(Page::Present);
+    let mut machine = Machine::with(Config {
+        mild: Mild::NONE.with(Reading::Counters),
+        ..Machine::CONFIG
+    })
+    .prepare(Page::Present);
     machine.start(2, COMPRESS);
     machine.run(1, &job());
     machine.run(2, &job());

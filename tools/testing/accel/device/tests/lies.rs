@@ -14,6 +14,7 @@ use hisi_zip_model::ResetKind;
 
 const STOP: u64 = 8;
 const SQC: u64 = 0;
+const CQC: u64 = 1;
 const READ: u64 = 1 << 14;
 
 /// A machine with a test port and the compressing queue 1.
@@ -79,14 +80,24 @@ fn all_registers_read_ones() {
 }
 
 #[test]
-fn counters_run() {
+fn tails_run() {
     let mut machine = machine(Page::Present);
-    machine.write(regs::CQE_COUNT_SELECT, 1 << 16);
-    assert_eq!(machine.read(regs::CQE_COUNT), 0);
-    machine.write(lies::COUNTERS_RUN, 1);
-    let first = machine.read(regs::CQE_COUNT);
-    assert_eq!(machine.read(regs::CQE_COUNT), first + 1);
+    let tail = |machine: &mut Machine| {
+        let raw = machine.read_context(CQC, 1);
+        (raw[2], raw[22] & 1 << 6 != 0)
+    };
+    assert_eq!(tail(&mut machine), (0, false));
+    machine.write(lies::TAILS_RUN, 1);
+    for entry in 1..2 * DEPTH {
+        let wrapped = entry >= DEPTH;
+        assert_eq!(tail(&mut machine), ((entry % DEPTH) as u8, wrapped));
+    }
     is_honest(&mut machine);
+    assert_eq!(
+        tail(&mut machine),
+        (1, false),
+        "of the job that was done just now"
+    );
 }
 
 #[test]
