@@ -19,7 +19,10 @@ mod sqe;
 
 use crate::{
     distrust::LogLimit,
-    events::EventQueue,
+    events::{
+        EventQueue,
+        Trouble, //
+    },
     job::Job,
     jobs::{
         Bell,
@@ -345,17 +348,19 @@ impl Zip<'_> {
         debug_assert!(rung.is_ok(), "the register lies in the BAR");
     }
 
-    /// There are completions.
     fn event(&self, device: &Arc<accel::Device>, event: events::Event) {
-        if !self.is_possible(device, event) {
-            return;
+        if self.is_possible(device, event) {
+            self.wake(device, event.queue());
         }
-        let Some(jobs) = self.registry.get(event.queue()) else {
-            return device.complete(event.queue());
+    }
+
+    /// There are completions, or may be.
+    fn wake(&self, device: &Arc<accel::Device>, queue: u32) {
+        let Some(jobs) = self.registry.get(queue) else {
+            return device.complete(queue);
         };
-        let nonsense = jobs.reap(|bell| self.ring(event.queue() as u16, bell));
+        let nonsense = jobs.reap(|bell| self.ring(queue as u16, bell));
         if nonsense != 0 {
-            let queue = event.queue();
             self.misbehaves(
                 device,
                 fmt!("{nonsense} completions of queue {queue} of jobs that are not done"),
@@ -364,27 +369,63 @@ impl Zip<'_> {
     }
 
     fn abnormal_event(&self, device: &Arc<accel::Device>, event: events::Event) {
+        if event.trouble() == Trouble::EqOverflow {
+            return self.events_lost(device);
+        }
         if !self.is_possible(device, event) {
             return;
         }
-        if self.registry.get(event.queue()).is_none() {
-            // The application sees that its queue stands still; it knows no more than the device
-            // does.
-            device.complete(event.queue());
-            if event.trouble() == events::CQ_OVERFLOW {
-                // Its own doing: it did not say what it has read.
-                return;
+        let queue = event.queue();
+        match event.trouble() {
+            // Its own doing, if it has not said what it has read. The device goes on with it until
+            // others have no room for their completions.
+            Trouble::CqOverflow if self.is_full(queue) => device.fail_queue(queue),
+            // It has room by now, or the number is another's.
+            Trouble::CqOverflow => {}
+            Trouble::CqeError => {
+                device.fail_queue(queue);
+                self.tell_abnormal(device, event);
             }
+            Trouble::Unknown | Trouble::EqOverflow => self.tell_abnormal(device, event),
         }
-        device.report_error(u64::from(event.trouble()));
+    }
+
+    fn tell_abnormal(&self, device: &Arc<accel::Device>, event: events::Event) {
+        device.report_error(u64::from(event.code()));
         if self.log_limit.allows() {
             dev_warn!(
                 self.pdev,
                 "abnormal event {} of queue {}\n",
-                event.trouble(),
+                event.code(),
                 event.queue()
             );
         }
+    }
+
+    /// The event queue was full: who waits for one that was lost would wait for ever. A process can
+    /// bring that about, so it is neither an error of the device nor a reason to take the device
+    /// from others.
+    fn events_lost(&self, device: &Arc<accel::Device>) {
+        if self.log_limit.allows() {
+            dev_warn!(self.pdev, "too many events; some are lost\n");
+        }
+        let begun = self.events.begin_anew(
+            &self.bar,
+            &self.mailbox,
+            |queue| device.fail_queue(queue),
+            || (0..self.queues).for_each(|queue| self.wake(device, queue)),
+        );
+        if let Err(e) = begun {
+            dev_err!(self.pdev, "the event queue does not start anew: {e:?}\n");
+            device.request_reset();
+        }
+    }
+
+    /// Whether the queue has no room for completions. If the device can't be asked there is worse
+    /// to mend than that.
+    fn is_full(&self, queue: u32) -> bool {
+        let context = self.mailbox.read(&self.bar, Command::Cqc, queue as u16);
+        context.is_ok_and(|context| queue::is_full(&context))
     }
 
     /// Tells of errors; returns whether there were any.
@@ -523,7 +564,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn queue_destroy(zip: &Zip<'_>, queue: &Queue) -> Result {
-        queue.stop(&zip.bar, &zip.mailbox, zip.revision)?;
+        queue.stop(zip)?;
         queue.close();
         Ok(())
     }

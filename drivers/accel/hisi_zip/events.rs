@@ -24,13 +24,38 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// Abnormal event: a completion queue is full.
-pub(crate) const CQ_OVERFLOW: u32 = 0;
+/// Entries of the event queue. A process may raise one with each ring of its doorbell, so no number
+/// of them is enough. Those that we read are free again after [`TAKEN_MAX`] of them.
+const EVENTS: u32 = 2048;
+const TAKEN_MAX: u32 = EVENTS / 8;
+
+/// Entries of one queue among [`EVENTS`] unread ones from which on it is to blame that these are
+/// too many. Who sleeps until jobs are done has one or two.
+const FLOOD: u16 = 32;
+
+/// An entry that the device has not written: its queue can't be, and it has the phase 0.
+const UNWRITTEN: u32 = 0xffff;
+
+/// No device has more queues.
+const QUEUES_MAX: usize = 1024;
+
+/// What has happened, by an abnormal event.
+#[derive(Copy, Clone, Eq, PartialEq)]
+pub(crate) enum Trouble {
+    /// A completion queue is full.
+    CqOverflow,
+    /// The event queue was full; events are lost.
+    EqOverflow,
+    /// A completion could not be written.
+    CqeError,
+    /// Nobody knows.
+    Unknown,
+}
 
 /// Which of the two.
 #[derive(Copy, Clone, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// Completions. More entries than queues, so that it can't overflow.
+    /// Completions.
     Event,
     /// Trouble with queues.
     Abnormal,
@@ -39,7 +64,7 @@ pub(crate) enum Kind {
 impl Kind {
     const fn depth(self) -> u32 {
         match self {
-            Kind::Event => 2048,
+            Kind::Event => EVENTS,
             Kind::Abnormal => 1024,
         }
     }
@@ -74,19 +99,34 @@ impl Event {
         self.0 & 1 << 16 != 0
     }
 
-    /// What happened. Abnormal events only: 0 a completion queue overflowed, 1 the event queue did,
-    /// 2 a completion could not be written.
-    pub(crate) fn trouble(self) -> u32 {
+    /// The device's number for what happened. Abnormal events only, as below.
+    pub(crate) fn code(self) -> u32 {
         self.0 >> 17 & 0xf
+    }
+
+    /// What happened.
+    pub(crate) fn trouble(self) -> Trouble {
+        match self.code() {
+            0 => Trouble::CqOverflow,
+            1 => Trouble::EqOverflow,
+            2 => Trouble::CqeError,
+            _ => Trouble::Unknown,
+        }
     }
 }
 
 /// Where the driver is in the ring.
 struct Cursor {
     ring: CoherentPages,
+    /// The ring of before, in which the device may have written until it was told of this one.
+    old: CoherentPages,
     head: u32,
     /// Flips with each pass.
     phase: bool,
+    /// Events that the last calls of `drain` have taken.
+    taken: [u32; 2],
+    /// Entries of each queue, while who has too many is looked for.
+    shares: KVVec<u16>,
 }
 
 /// A queue of events.
@@ -103,18 +143,40 @@ impl EventQueue {
             kind,
             cursor <- new_mutex!(Cursor {
                 ring: CoherentPages::new(dev, kind.depth() as usize * size_of::<Event>())?,
+                old: CoherentPages::new(dev, kind.depth() as usize * size_of::<Event>())?,
                 head: 0,
                 phase: true,
+                taken: [0; 2],
+                shares: KVVec::from_elem(0, QUEUES_MAX, GFP_KERNEL)?,
             }),
         })
     }
 
     /// Tells the queue manager where the ring is.
     pub(crate) fn configure(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
+        self.begin(&mut self.cursor.lock(), bar, mailbox)
+    }
+
+    /// Begins anew after events were lost. Calls `flooder` for each queue that is to blame, and
+    /// then `f`, while no event is taken: it has to look after the queues whose events are lost.
+    pub(crate) fn begin_anew(
+        &self,
+        bar: &Bar<'_>,
+        mailbox: &Mailbox,
+        flooder: impl FnMut(u32),
+        f: impl FnOnce(),
+    ) -> Result {
         let mut cursor = self.cursor.lock();
+        cursor.find_flooders(self.kind.depth(), flooder)?;
+        let begun = self.begin(&mut cursor, bar, mailbox);
+        self.acknowledge(&cursor, bar);
+        f();
+        begun
+    }
+
+    fn begin(&self, cursor: &mut Cursor, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
         cursor.rewind(self.kind.depth())?;
         let address = cursor.ring.dma_address();
-        drop(cursor);
         let mut context = Context::default();
         context[1] = address as u32;
         context[2] = (address >> 32) as u32;
@@ -126,44 +188,83 @@ impl EventQueue {
     /// Calls `f` for each event that has come, and lets the device raise the interrupt again.
     /// Returns whether there was one.
     pub(crate) fn drain(&self, bar: &Bar<'_>, mut f: impl FnMut(Event)) -> bool {
-        let mut had_any = false;
+        let mut taken = 0;
         let mut cursor = self.cursor.lock();
         // A device that lies must not keep us here for ever.
-        for _ in 0..self.kind.depth() {
+        while taken < self.kind.depth() {
             let Some(event) = cursor.next(self.kind.depth()) else {
                 break;
             };
             f(event);
-            had_any = true;
+            taken += 1;
+            if taken % TAKEN_MAX == 0 {
+                self.acknowledge(&cursor, bar);
+            }
         }
+        self.acknowledge(&cursor, bar);
+        cursor.taken = [cursor.taken[1], taken];
+        taken != 0
+    }
+
+    /// Tells the device what was read: that is free again, and the next event interrupts.
+    fn acknowledge(&self, cursor: &Cursor, bar: &Bar<'_>) {
         let rung = bar.try_write_reg(
             regs::EVENT_DOORBELL::zeroed()
                 .with_command(self.kind.doorbell_command())
                 .with_index(cursor.head as u16),
         );
         debug_assert!(rung.is_ok(), "the register lies in the BAR");
-        had_any
     }
 }
 
 impl Cursor {
-    /// Begins anew, with what the device wrote before a reset forgotten.
+    /// Begins anew, with what the device wrote before forgotten.
     fn rewind(&mut self, depth: u32) -> Result {
+        core::mem::swap(&mut self.ring, &mut self.old);
         for entry in 0..depth as usize {
-            self.ring.write(entry * size_of::<Event>(), 0u32)?;
+            self.ring
+                .write(entry * size_of::<Event>(), UNWRITTEN.to_le())?;
         }
         self.head = 0;
         self.phase = true;
         Ok(())
     }
 
+    /// Calls `f` for each queue that has more than its share of the events for which the room was
+    /// not enough, if that can be: they were read just now, or are there.
+    fn find_flooders(&mut self, depth: u32, mut f: impl FnMut(u32)) -> Result {
+        let (head, phase) = (self.head, self.phase);
+        let mut unread = 0;
+        while unread < depth && self.next(depth).is_some() {
+            unread += 1;
+        }
+        (self.head, self.phase) = (head, phase);
+        if unread + self.taken[0] + self.taken[1] < depth - 1 {
+            return Ok(());
+        }
+        self.shares.fill(0);
+        for entry in 0..depth {
+            let queue = self.entry(entry)?.queue();
+            if let Some(share) = self.shares.get_mut(queue as usize) {
+                *share += 1;
+            }
+        }
+        for (queue, &share) in (0..).zip(self.shares.iter()) {
+            if share >= FLOOD {
+                f(queue);
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, index: u32) -> Result<Event> {
+        let raw: u32 = self.ring.read(index as usize * size_of::<Event>())?;
+        Ok(Event(u32::from_le(raw)))
+    }
+
     /// Takes the next event, if there is one.
     fn next(&mut self, depth: u32) -> Option<Event> {
-        let raw: u32 = self
-            .ring
-            .read(self.head as usize * size_of::<Event>())
-            .ok()?;
-        let event = Event(u32::from_le(raw));
+        let event = self.entry(self.head).ok()?;
         if event.phase() != self.phase {
             return None;
         }

@@ -3,7 +3,10 @@
 //! Queues of the engine.
 
 use crate::{
-    jobs::Registered,
+    jobs::{
+        Bell,
+        Registered, //
+    },
     mailbox::{
         Bar,
         Command,
@@ -252,7 +255,7 @@ impl Queue {
         let (bar, mailbox, revision) = (&zip.bar, &zip.mailbox, zip.revision);
         mailbox.write(bar, Command::Cqc, self.id, &self.cqc(revision))?;
         let started = mailbox.write(bar, Command::Sqc, self.id, &self.sqc(revision));
-        if started.is_err() && self.stop(bar, mailbox, revision).is_err() {
+        if started.is_err() && self.stop(zip).is_err() {
             zip.keep_until_reset(self.rings.clone());
         }
         started
@@ -299,10 +302,10 @@ impl Queue {
     ///
     /// Fails with [`EBUSY`] if it has entries that are not completed. All queues share the mailbox,
     /// so it is not asked to wait for jobs: what one of them waits for may never come.
-    pub(crate) fn stop(&self, bar: &Bar<'_>, mailbox: &Mailbox, revision: Revision) -> Result {
-        self.drain(bar, mailbox)?;
-        match revision {
-            Revision::V3 => self.abort(bar, mailbox),
+    pub(crate) fn stop(&self, zip: &Zip<'_>) -> Result {
+        self.drain(zip)?;
+        match zip.revision {
+            Revision::V3 => self.abort(&zip.bar, &zip.mailbox),
             // It can't be told; a queue without entries does nothing.
             Revision::V2 => Ok(()),
         }
@@ -321,9 +324,16 @@ impl Queue {
     }
 
     /// Waits a moment until every entry that was submitted is completed.
-    fn drain(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
+    fn drain(&self, zip: &Zip<'_>) -> Result {
         read_poll_timeout(
-            || self.tails(bar, mailbox),
+            || {
+                let (submitted, completed) = self.tails(&zip.bar, &zip.mailbox)?;
+                // Nobody reads completions any more, and the rest needs room.
+                if submitted != completed && self.jobs.is_none() {
+                    zip.ring(self.id, Bell::Taken(completed.0));
+                }
+                Ok((submitted, completed))
+            },
             |(submitted, completed)| submitted == completed,
             Delta::from_micros(50),
             Delta::from_millis(2),
@@ -335,6 +345,14 @@ impl Queue {
 
 /// The tail of a ring, and whether it has wrapped an odd number of times.
 type Tail = (u32, bool);
+
+/// Whether a completion queue has no room, by its context: an entry stays free, to tell that from
+/// an empty one.
+pub(crate) fn is_full(cqc: &Context) -> bool {
+    let (head, tail) = (cqc[0] & 0xffff, cqc[0] >> 16);
+    let depth = (cqc[3] & 0xfff) + 1;
+    (tail + 1) % depth == head
+}
 
 /// The tail that the queue manager has written back.
 fn tail(context: &Context) -> Tail {

@@ -878,7 +878,8 @@ struct accel_submit_fence {
  * The end of the jobs is one completion event of the queue. What became of each
  * is in the records (ACCEL_REGION_RECORDS). If the queue dies, jobs end with
  * ETIMEDOUT, ENODEV, EIO, or ECANCELED, as enum accel_queue_state has
- * DEAD_TIMEOUT, DEAD_REMOVED, DEAD_ISOLATED, and all else, close() too.
+ * DEAD_TIMEOUT, DEAD_REMOVED, DEAD_ISOLATED or DEAD_ERROR, and all else,
+ * close() too.
  *
  * EOPNOTSUPP: the context is not in ACCEL_MODE_KERNEL. EAGAIN: more than the
  * queue's depth of jobs would be under way. EINVAL: a job, a buffer or a fence is
@@ -929,6 +930,8 @@ struct accel_job_record {
  * @ACCEL_QUEUE_DEAD_TIMEOUT: a job of it did not end in time
  * @ACCEL_QUEUE_DEAD_ISOLATED: the device was taken out of service
  * @ACCEL_QUEUE_CLOSED: nobody has it open any more; only traces tell this
+ * @ACCEL_QUEUE_DEAD_ERROR: the device can't go on with it: its process did not
+ *	keep to the rules of the rings, or the hardware failed there
  */
 enum accel_queue_state {
 	ACCEL_QUEUE_LIVE = 1,
@@ -937,6 +940,7 @@ enum accel_queue_state {
 	ACCEL_QUEUE_DEAD_TIMEOUT = 4,
 	ACCEL_QUEUE_DEAD_ISOLATED = 5,
 	ACCEL_QUEUE_CLOSED = 6,
+	ACCEL_QUEUE_DEAD_ERROR = 7,
 };
 
 /**

@@ -17,6 +17,10 @@
  *
  * A completion event is raised after a completion was written while the
  * completion queue's interrupt is armed (HISI_ZIP_DB_CQ with priority 1).
+ *
+ * A queue is stopped, with ACCEL_QUEUE_DEAD_ERROR, if a completion has no room
+ * because @depth - 1 are unread (HISI_ZIP_DB_CQ tells what was read), and may be
+ * if its doorbell is armed so often that events get lost.
  */
 #ifndef _UAPI_ACCEL_HISI_ZIP_H
 #define _UAPI_ACCEL_HISI_ZIP_H

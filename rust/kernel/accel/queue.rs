@@ -747,7 +747,8 @@ fn error_of(state: uapi::accel_queue_state) -> Error {
     match state {
         DEAD_TIMEOUT => ETIMEDOUT,
         uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED => ENODEV,
-        uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED => EIO,
+        uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED
+        | uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ERROR => EIO,
         _ => ECANCELED,
     }
 }

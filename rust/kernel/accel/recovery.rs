@@ -84,6 +84,7 @@ const LEAVING: u32 = uapi::accel_status_ACCEL_STATUS_REMOVED;
 const DEAD_RESET: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_RESET;
 const DEAD_ISOLATED: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED;
 const DEAD_REMOVED: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED;
+const DEAD_ERROR: uapi::accel_queue_state = uapi::accel_queue_state_ACCEL_QUEUE_DEAD_ERROR;
 
 /// The time within which hardware errors count for the threshold.
 const WINDOW_NS: i64 = 3600 * 1_000_000_000;
@@ -339,6 +340,20 @@ impl Device {
     pub fn request_reset(self: &Arc<Self>) {
         if self.resets_itself() {
             self.recover(RESET);
+        }
+    }
+
+    /// Has a queue stopped, soon, with which the device can't go on: its process did not keep to
+    /// the rules of the rings, or the hardware failed. It finds `ACCEL_QUEUE_DEAD_ERROR`; other
+    /// queues are not touched.
+    ///
+    /// Nothing happens if there is no such queue. Must not be called from interrupt context.
+    pub fn fail_queue(self: &Arc<Self>, queue: u32) {
+        let mut first = false;
+        self.slots
+            .with(queue, |queue| first = queue.doom(DEAD_ERROR));
+        if first {
+            self.recover_stuck();
         }
     }
 

@@ -336,6 +336,7 @@ fn revive_hint(device: &str, state: QueueState) -> Cow<'static, str> {
         QueueState::DeadTimeout => {
             "start again with smaller jobs; `accelctl info` tells the time that a job may take"
         }
+        QueueState::DeadError => "start again; `accelctl info` tells whether the device has errors",
         QueueState::DeadIsolated => {
             return format!("`accelctl reset {device}`, as root, brings it back").into();
         }
@@ -442,6 +443,7 @@ mod tests {
             (QueueState::DeadTimeout, "smaller jobs"),
             (QueueState::DeadIsolated, "`accelctl reset accel3`"),
             (QueueState::DeadReset, "start again"),
+            (QueueState::DeadError, "has errors"),
             (QueueState::DeadRemoved, "that are left"),
         ] {
             let (device, queue) = ("accel3".into(), 7);

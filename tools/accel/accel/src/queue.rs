@@ -31,6 +31,8 @@ numbered! {
         DeadTimeout = uapi::QUEUE_DEAD_TIMEOUT, "a job of it did not end in time";
         /// The device was taken out of service.
         DeadIsolated = uapi::QUEUE_DEAD_ISOLATED, "the device was taken out of service";
+        /// The device can't go on with it.
+        DeadError = uapi::QUEUE_DEAD_ERROR, "the device could not go on with it";
     }
 }
 

@@ -112,6 +112,7 @@ pub const QUEUE_DEAD_RESET: u32 = 2;
 pub const QUEUE_DEAD_REMOVED: u32 = 3;
 pub const QUEUE_DEAD_TIMEOUT: u32 = 4;
 pub const QUEUE_DEAD_ISOLATED: u32 = 5;
+pub const QUEUE_DEAD_ERROR: u32 = 7;
 
 pub const NAME_MAX: usize = 32;
 

@@ -306,6 +306,44 @@ TEST_F(hostile, events_of_queues_that_are_not_open)
 		 "ignored: a queue may just have been closed");
 }
 
+TEST_F(hostile, overflow_of_a_queue_that_has_room)
+{
+	LIE(ZIP_TELL_ABNORMAL, self->q.id);
+	ASSERT_ALL_IS_TOLD();
+	EXPECT_WORKS(&self->q, "the queue works on");
+	EXPECT_ERRORS(0);
+	HAPPENED("an overflow of completions where there is room", "nothing: there may be by now");
+}
+
+TEST_F(hostile, completion_that_could_not_be_written)
+{
+	struct accel_queue fresh;
+
+	LIE(ZIP_TELL_ABNORMAL, 2u << 17 | self->q.id);
+	ASSERT_TRUE(WAIT_FOR(LOAD(self->q.status->state) != ACCEL_QUEUE_LIVE, WAIT_SECONDS)) {
+		TH_LOG("expected: the queue is stopped");
+	}
+	expect_dead(_metadata, &self->q, ACCEL_QUEUE_DEAD_ERROR);
+	EXPECT_ERRORS(1);
+	ASSERT_RET(0, zip_open(&fresh, self->ctx, DEPTH, HISI_ZIP_COMPRESS), "another queue");
+	EXPECT_WORKS(&fresh, "a job on it");
+	queue_close(&fresh);
+	EXPECT_STATE(ACCEL_STATUS_OPERATIONAL);
+	HAPPENED("a completion could not be written", "an error; that queue alone is stopped");
+}
+
+TEST_F(hostile, overflow_of_the_event_queue_that_was_none)
+{
+	LIE(ZIP_TELL_ABNORMAL, 1u << 17);
+	ASSERT_ALL_IS_TOLD();
+	EXPECT_WORKS(&self->q, "the queue works on");
+	zip_arm(&self->q);
+	EXPECT_WORKS(&self->q, "with events as well");
+	EXPECT_ERRORS(0);
+	EXPECT_STATE(ACCEL_STATUS_OPERATIONAL);
+	HAPPENED("an overflow of the event queue that was none", "everybody is woken up");
+}
+
 TEST_F(hostile, events_without_completions)
 {
 	__u64 count;

@@ -12,6 +12,8 @@
 /* The driver waits so long for a queue to stop, while its largest job may need it. */
 #define STOP_SECONDS 30
 #define HARD_SECONDS (2 * STOP_SECONDS + 30)
+/* More events than the driver has room for. */
+#define EVENTS 2100
 
 FIXTURE(watchdog) {
 	char address[ACCEL_NAME_MAX];
@@ -58,6 +60,7 @@ static void setup(struct __test_metadata *_metadata, FIXTURE_DATA(watchdog) * se
 static void teardown(FIXTURE_DATA(watchdog) * self)
 {
 	zip_poke(self->address, ZIP_END_HANGS, 1);
+	zip_poke(self->address, ZIP_MASK_EVENTS, 0);
 	queue_close(&self->hung);
 	queue_close(&self->other);
 	close(self->ctx);
@@ -97,6 +100,21 @@ static void hang_with_a_job(struct __test_metadata *_metadata, const char *addre
 static bool is_dead(const struct accel_queue *q)
 {
 	return LOAD(q->status->state) != ACCEL_QUEUE_LIVE;
+}
+
+/* The others go on, and it was no error of the device. */
+static void expect_no_harm(struct __test_metadata *_metadata, FIXTURE_DATA(watchdog) * self)
+{
+	struct accel_info_errors errors = {};
+
+	EXPECT_WORKS(&self->other, "another queue afterwards");
+	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
+		TH_LOG("expected: no reset");
+	}
+	ASSERT_WORKS(accel_info_errors(self->monitor, &errors), "INFO_ERRORS");
+	EXPECT_EQ(self->before.hardware, errors.hardware) {
+		TH_LOG("expected: no error of the hardware is counted");
+	}
 }
 
 static void expect_timeouts(struct __test_metadata *_metadata,
@@ -221,7 +239,9 @@ TEST_F(watchdog, idle_and_busy_queues_are_left_alone)
 	queue_close(&idle);
 }
 
-/* The device has to stop when nobody reads what it has done. */
+/* --- A process that does not keep to the rules of the rings --- */
+
+/* What is done when nobody reads it takes room that others need. */
 TEST_F(watchdog, process_that_reads_no_completions_loses_its_queue_alone)
 {
 	double end = seconds() + WAIT_SECONDS;
@@ -236,11 +256,98 @@ TEST_F(watchdog, process_that_reads_no_completions_loses_its_queue_alone)
 			TH_LOG("expected: another queue goes on meanwhile");
 		}
 	}
-	expect_dead(_metadata, q, ACCEL_QUEUE_DEAD_TIMEOUT);
-	EXPECT_WORKS(&self->other, "the other queue afterwards");
-	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
-		TH_LOG("expected: no reset");
+	expect_dead(_metadata, q, ACCEL_QUEUE_DEAD_ERROR);
+	expect_no_harm(_metadata, self);
+}
+
+static void ring_for_events(struct accel_queue *q, unsigned int rings)
+{
+	/* As if the last completion had not been read: each ring is an event. */
+	__u32 head = (q->head + q->depth - 1) % q->depth;
+
+	touch_catch(touch_caught);
+	if (!sigsetjmp(touch_return, 1)) {
+		while (rings--)
+			zip_ring(q, HISI_ZIP_DB_CQ, head, 1);
 	}
+	touch_catch(SIG_DFL);
+}
+
+static bool event_comes(struct accel_queue *q)
+{
+	__u64 count;
+
+	return WAIT_FOR(poll_now(q->fd, POLLIN) == POLLIN, WAIT_SECONDS) &&
+	       read(q->fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* A job, and the event that it is done. */
+static bool is_told(struct accel_queue *q)
+{
+	zip_arm(q);
+	submit_one(q);
+	return event_comes(q) && !zip_wait(q).error;
+}
+
+TEST_F(watchdog, events_that_find_no_room_are_made_up_for)
+{
+	/* The driver does not see the event before there are too many. */
+	ASSERT_POKE(self->address, ZIP_MASK_EVENTS, 1);
+	zip_arm(&self->other);
+	submit_one(&self->other);
+	ASSERT_TRUE(WAIT_FOR(zip_done(&self->other), WAIT_SECONDS));
+	ring_for_events(&self->hung, EVENTS);
+	EXPECT_TRUE(event_comes(&self->other)) {
+		TH_LOG("expected: who sleeps until a job is done is woken up all the same");
+	}
+	EXPECT_EQ(0, zip_wait(&self->other).error);
+	ASSERT_TRUE(WAIT_FOR(is_dead(&self->hung), WAIT_SECONDS)) {
+		TH_LOG("expected: who rang so often is stopped");
+	}
+	expect_dead(_metadata, &self->hung, ACCEL_QUEUE_DEAD_ERROR);
+	ASSERT_POKE(self->address, ZIP_MASK_EVENTS, 0);
+	EXPECT_TRUE(is_told(&self->other)) {
+		TH_LOG("expected: events come as before");
+	}
+	expect_no_harm(_metadata, self);
+}
+
+static int ring_until_dead(void *arg)
+{
+	struct accel_queue q;
+	int ctx = accel_open_shared(), ret;
+
+	ret = ctx < 0 ? ctx : zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+	if (ret)
+		return ret;
+	if (!queue_works(&q))
+		return -EIO;
+	STORE(*(int *)arg, 1);
+	for (;;)
+		ring_for_events(&q, EVENTS);
+}
+
+/* Whether that is too fast for the driver or not. */
+TEST_F(watchdog, process_that_rings_as_fast_as_it_can_keeps_no_event_from_others)
+{
+	int *ready = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+	int i;
+
+	ASSERT_NE(MAP_FAILED, ready);
+	pid = child_start(ring_until_dead, ready);
+	ASSERT_TRUE(WAIT_FOR(LOAD(*ready), WAIT_SECONDS)) {
+		TH_LOG("expected: the process rings");
+	}
+	for (i = 0; i < 50; i++) {
+		ASSERT_TRUE(is_told(&self->other)) {
+			TH_LOG("expected: job %d is told of", i);
+		}
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	expect_no_harm(_metadata, self);
+	munmap(ready, PAGE);
 }
 
 TEST_F(watchdog, hung_queue_can_be_closed)

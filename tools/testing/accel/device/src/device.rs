@@ -6,17 +6,21 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::bus::Bus;
+use crate::bus::Refused;
 use crate::counters::Entries;
 use crate::engine::Task;
 use crate::event::EventQueue;
+use crate::event::Flushed;
 use crate::faults::Faults;
 use crate::lies;
 use crate::lies::Lies;
 use crate::mailbox::Mailbox;
+use crate::overflow::Completion;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
 use crate::readings::Mild;
 use crate::readings::Nonsense;
+use crate::readings::Reading;
 use crate::regs;
 use crate::regs::Abnormal;
 use crate::regs::RegisterFile;
@@ -33,6 +37,9 @@ pub const QUEUES: RangeInclusive<u16> = 2..=1024;
 const VECTOR_EQ: u8 = 0;
 const VECTOR_AEQ: u8 = 1;
 const VECTOR_ABNORMAL: u8 = 3;
+
+/// The EQ has no room.
+const AEQ_EQ_OVERFLOW: u32 = 1 << 17;
 
 /// What kind of device it is.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +96,8 @@ pub struct Device {
     pub(crate) aeq: EventQueue,
     pub(crate) requests: PageRequests,
     pub(crate) stats: Stats,
+    /// Completions that wait for room.
+    pub(crate) overflow: VecDeque<Completion>,
     /// Queues that may be able to go on.
     pub(crate) line: VecDeque<u16>,
     pub(crate) next_job: u64,
@@ -112,10 +121,11 @@ impl Device {
             tables: [0; 2],
             range: None,
             queues: (0..config.queues).map(|_| Queue::default()).collect(),
-            eq: EventQueue::new(VECTOR_EQ),
-            aeq: EventQueue::new(VECTOR_AEQ),
+            eq: EventQueue::new(VECTOR_EQ, config.mild.has(Reading::EqOverflow)),
+            aeq: EventQueue::new(VECTOR_AEQ, true),
             requests: PageRequests::default(),
             stats: Stats::default(),
+            overflow: VecDeque::new(),
             line: VecDeque::new(),
             next_job: 0,
             ready: VecDeque::new(),
@@ -235,9 +245,13 @@ impl Device {
         }
         self.run_mailbox(bus);
         self.take_turns(bus);
+        if self.may_access() {
+            self.write_overflown(bus);
+        }
         self.feed_engines(bus);
         self.finish_stops();
         self.flush_events(bus);
+        self.raise_abnormal(bus);
         lies || self.may_access() && !self.line.is_empty()
     }
 
@@ -250,18 +264,32 @@ impl Device {
     }
 
     fn flush_events(&mut self, bus: &mut dyn Bus) {
-        if self.bus_master {
-            for (name, queue) in [("EQ", &mut self.eq), ("AEQ", &mut self.aeq)] {
-                match queue.flush(bus) {
-                    Ok(interrupted) => self.stats.interrupts += u64::from(interrupted),
-                    Err(_) => {
-                        queue.stop();
-                        self.stats
-                            .violation(format!("the IOMMU does not map the {name}"));
-                    }
-                }
-            }
+        if !self.bus_master {
+            return;
         }
+        let flushed = self.eq.flush(bus);
+        if self.flushed("EQ", flushed) {
+            self.eq.stop();
+        }
+        if flushed.is_ok_and(|flushed| flushed.overflown) {
+            self.stats.eq_overflows += 1;
+            self.aeq.post(AEQ_EQ_OVERFLOW);
+        }
+        let flushed = self.aeq.flush(bus);
+        if self.flushed("AEQ", flushed) {
+            self.aeq.stop();
+        }
+    }
+
+    /// Takes note of what came of writing events. Returns whether they could not be written.
+    fn flushed(&mut self, name: &str, flushed: Result<Flushed, Refused>) -> bool {
+        match flushed {
+            Ok(flushed) => self.stats.interrupts += u64::from(flushed.interrupted),
+            Err(_) => self
+                .stats
+                .violation(format!("the IOMMU does not map the {name}")),
+        }
+        flushed.is_err()
     }
 
     /// Reads `size` (4 or 8) bytes at `offset` of `bar`.
@@ -351,6 +379,12 @@ impl Device {
             regs::CQE_COUNT_SELECT => self.select_counter(Entries::Completed),
             _ => {}
         }
+    }
+
+    /// Notes an error of the queue manager, and interrupts if it is not masked.
+    pub(crate) fn raise_manager_error(&mut self, errors: u32) {
+        let group = regs::QM_ABNORMAL;
+        self.abnormal |= self.regs.set_abnormal(group, group.set, errors);
     }
 
     fn forget_contexts(&mut self) {

@@ -2,7 +2,6 @@
 
 //! The event queue and the queue of abnormal events.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 
 use crate::bus::Bus;
@@ -17,44 +16,50 @@ const ENTRY_SIZE: usize = 4;
 /// The phase of an entry.
 const PHASE: u32 = 1 << 16;
 
+/// What came of writing events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// The driver was interrupted.
+    pub interrupted: bool,
+    /// There was no room for an event, for the first time since the queue was started.
+    pub overflown: bool,
+}
+
 /// A queue that tells the driver of events, and its interrupt.
 ///
-/// No event is lost: one for which there is no room, or one equal to an entry that the driver has
-/// not read yet, waits until the driver has read on.
+/// An event for which there is no room is lost.
 pub struct EventQueue {
     vector: u8,
     raw: Raw,
     ring: Option<Ring<ENTRY_SIZE>>,
     waiting: VecDeque<u32>,
-    /// Number of the last entry for each event.
-    last: HashMap<u32, u64>,
-    written: u64,
-    read: u64,
     masked: bool,
-    armed: bool,
+    /// The driver was interrupted, and has not said what it has read since.
+    pending: bool,
+    /// An event was lost. Nothing is written any more, unless the queue recovers from that.
+    overflown: bool,
+    recovers: bool,
 }
 
 impl EventQueue {
-    /// A queue that is not configured yet and interrupts by MSI `vector`.
-    pub fn new(vector: u8) -> Self {
+    /// A queue that is not configured yet and interrupts by MSI `vector`; one that `recovers` goes
+    /// on when there is room again after an overflow.
+    pub fn new(vector: u8, recovers: bool) -> Self {
         Self {
             vector,
             raw: Raw::default(),
             ring: None,
             waiting: VecDeque::new(),
-            last: HashMap::new(),
-            written: 0,
-            read: 0,
             masked: true,
-            armed: true,
+            pending: false,
+            overflown: false,
+            recovers,
         }
     }
 
     /// Starts the queue.
     pub fn start(&mut self, raw: Raw, eqc: Eqc) {
-        let masked = self.masked;
-        *self = Self::new(self.vector);
-        self.masked = masked;
+        self.stop();
         self.raw = raw;
         self.ring = Some(Ring::new(eqc.base, eqc.depth, eqc.phase));
     }
@@ -62,7 +67,7 @@ impl EventQueue {
     /// Forgets the ring and all events.
     pub fn stop(&mut self) {
         let masked = self.masked;
-        *self = Self::new(self.vector);
+        *self = Self::new(self.vector, self.recovers);
         self.masked = masked;
     }
 
@@ -90,17 +95,14 @@ impl EventQueue {
         if !ring.consume(head) {
             return false;
         }
-        // A head that lies ahead of the tail would make more unread than was ever written.
-        self.read = self.written.saturating_sub(u64::from(ring.unread()));
-        self.armed = true;
+        self.pending = false;
+        self.overflown &= !self.recovers;
         true
     }
 
     /// Will tell the driver of `event`.
     pub fn post(&mut self, event: u32) {
-        if !self.waiting.contains(&event) {
-            self.waiting.push_back(event);
-        }
+        self.waiting.push_back(event);
     }
 
     /// Writes an entry whether or not there is room, and interrupts whether or not it may.
@@ -115,35 +117,29 @@ impl EventQueue {
         };
         // If the IOMMU refuses it, so much the better.
         let _ = ring.push(bus, &(entry | phase).to_le_bytes());
-        self.written += 1;
-        self.armed = false;
+        self.pending = true;
         bus.interrupt(self.vector);
     }
 
-    /// Writes what can be written and interrupts if need be. Returns whether it interrupted.
-    pub fn flush(&mut self, bus: &mut dyn Bus) -> Result<bool, Refused> {
+    /// Writes what there is room for, and interrupts if need be.
+    pub fn flush(&mut self, bus: &mut dyn Bus) -> Result<Flushed, Refused> {
+        let mut flushed = Flushed::default();
         let Some(ring) = &mut self.ring else {
-            return Ok(false);
+            return Ok(flushed);
         };
-        for _ in 0..self.waiting.len() {
-            let Some(event) = self.waiting.pop_front() else {
-                break;
-            };
-            let unread = self.last.get(&event).is_some_and(|last| *last >= self.read);
-            if unread || ring.is_full() {
-                self.waiting.push_back(event);
+        for event in self.waiting.drain(..) {
+            if ring.is_full() || self.overflown {
+                flushed.overflown |= !std::mem::replace(&mut self.overflown, true);
                 continue;
             }
             let phase = if ring.phase() { PHASE } else { 0 };
             ring.push(bus, &(event | phase).to_le_bytes())?;
-            self.last.insert(event, self.written);
-            self.written += 1;
         }
-        let interrupts = !ring.is_empty() && self.armed && !self.masked;
-        if interrupts {
-            self.armed = false;
+        if !ring.is_empty() && !self.pending && !self.masked {
+            self.pending = true;
+            flushed.interrupted = true;
             bus.interrupt(self.vector);
         }
-        Ok(interrupts)
+        Ok(flushed)
     }
 }

@@ -29,6 +29,7 @@ pub mod ffi;
 pub mod job;
 pub mod lies;
 pub mod mailbox;
+pub mod overflow;
 pub mod pri;
 pub mod queue;
 pub mod readings;

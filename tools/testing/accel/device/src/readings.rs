@@ -21,6 +21,9 @@ pub enum Reading {
     /// Counters of entries: those of a queue while it is selected, from when it was, until they are
     /// read; or of all queues, always.
     Counters,
+    /// The EQ after an overflow: says nothing until its context is written anew, or goes on when
+    /// there is room.
+    EqOverflow,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -31,6 +34,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("empty-finish-fails", Reading::EmptyFinish),
     ("end-is-the-end", Reading::EarlyEnd),
     ("counts-unselected", Reading::Counters),
+    ("eq-recovers", Reading::EqOverflow),
 ];
 
 /// The readings that are the mild ones.

@@ -55,6 +55,8 @@ pub struct Stats {
     pub removals: u64,
     /// Lies that were told once, on command.
     pub lies: u64,
+    /// Events that found the EQ full, and were the first since it was started.
+    pub eq_overflows: u64,
     /// What the guest must never do and did.
     pub violations: Vec<String>,
 }
@@ -91,6 +93,7 @@ impl Stats {
             ("pci_errors", self.pci_errors),
             ("removals", self.removals),
             ("lies", self.lies),
+            ("eq_overflows", self.eq_overflows),
         ];
         let mut text = String::new();
         for (key, value) in counters {
@@ -125,7 +128,7 @@ mod tests {
         stats.violation("queue 1: caught".into());
         let text = stats.render();
         assert!(text.starts_with("jobs 3\njob_errors 0\n"));
-        assert!(text.ends_with("lies 0\nviolation queue 1: caught\n"));
+        assert!(text.ends_with("eq_overflows 0\nviolation queue 1: caught\n"));
     }
 
     #[test]

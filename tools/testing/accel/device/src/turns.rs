@@ -8,9 +8,8 @@ use crate::device::Device;
 use crate::job::Job;
 use crate::job::Next;
 use crate::job::Setting;
-use crate::readings::Reading;
+use crate::overflow::Completion;
 use crate::regs;
-use crate::sqe;
 use crate::sqe::Report;
 use crate::sqe::Sqe;
 use crate::sqe::Status;
@@ -22,8 +21,6 @@ use crate::transfer::Turn;
 const TURNS: usize = 16;
 /// Pages that may be touched in one turn.
 const PAGES: usize = 64;
-/// A CQ has no room.
-const AEQ_CQ_OVERFLOW: u32 = 0 << 17;
 
 /// Whether a queue wants another turn at once.
 #[derive(PartialEq, Eq)]
@@ -136,36 +133,12 @@ impl Device {
         if bus.write(entry, &job.sqe.0).is_err() {
             return self.dead_ring(number, "SQ");
         }
-        self.push_completion(bus, number, cq, job.index);
-    }
-
-    fn push_completion(&mut self, bus: &mut dyn Bus, number: u16, cq_number: u16, index: u16) {
-        if self.faults.drops_completion(&mut self.stats) {
-            return;
-        }
-        let queue = &mut self.queues[usize::from(cq_number)];
-        let Some(cq) = queue.cq.as_mut() else {
-            self.stats.violation(format!(
-                "queue {number}: completion for a CQ never configured"
-            ));
-            return self.queues[usize::from(number)].stop();
+        let completion = Completion {
+            cq,
+            sq: number,
+            index: job.index,
         };
-        if cq.ring.is_full() {
-            self.aeq.post(AEQ_CQ_OVERFLOW | u32::from(cq_number));
-            return self.queues[usize::from(number)].stop();
-        }
-        let spare = match self.config.mild.has(Reading::CompletionBits) {
-            true => 0,
-            false => self.nonsense.next() as u16,
-        };
-        let entry = sqe::cqe(index, number, cq.ring.phase(), spare);
-        if cq.ring.push(bus, &entry).is_err() {
-            return self.dead_ring(number, "CQ");
-        }
-        if std::mem::take(&mut cq.armed) && !self.faults.drops_event(&mut self.stats) {
-            self.eq.post(u32::from(cq_number));
-        }
-        self.count_entry(cq_number, Entries::Completed);
+        self.push_completion(bus, completion);
     }
 
     fn count(&mut self, report: &Report) {
@@ -187,7 +160,7 @@ impl Device {
         self.stats.violation(format!("queue {number}: {what}"));
     }
 
-    fn dead_ring(&mut self, number: u16, what: &str) {
+    pub(crate) fn dead_ring(&mut self, number: u16, what: &str) {
         // A driver that was told that the queue has stopped may take its rings away.
         if !self.lies.pretends() {
             self.stats

@@ -6,6 +6,7 @@ mod common;
 
 use common::workload::*;
 use common::*;
+use hisi_zip_model::overflow;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
@@ -246,37 +247,118 @@ fn a_masked_interrupt_comes_later() {
     assert_eq!(machine.memory.interrupts, [0]);
 }
 
+/// Each ring of the doorbell that arms a CQ with completions unread is an event.
 #[test]
-fn no_event_is_lost_when_the_queue_is_full() {
+fn events_are_not_merged() {
     let mut machine = machine(Page::Present);
-    for queue in 2..42 {
-        machine.start(queue, COMPRESS);
-        machine.submit(queue, &job());
-        machine.settle();
-    }
-    let mut seen = Vec::new();
-    while let Some(queue) = machine.event() {
-        seen.push(queue);
-        machine.report_events();
+    machine.run(1, &job());
+    machine.report_events();
+    machine.doorbell(1, 1, 0, 1);
+    machine.doorbell(1, 1, 0, 1);
+    machine.step();
+    let seen: Vec<_> = std::iter::from_fn(|| machine.event()).collect();
+    assert_eq!(seen, [1, 1, 1], "of the completion, and of each ring");
+}
+
+/// A machine whose EQ has lost the event of queue 2, since queue 1 has filled it.
+fn overflown(mild: Mild) -> Machine {
+    let mut machine = Machine::with(Config {
+        mild,
+        ..Machine::CONFIG
+    })
+    .prepare(Page::Present);
+    machine.run(1, &job());
+    for _ in 0..EVENT_DEPTH {
+        machine.doorbell(1, 1, 0, 1);
         machine.step();
     }
-    seen.sort_unstable();
-    assert_eq!(seen, (2..42).collect::<Vec<_>>());
+    machine.start(2, COMPRESS);
+    machine.run(2, &job());
+    assert_eq!(machine.abnormal_event(), 1 << 16 | 1 << 17);
+    assert_eq!(machine.memory.interrupts, [0, 1]);
+    let seen: Vec<_> = std::iter::from_fn(|| machine.event()).collect();
+    assert_eq!(seen, vec![1; usize::from(EVENT_DEPTH) - 1]);
+    machine.report_events();
+    machine
 }
 
 #[test]
-fn a_full_completion_queue_stops_its_queue() {
+fn an_event_queue_that_overflows_says_no_more() {
+    let mut machine = overflown(Mild::NONE);
+    machine.run(2, &job());
+    assert_eq!(machine.event(), None);
+    machine.start_events();
+    machine.run(2, &job());
+    assert_eq!(machine.event(), Some(2), "its context was written anew");
+}
+
+#[test]
+fn mildly_an_event_queue_that_overflows_goes_on() {
+    let mut machine = overflown(Mild::NONE.with(Reading::EqOverflow));
+    assert_eq!(machine.event(), None, "what is lost is lost");
+    machine.run(2, &job());
+    assert_eq!(machine.event(), Some(2));
+}
+
+/// The driver is told of each completion too many, and the queue goes on.
+#[test]
+fn a_full_completion_queue_stops_nothing() {
+    let mut machine = machine(Page::Present);
+    for _ in 0..DEPTH + 1 {
+        machine.submit(1, &job());
+        machine.settle();
+    }
+    let overflow = 1 << 16 | 1;
+    assert_eq!(machine.abnormal_events(), [overflow, overflow]);
+    assert_eq!(machine.memory.interrupts, [0, 1]);
+    assert_eq!(machine.device.stats().jobs, u64::from(DEPTH) + 1);
+    for _ in 1..DEPTH {
+        assert!(machine.completion(1).is_some());
+    }
+    assert_eq!(machine.completion(1), None);
+    machine.report_head(1, false);
+    machine.settle();
+    assert_eq!(machine.completion(1).unwrap().index, DEPTH - 1);
+    assert_eq!(machine.completion(1).unwrap().index, 0);
+    assert_eq!(machine.completion(1), None);
+    machine.report_head(1, false);
+    assert_eq!(machine.run(1, &job()).status(), 0);
+    assert!(machine.violations().is_empty());
+}
+
+/// One queue whose process reads no completions can bring all into trouble.
+#[test]
+fn completions_without_room_add_up_to_an_error() {
+    let mut machine = machine(Page::Present);
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    let fits = usize::from(DEPTH) - 1 + overflow::WAITING;
+    for _ in 0..fits {
+        machine.submit(1, &job());
+        machine.settle();
+    }
+    assert_eq!(machine.read(regs::QM_ABNORMAL.status), 0);
+    machine.submit(1, &job());
+    machine.settle();
+    assert_eq!(
+        machine.read(regs::QM_ABNORMAL.status),
+        overflow::FIFO_OVERFLOW
+    );
+    assert_eq!(machine.memory.interrupts.last(), Some(&3));
+}
+
+#[test]
+fn completions_that_wait_are_forgotten_with_their_queue() {
     let mut machine = machine(Page::Present);
     for _ in 0..DEPTH {
         machine.submit(1, &job());
         machine.settle();
     }
-    assert_eq!(machine.abnormal_event(), 1 << 16 | 1);
-    assert_eq!(machine.memory.interrupts, [0, 1]);
-    assert_eq!(machine.device.stats().jobs, u64::from(DEPTH));
-    machine.start(2, COMPRESS);
-    assert_eq!(machine.run(2, &job()).status(), 0);
-    assert!(machine.violations().is_empty());
+    machine.mailbox(8, 1, 0);
+    machine.settle();
+    machine.start(1, COMPRESS);
+    machine.settle();
+    assert_eq!(machine.completion(1), None);
+    assert_eq!(machine.run(1, &job()).status(), 0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub const accel_queue_state_ACCEL_QUEUE_DEAD_REMOVED: u32 = 3;
 pub const accel_queue_state_ACCEL_QUEUE_DEAD_TIMEOUT: u32 = 4;
 pub const accel_queue_state_ACCEL_QUEUE_DEAD_ISOLATED: u32 = 5;
 pub const accel_queue_state_ACCEL_QUEUE_CLOSED: u32 = 6;
+pub const accel_queue_state_ACCEL_QUEUE_DEAD_ERROR: u32 = 7;
 
 pub type accel_status = u32;
 pub const accel_status_ACCEL_STATUS_OPERATIONAL: u32 = 0;

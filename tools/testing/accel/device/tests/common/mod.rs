@@ -36,7 +36,8 @@ const CONTEXT: u64 = 0x1000;
 /// Where the rings lie.
 const EQ: u64 = 0x2000;
 const AEQ: u64 = 0x3000;
-const EVENT_DEPTH: u16 = 16;
+/// Entries of both event queues.
+pub const EVENT_DEPTH: u16 = 16;
 
 pub const COMPRESS: u16 = 0;
 pub const DECOMPRESS: u16 = 1;
@@ -286,8 +287,6 @@ impl Machine {
 
     /// What the driver does first, and after a reset.
     pub fn start_function(&mut self) {
-        self.eq = (0, true);
-        self.memory.poke(EQ, &[0; EVENT_DEPTH as usize * 4]);
         self.device.set_bus_master(true);
         self.set_range(0, 64);
         self.start_events();
@@ -318,7 +317,10 @@ impl Machine {
         assert_eq!(self.read(regs::VFT_READY), 1);
     }
 
-    fn start_events(&mut self) {
+    /// Tells the device of both event queues.
+    pub fn start_events(&mut self) {
+        self.eq = (0, true);
+        self.memory.poke(EQ, &[0; EVENT_DEPTH as usize * 4]);
         let layout = u32::from(EVENT_DEPTH - 1) | 1 << 16;
         assert_eq!(self.context(2, 0, [0, EQ as u32, 0, 0, 0, 0, layout, 0]), 0);
         assert_eq!(
@@ -479,6 +481,15 @@ impl Machine {
 
     pub fn report_events(&mut self) {
         self.event_doorbell(2, self.eq.0);
+    }
+
+    /// The entries of the AEQ's first pass.
+    pub fn abnormal_events(&mut self) -> Vec<u32> {
+        let bytes = self.memory.peek(AEQ, usize::from(EVENT_DEPTH) * 4);
+        let entries = bytes
+            .chunks_exact(4)
+            .map(|entry| u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]));
+        entries.take_while(|entry| entry & 1 << 16 != 0).collect()
     }
 
     /// First entry of the AEQ.
