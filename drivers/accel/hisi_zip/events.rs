@@ -152,7 +152,7 @@ impl EventQueue {
         })
     }
 
-    /// Tells the queue manager where the ring is.
+    /// Tells the queue manager where the ring is. To be called before the interrupt is unmasked.
     pub(crate) fn configure(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
         self.begin(&mut self.cursor.lock(), bar, mailbox)
     }
@@ -169,7 +169,6 @@ impl EventQueue {
         let mut cursor = self.cursor.lock();
         cursor.find_flooders(self.kind.depth(), flooder)?;
         let begun = self.begin(&mut cursor, bar, mailbox);
-        self.acknowledge(&cursor, bar);
         f();
         begun
     }
@@ -182,7 +181,10 @@ impl EventQueue {
         context[2] = (address >> 32) as u32;
         // The first pass has phase 1.
         context[6] = (self.kind.depth() - 1) | 1 << 16;
-        mailbox.write(bar, self.kind.context_command(), 0, &context)
+        mailbox.write(bar, self.kind.context_command(), 0, &context)?;
+        // An interrupt of before, which may have got lost, must not hold up the next.
+        self.acknowledge(cursor, bar);
+        Ok(())
     }
 
     /// Calls `f` for each event that has come, and lets the device raise the interrupt again.

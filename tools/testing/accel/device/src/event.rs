@@ -9,6 +9,8 @@ use crate::bus::Refused;
 use crate::context;
 use crate::context::Eqc;
 use crate::context::Raw;
+use crate::readings::Mild;
+use crate::readings::Reading;
 use crate::ring::Ring;
 
 /// Bytes of an entry.
@@ -38,13 +40,12 @@ pub struct EventQueue {
     pending: bool,
     /// An event was lost. Nothing is written any more, unless the queue recovers from that.
     overflown: bool,
-    recovers: bool,
+    mild: Mild,
 }
 
 impl EventQueue {
-    /// A queue that is not configured yet and interrupts by MSI `vector`; one that `recovers` goes
-    /// on when there is room again after an overflow.
-    pub fn new(vector: u8, recovers: bool) -> Self {
+    /// A queue that is not configured yet and interrupts by MSI `vector`.
+    pub fn new(vector: u8, mild: Mild) -> Self {
         Self {
             vector,
             raw: Raw::default(),
@@ -53,7 +54,7 @@ impl EventQueue {
             masked: true,
             pending: false,
             overflown: false,
-            recovers,
+            mild,
         }
     }
 
@@ -66,9 +67,11 @@ impl EventQueue {
 
     /// Forgets the ring and all events.
     pub fn stop(&mut self) {
-        let masked = self.masked;
-        *self = Self::new(self.vector, self.recovers);
-        self.masked = masked;
+        *self = Self {
+            masked: self.masked,
+            pending: self.pending && !self.mild.has(Reading::InterruptSource),
+            ..Self::new(self.vector, self.mild)
+        };
     }
 
     /// The context with the position of now.
@@ -96,7 +99,7 @@ impl EventQueue {
             return false;
         }
         self.pending = false;
-        self.overflown &= !self.recovers;
+        self.overflown &= !self.mild.has(Reading::EqOverflow);
         true
     }
 

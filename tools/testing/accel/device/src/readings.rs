@@ -24,6 +24,9 @@ pub enum Reading {
     /// The EQ after an overflow: says nothing until its context is written anew, or goes on when
     /// there is room.
     EqOverflow,
+    /// An interrupt that the driver has not acknowledged: no other comes, whatever is written to the
+    /// contexts of the event queues; or that is forgotten with them.
+    InterruptSource,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -35,6 +38,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("end-is-the-end", Reading::EarlyEnd),
     ("counts-unselected", Reading::Counters),
     ("eq-recovers", Reading::EqOverflow),
+    ("contexts-clear-interrupts", Reading::InterruptSource),
 ];
 
 /// The readings that are the mild ones.

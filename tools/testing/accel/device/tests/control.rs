@@ -235,6 +235,46 @@ fn one_interrupt_until_the_driver_has_read() {
     assert_eq!(machine.memory.interrupts, [0, 0]);
 }
 
+/// A machine whose driver has left an interrupt unanswered, and starts the event queues anew.
+fn left_pending(mild: Mild) -> Machine {
+    let mut machine = Machine::with(Config {
+        mild,
+        ..Machine::CONFIG
+    })
+    .prepare(Page::Present);
+    machine.run(1, &job());
+    assert_eq!(machine.memory.interrupts, [0]);
+    machine.write(regs::EQ_INT_MASK, 1);
+    machine.write(regs::MEM_INIT, 1);
+    machine.set_range(0, 64);
+    machine.configure_events();
+    machine.write(regs::EQ_INT_MASK, 0);
+    machine.start(1, COMPRESS);
+    machine.run(1, &job());
+    assert_eq!(machine.event(), Some(1));
+    machine
+}
+
+#[test]
+fn an_interrupt_waits_for_the_answer_to_the_last() {
+    let mut machine = left_pending(Mild::NONE);
+    assert_eq!(machine.memory.interrupts, [0]);
+    machine.event_doorbell(2, 0);
+    machine.step();
+    assert_eq!(machine.memory.interrupts, [0, 0]);
+    machine.device.reset(ResetKind::Function);
+    machine.start_function();
+    machine.start(1, COMPRESS);
+    machine.run(1, &job());
+    assert_eq!(machine.memory.interrupts, [0, 0, 0], "a reset forgets it");
+}
+
+#[test]
+fn mildly_a_new_context_answers_the_last_interrupt() {
+    let machine = left_pending(Mild::NONE.with(Reading::InterruptSource));
+    assert_eq!(machine.memory.interrupts, [0, 0]);
+}
+
 #[test]
 fn a_masked_interrupt_comes_later() {
     let mut machine = machine(Page::Present);

@@ -317,8 +317,17 @@ impl Machine {
         assert_eq!(self.read(regs::VFT_READY), 1);
     }
 
-    /// Tells the device of both event queues.
+    /// Tells the device of both event queues, and lets them interrupt.
     pub fn start_events(&mut self) {
+        self.configure_events();
+        self.event_doorbell(2, 0);
+        self.event_doorbell(3, 0);
+        self.write(regs::EQ_INT_MASK, 0);
+        self.write(regs::AEQ_INT_MASK, 0);
+    }
+
+    /// Tells the device of both event queues.
+    pub fn configure_events(&mut self) {
         self.eq = (0, true);
         self.memory.poke(EQ, &[0; EVENT_DEPTH as usize * 4]);
         let layout = u32::from(EVENT_DEPTH - 1) | 1 << 16;
@@ -327,10 +336,6 @@ impl Machine {
             self.context(3, 0, [0, AEQ as u32, 0, 0, 0, 0, layout, 0]),
             0
         );
-        self.event_doorbell(2, 0);
-        self.event_doorbell(3, 0);
-        self.write(regs::EQ_INT_MASK, 0);
-        self.write(regs::AEQ_INT_MASK, 0);
     }
 
     /// Puts a command into the mailbox.
