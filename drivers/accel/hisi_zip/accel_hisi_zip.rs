@@ -539,7 +539,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn stop(zip: &Zip<'_>) {
-        if let Err(e) = hardware::shut_down(&zip.bar, zip.revision) {
+        if let Err(e) = hardware::shut_down(&zip.bar) {
             dev_err!(zip.pdev, "the device does not shut down: {e:?}\n");
             zip.halt();
         }

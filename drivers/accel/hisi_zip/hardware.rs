@@ -16,6 +16,7 @@ use kernel::{
         poll::read_poll_timeout,
         Io, //
     },
+    num::Bounded,
     page,
     prelude::*,
     time::Delta, //
@@ -35,9 +36,15 @@ const HALT_TIMEOUT: Delta = Delta::from_secs(2);
 enum VftType {
     SubmissionQueues = 0,
     CompletionQueues = 1,
-    /// Bandwidth, revision 0x30.
+    /// How much of a type of jobs it may do, revision 0x30.
     Shaper = 2,
 }
+
+/// The most that a function can be given of a type of jobs: 150 * 2^6 of the shaper's units in a
+/// tick, and bursts of 2^19.
+const RATE: u64 = 19 << 19 | 1 << 15 | 6 << 8 | 150;
+/// Types of jobs that have a rate: compression, decompression.
+const RATED: u32 = 2;
 
 /// Fails with [`ENODEV`] if a register reads as all do whose device is gone. In none of those that
 /// come here all bits have a meaning.
@@ -74,7 +81,10 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
         bar.write_reg(regs::PAGE_SIZE::zeroed().with_size(size));
     }
 
-    set_queues(bar, revision, queues)?;
+    set_queues(bar, queues)?;
+    if revision == Revision::V3 {
+        set_rates(bar)?;
+    }
     clear_errors(bar);
     bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed());
     bar.write_reg(regs::CORE_INT_MASK::zeroed());
@@ -101,11 +111,11 @@ pub(crate) fn mask_events(bar: &Bar<'_>, masked: bool) {
 }
 
 /// Takes all queues from the function and writes back what the device has cached.
-pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision) -> Result {
+pub(crate) fn shut_down(bar: &Bar<'_>) -> Result {
     mask_events(bar, true);
     bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed().with_errors(!0));
     bar.write_reg(regs::CORE_INT_MASK::zeroed().with_errors(!0));
-    set_queues(bar, revision, 0)?;
+    set_queues(bar, 0)?;
     bar.write_reg(regs::CACHE_WB_START::zeroed().with_start(true));
     wait(|| bar.read(regs::CACHE_WB_DONE), |cache| cache.done())
 }
@@ -141,22 +151,34 @@ fn clear_errors(bar: &Bar<'_>) {
 }
 
 /// Gives the function `queues` queues, from 0.
-fn set_queues(bar: &Bar<'_>, revision: Revision, queues: u32) -> Result {
+fn set_queues(bar: &Bar<'_>, queues: u32) -> Result {
     let valid = u64::from(queues != 0);
     let last = u64::from(queues.saturating_sub(1));
-    set_range(bar, VftType::SubmissionQueues, last << 45 | valid << 44)?;
-    set_range(bar, VftType::CompletionQueues, valid << 28)?;
-    if revision == Revision::V3 {
-        set_range(bar, VftType::Shaper, 0)?;
+    set_range(bar, VftType::SubmissionQueues, 0, last << 45 | valid << 44)?;
+    set_range(bar, VftType::CompletionQueues, 0, valid << 28)
+}
+
+/// Gives the function as much as it can have of each type of jobs. Who has had the device before
+/// may have left the shaper on, and what has no rate does not run then.
+fn set_rates(bar: &Bar<'_>) -> Result {
+    bar.write_reg(
+        regs::SHAPER_CFG::zeroed()
+            .with_enabled(true)
+            .with_compression(Bounded::<u32, 10>::new::<750>())
+            .with_decompression(Bounded::<u32, 10>::new::<140>()),
+    );
+    for kind in 0..RATED {
+        set_range(bar, VftType::Shaper, kind << 6, RATE)?;
     }
     Ok(())
 }
 
-fn set_range(bar: &Bar<'_>, kind: VftType, range: u64) -> Result {
+/// Sets a range of the function 0, whose number `function` has in its lowest bits.
+fn set_range(bar: &Bar<'_>, kind: VftType, function: u32, range: u64) -> Result {
     wait(|| bar.read(regs::VFT_CFG_RDY), |range| range.ready())?;
     bar.write_reg(regs::VFT_CFG_OP_WR::zeroed());
     bar.write_reg(regs::VFT_CFG_TYPE::zeroed().with_kind(kind as u32));
-    bar.write_reg(regs::VFT_CFG::zeroed());
+    bar.write_reg(regs::VFT_CFG::zeroed().with_function(function));
     bar.write_reg(regs::VFT_CFG_DATA_L::zeroed().with_data(range as u32));
     bar.write_reg(regs::VFT_CFG_DATA_H::zeroed().with_data((range >> 32) as u32));
     bar.write_reg(regs::VFT_CFG_RDY::zeroed());

@@ -98,7 +98,7 @@ register! {
         31:0 kind => u32;
     }
 
-    /// Function whose range is set.
+    /// Function whose range is set; for a rate, the type of jobs from bit 6 on.
     pub(crate) VFT_CFG(u32) @ 0x10_0060 {
         31:0 function => u32;
     }
@@ -122,6 +122,14 @@ register! {
     pub(crate) QUEUE_COUNT(u32) @ 0x10_0158 {
         21:11 per_function;
         10:0 total;
+    }
+
+    /// How the types of jobs share the engine, and whether functions are kept to their rates.
+    /// Revision 0x30.
+    pub(crate) SHAPER_CFG(u32) @ 0x10_0164 {
+        30:30 enabled => bool;
+        19:10 decompression;
+        9:0 compression;
     }
 
     /// Ends all accesses to memory.

@@ -304,6 +304,9 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 /* Masks the interrupt of the event queue. */
 #define ZIP_MASK_EVENTS 0xc
 
+/* The shaper: bit 30 switches it on. */
+#define ZIP_SHAPER 0x100164
+
 /* Raise errors of the queue manager, of the engine. */
 #define ZIP_SET_MANAGER_ERRORS 0x10000c
 #define ZIP_SET_ENGINE_ERRORS 0x3010a8

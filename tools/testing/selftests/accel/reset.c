@@ -458,6 +458,26 @@ static void expect_no_reset(struct __test_metadata *_metadata,
 	}
 }
 
+/* hisi_zip leaves the shaper on; what it has not given a rate does not run then. */
+TEST_F(asked, reset_gives_each_type_of_jobs_a_rate)
+{
+	static __u8 in[PAGE], out[PAGE];
+	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, PAGE };
+	struct accel_queue unpack;
+	int ctx = accel_open_shared();
+
+	ASSERT_DEVICE(ctx);
+	ASSERT_POKE(self->address, ZIP_SHAPER, 1 << 30);
+	ASSERT_RET(0, accel_reset(self->watch), "a reset");
+	expect_device_works(_metadata);
+	ASSERT_RET(0, zip_open(&unpack, ctx, 8, HISI_ZIP_DECOMPRESS), "a queue");
+	EXPECT_EQ(0, zip_run(&unpack, &job).error) {
+		TH_LOG("expected: a job to decompress ends, though there is nothing to decompress");
+	}
+	queue_close(&unpack);
+	close(ctx);
+}
+
 static int reset_without_capability(void *arg)
 {
 	int ret = drop_capability(CAP_SYS_ADMIN);

@@ -24,6 +24,7 @@ use crate::readings::Reading;
 use crate::regs;
 use crate::regs::Abnormal;
 use crate::regs::RegisterFile;
+use crate::shaper::Rates;
 use crate::stats::Stats;
 
 /// Revision with a doorbell page for each queue.
@@ -92,6 +93,7 @@ pub struct Device {
     /// First queue of the function and how many there are.
     pub(crate) range: Option<(u16, u16)>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) rates: Rates,
     pub(crate) eq: EventQueue,
     pub(crate) aeq: EventQueue,
     pub(crate) requests: PageRequests,
@@ -121,6 +123,7 @@ impl Device {
             tables: [0; 2],
             range: None,
             queues: (0..config.queues).map(|_| Queue::default()).collect(),
+            rates: Rates::default(),
             eq: EventQueue::new(VECTOR_EQ, config.mild),
             aeq: EventQueue::new(VECTOR_AEQ, config.mild.with(Reading::EqOverflow)),
             requests: PageRequests::default(),
@@ -157,6 +160,10 @@ impl Device {
         let lies = std::mem::take(&mut self.lies);
         let mut requests = std::mem::take(&mut self.requests);
         requests.clear();
+        let shaper = match kind {
+            ResetKind::Function => self.shaper_after_reset(),
+            ResetKind::Machine => 0,
+        };
         *self = Self {
             stats,
             next_job,
@@ -165,6 +172,7 @@ impl Device {
             lies,
             ..Self::new(self.config)
         };
+        self.regs.set(regs::SHAPER, shaper);
     }
 
     /// Bus mastering was switched on or off.
@@ -374,7 +382,7 @@ impl Device {
             regs::AEQ_INT_MASK => self.aeq.set_masked(value & 1 != 0),
             regs::MEM_INIT if value & 1 != 0 => self.forget_contexts(),
             regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
-            regs::MASTER_CTRL => self.wake_all(),
+            regs::MASTER_CTRL | regs::SHAPER => self.wake_all(),
             regs::SQE_COUNT_SELECT => self.select_counter(Entries::Submitted),
             regs::CQE_COUNT_SELECT => self.select_counter(Entries::Completed),
             _ => {}
@@ -393,16 +401,22 @@ impl Device {
         self.eq.stop();
         self.aeq.stop();
         self.tables = [0; 2];
+        self.rates = Rates::default();
         // After a suspension the driver does no more than this to have its DMA back.
         self.regs.set(regs::MASTER_CTRL, 0);
     }
 
     fn configure_range(&mut self) {
         const SQ: u32 = 0;
+        const SHAPER: u32 = 2;
         let writes = self.regs.get(regs::VFT_OP) & 1 == 0;
         let own = self.regs.get(regs::VFT_FUNCTION) & 0x3f == 0;
-        if writes && own && self.regs.get(regs::VFT_TYPE) == SQ {
-            self.set_range(self.regs.queue_range());
+        if writes && own {
+            match self.regs.get(regs::VFT_TYPE) {
+                SQ => self.set_range(self.regs.queue_range()),
+                SHAPER => self.set_rate(),
+                _ => {}
+            }
         }
         self.regs.set(regs::VFT_READY, 1);
     }

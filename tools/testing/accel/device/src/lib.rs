@@ -36,6 +36,7 @@ pub mod readings;
 pub mod regs;
 pub mod ring;
 pub mod sgl;
+pub mod shaper;
 pub mod sqe;
 pub mod stats;
 pub mod transfer;

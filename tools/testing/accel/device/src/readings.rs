@@ -27,6 +27,8 @@ pub enum Reading {
     /// An interrupt that the driver has not acknowledged: no other comes, whatever is written to the
     /// contexts of the event queues; or that is forgotten with them.
     InterruptSource,
+    /// The switch of the shaper: a reset of the function leaves it as it is, or switches it off.
+    Shaper,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -39,6 +41,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("counts-unselected", Reading::Counters),
     ("eq-recovers", Reading::EqOverflow),
     ("contexts-clear-interrupts", Reading::InterruptSource),
+    ("reset-ends-shaping", Reading::Shaper),
 ];
 
 /// The readings that are the mild ones.

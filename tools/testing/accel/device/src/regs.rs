@@ -60,6 +60,8 @@ pub const VFT_DATA_H: u64 = 0x10_0068;
 pub const VFT_READY: u64 = 0x10_006c;
 /// Bit 0 makes reading a counter clear it.
 pub const COUNT_CLEAR: u64 = 0x10_0118;
+/// The shaper: rates of the types of jobs, and whether it is on.
+pub const SHAPER: u64 = 0x10_0164;
 /// How many queues there are.
 pub const QUEUE_COUNT: u64 = 0x10_0158;
 /// Whose entries [`SQE_COUNT`] counts: function [15:0], queue [31:16].
@@ -179,10 +181,15 @@ impl RegisterFile {
         self.get(group.source) & !self.get(group.mask)
     }
 
+    /// What is in the data registers of the queue range.
+    pub fn range_data(&self) -> u64 {
+        u64::from(self.get(VFT_DATA_H)) << 32 | u64::from(self.get(VFT_DATA_L))
+    }
+
     /// The queue range in the data registers: first queue and how many; `None` if it is empty.
     pub fn queue_range(&self) -> Option<(u16, u16)> {
         const VALID: u64 = 1 << 44;
-        let data = u64::from(self.get(VFT_DATA_H)) << 32 | u64::from(self.get(VFT_DATA_L));
+        let data = self.range_data();
         let first = (data >> 28 & 0xffff) as u16;
         let last = (data >> 45 & 0x7ff) as u16;
         (data & VALID != 0).then_some((first, last + 1))

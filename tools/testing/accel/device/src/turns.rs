@@ -93,6 +93,10 @@ impl Device {
 
     /// Begins the next job of queue `number`. False if there is none.
     fn begin_job(&mut self, bus: &mut dyn Bus, number: u16) -> bool {
+        let sq = self.queues[usize::from(number)].sq.as_ref();
+        if sq.is_some_and(|sq| self.is_held_up(sq.sqc.direction)) {
+            return false;
+        }
         let fast = self.regs.get(regs::HIGH_PERF) & 1 != 0;
         let queue = &mut self.queues[usize::from(number)];
         let Some(sq) = queue.sq.as_mut().filter(|sq| sq.has_entries()) else {

@@ -10,6 +10,7 @@ use hisi_zip_model::overflow;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
+use hisi_zip_model::shaper;
 use hisi_zip_model::Bar;
 use hisi_zip_model::Config;
 use hisi_zip_model::ResetKind;
@@ -503,6 +504,57 @@ fn a_suspended_device_wakes_up() {
     machine.set_range(0, 64);
     machine.start(1, COMPRESS);
     assert_eq!(machine.run(1, &job()).status(), 0);
+}
+
+const SHAPER_TYPE: u32 = 2;
+
+/// Gives the function a rate for jobs of type `kind`.
+fn set_rate(machine: &mut Machine, kind: u16, rate: u64) {
+    machine.configure_range(SHAPER_TYPE, u32::from(kind) << 6, rate);
+}
+
+#[test]
+fn a_shaper_without_rate_lets_no_job_begin() {
+    let rate = 150 | 6 << 8;
+    let mut machine = machine(Page::Present);
+    machine.write(regs::SHAPER, shaper::ENABLE);
+    machine.submit(1, &job());
+    machine.settle();
+    assert_eq!(machine.completion(1), None);
+    set_rate(&mut machine, DECOMPRESS, rate);
+    machine.settle();
+    assert_eq!(machine.completion(1), None, "the rate is another type's");
+    set_rate(&mut machine, COMPRESS, rate);
+    machine.settle();
+    assert!(machine.completion(1).is_some());
+    machine.write(regs::MEM_INIT, 1);
+    machine.start_function();
+    machine.start(1, COMPRESS);
+    machine.submit(1, &job());
+    machine.settle();
+    assert_eq!(machine.completion(1), None, "forgotten with the contexts");
+    machine.write(regs::SHAPER, 0);
+    machine.settle();
+    assert!(machine.completion(1).is_some(), "switched off");
+    assert!(machine.violations().is_empty());
+}
+
+#[test]
+fn what_a_reset_leaves_of_the_shaper() {
+    for (mild, left) in [
+        (Mild::NONE, shaper::ENABLE),
+        (Mild::NONE.with(Reading::Shaper), 0),
+    ] {
+        let mut machine = Machine::with(Config {
+            mild,
+            ..Machine::CONFIG
+        });
+        machine.write(regs::SHAPER, shaper::ENABLE);
+        machine.device.reset(ResetKind::Function);
+        assert_eq!(machine.read(regs::SHAPER), left);
+        machine.device.reset(ResetKind::Machine);
+        assert_eq!(machine.read(regs::SHAPER), 0);
+    }
 }
 
 /// The tails tell how many went through, modulo twice the depth.

@@ -307,9 +307,14 @@ impl Machine {
         } else {
             first << 28 | 1 << 44 | (count - 1) << 45
         };
+        self.configure_range(0, 0, data);
+    }
+
+    /// Sets what the function has of the kind `kind`.
+    pub fn configure_range(&mut self, kind: u32, function: u32, data: u64) {
         self.write(regs::VFT_OP, 0);
-        self.write(regs::VFT_TYPE, 0);
-        self.write(regs::VFT_FUNCTION, 0);
+        self.write(regs::VFT_TYPE, kind);
+        self.write(regs::VFT_FUNCTION, function);
         self.write(regs::VFT_DATA_L, data as u32);
         self.write(regs::VFT_DATA_H, (data >> 32) as u32);
         self.write(regs::VFT_READY, 0);
