@@ -31,6 +31,7 @@ use crate::{
     mailbox::{
         Bar,
         Command,
+        Context,
         Mailbox, //
     },
     pasid::PasidSwitch,
@@ -181,7 +182,7 @@ const VECTORS: u32 = 4;
 const PCI_ERROR: u64 = u64::MAX;
 
 /// Bytes of a context in the device's tables.
-const CONTEXT_SIZE: usize = size_of::<mailbox::Context>();
+const CONTEXT_SIZE: usize = size_of::<Context>();
 
 /// Rings that are kept for the next queues. One takes 144 KiB if it has the default depth.
 const RINGS_KEPT: usize = 4;
@@ -274,6 +275,9 @@ impl Zip<'_> {
 
         self.events.configure(&self.bar, &self.mailbox)?;
         self.abnormal_events.configure(&self.bar, &self.mailbox)?;
+        // What is in there of queues that there were is not to be found again.
+        fill(&self.sqc_table, self.queues, &queue::CLOSED)?;
+        fill(&self.cqc_table, self.queues, &Context::default())?;
         let (sqcs, cqcs) = (self.sqc_table.dma_address(), self.cqc_table.dma_address());
         self.mailbox.send(&self.bar, Command::SqcTable, 0, sqcs)?;
         self.mailbox.send(&self.bar, Command::CqcTable, 0, cqcs)?;
@@ -460,6 +464,17 @@ impl Zip<'_> {
             device.request_reset();
         }
     }
+}
+
+/// Writes the same context for each of `count` queues into a table that the device does not have.
+fn fill(table: &CoherentPages, count: u32, context: &Context) -> Result {
+    for queue in 0..count as usize {
+        for (word, value) in context.iter().enumerate() {
+            let at = queue * CONTEXT_SIZE + word * size_of::<u32>();
+            table.write(at, value.to_le())?;
+        }
+    }
+    Ok(())
 }
 
 /// The driver, to the core of the subsystem.

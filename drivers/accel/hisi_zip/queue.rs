@@ -142,6 +142,11 @@ impl Rings {
     }
 }
 
+/// What stands in the device's table for a submission queue that there is not: no doorbell begins
+/// it. The device discards doorbells of a context with that bit, and those that do not have the tag
+/// in it; ours have none.
+pub(crate) const CLOSED: Context = [0, 0, 0, 0, 0xaaaa, 0, 1 << (16 + 6), 0];
+
 /// A queue.
 pub(crate) struct Queue {
     pub(crate) id: u16,
@@ -306,8 +311,9 @@ impl Queue {
         self.drain(zip)?;
         match zip.revision {
             Revision::V3 => self.abort(&zip.bar, &zip.mailbox),
-            // It can't be told; a queue without entries does nothing.
-            Revision::V2 => Ok(()),
+            // It can't be told to stop, and a queue without entries does nothing. But any process
+            // can give it some.
+            Revision::V2 => zip.mailbox.write(&zip.bar, Command::Sqc, self.id, &CLOSED),
         }
     }
 

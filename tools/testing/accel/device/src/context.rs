@@ -30,6 +30,17 @@ pub fn put_position(raw: &mut Raw, head: u16, tail: u16, wrapped: bool) {
     raw[22] = raw[22] & !WRAPPED | if wrapped { WRAPPED } else { 0 };
 }
 
+/// Whether an SQC is that of a queue which no doorbell begins again.
+pub fn is_closed(raw: &Raw) -> bool {
+    const CLOSED: u16 = 1 << 6;
+    half(raw, 26) & CLOSED != 0
+}
+
+/// What a doorbell has to bring, in bits 31:16, to begin the queue of this context again.
+pub fn tag(raw: &Raw) -> u16 {
+    half(raw, 16)
+}
+
 /// Which way a queue works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {

@@ -3,15 +3,16 @@
 //! The commands of the mailbox.
 
 use crate::bus::Bus;
+use crate::context;
 use crate::context::Cqc;
 use crate::context::Eqc;
 use crate::context::Raw;
-use crate::context::Sqc;
 use crate::context::CONTEXT_SIZE;
 use crate::device::Device;
 use crate::mailbox::Command;
 use crate::mailbox::Failure;
 use crate::mailbox::Order;
+use crate::stale::Table;
 
 impl Device {
     /// Carries out the command in the mailbox, unless it takes its time.
@@ -33,8 +34,8 @@ impl Device {
                 return (0..self.config.queues).for_each(|q| self.begin_stop(q))
             }
             Some(Command::QueueRange) => Ok(Some(self.range_register())),
-            Some(Command::SqcTable) => Ok(self.table(0, order)),
-            Some(Command::CqcTable) => Ok(self.table(1, order)),
+            Some(Command::SqcTable) => Ok(self.table(Table::Sqc, order)),
+            Some(Command::CqcTable) => Ok(self.table(Table::Cqc, order)),
             Some(command) if order.read => self.read_context(bus, command, order),
             Some(command) => self.write_context(bus, command, order),
         };
@@ -90,11 +91,12 @@ impl Device {
         }
     }
 
-    fn table(&mut self, index: usize, order: Order) -> Option<u64> {
+    fn table(&mut self, table: Table, order: Order) -> Option<u64> {
+        let base = &mut self.tables[table as usize];
         if order.read {
-            return Some(self.tables[index]);
+            return Some(*base);
         }
-        self.tables[index] = order.address;
+        *base = order.address;
         None
     }
 
@@ -135,8 +137,14 @@ impl Device {
         bus.read(order.address, &mut raw)
             .map_err(|_| Failure::Memory)?;
         match command {
-            Command::Sqc => self.start_sq(order.queue, raw)?,
-            Command::Cqc => self.start_cq(order.queue, raw)?,
+            Command::Sqc => {
+                self.start_sq(order.queue, raw)?;
+                self.to_table(bus, Table::Sqc, order.queue, &raw);
+            }
+            Command::Cqc => {
+                self.start_cq(order.queue, raw)?;
+                self.to_table(bus, Table::Cqc, order.queue, &raw);
+            }
             Command::Eqc => self.eq.start(raw, Eqc::parse(&raw).ok_or(Failure::Value)?),
             _ => self.aeq.start(raw, Eqc::parse(&raw).ok_or(Failure::Value)?),
         }
@@ -144,12 +152,12 @@ impl Device {
     }
 
     fn start_sq(&mut self, number: u16, raw: Raw) -> Result<(), Failure> {
-        let mut sqc = Sqc::parse(&raw)
-            .filter(|sqc| sqc.cq < self.config.queues)
-            .ok_or(Failure::Value)?;
-        if !self.config.is_isolated() {
-            sqc.pasid = self.data_uses_pasid().then_some(u32::from(sqc.pasid_field));
+        if context::is_closed(&raw) {
+            self.check_replaced(number, "SQ");
+            self.queues[usize::from(number)].close(raw);
+            return Ok(());
         }
+        let sqc = self.parse_sqc(&raw).ok_or(Failure::Value)?;
         self.check_replaced(number, "SQ");
         self.queues[usize::from(number)].start_sq(raw, sqc);
         self.stats.queue_starts += 1;
@@ -164,7 +172,7 @@ impl Device {
     }
 
     /// The older revision has one switch for all queues.
-    fn data_uses_pasid(&self) -> bool {
+    pub(crate) fn data_uses_pasid(&self) -> bool {
         self.regs.get(crate::regs::DATA_USER) & 1 != 0
     }
 

@@ -25,6 +25,7 @@ use crate::regs;
 use crate::regs::Abnormal;
 use crate::regs::RegisterFile;
 use crate::shaper::Rates;
+use crate::stale::LateDoorbell;
 use crate::stats::Stats;
 
 /// Revision with a doorbell page for each queue.
@@ -98,6 +99,8 @@ pub struct Device {
     pub(crate) aeq: EventQueue,
     pub(crate) requests: PageRequests,
     pub(crate) stats: Stats,
+    /// Doorbells for which the device has to look in its tables.
+    pub(crate) late: VecDeque<LateDoorbell>,
     /// Completions that wait for room.
     pub(crate) overflow: VecDeque<Completion>,
     /// Queues that may be able to go on.
@@ -128,6 +131,7 @@ impl Device {
             aeq: EventQueue::new(VECTOR_AEQ, config.mild.with(Reading::EqOverflow)),
             requests: PageRequests::default(),
             stats: Stats::default(),
+            late: VecDeque::new(),
             overflow: VecDeque::new(),
             line: VecDeque::new(),
             next_job: 0,
@@ -252,6 +256,9 @@ impl Device {
             return lies;
         }
         self.run_mailbox(bus);
+        if self.may_access() {
+            self.answer_late_doorbells(bus);
+        }
         self.take_turns(bus);
         if self.may_access() {
             self.write_overflown(bus);
@@ -499,9 +506,15 @@ impl Device {
         let number = (value & 0xfff) as u16;
         let index = (value >> 32) as u16;
         let arms = value >> 48 & 1 != 0;
+        let late = LateDoorbell {
+            number,
+            index,
+            tag: (value >> 16) as u16,
+        };
         let done = works
             && self.in_range(number)
             && match value >> 12 & 0xf {
+                0 if self.queues[usize::from(number)].sq.is_none() => self.ring_late(late),
                 0 => self.sq_doorbell(number, index),
                 1 => self.cq_doorbell(number, index, arms),
                 _ => false,
@@ -509,7 +522,7 @@ impl Device {
         self.stats.doorbells_dropped += u64::from(!done);
     }
 
-    fn sq_doorbell(&mut self, number: u16, tail: u16) -> bool {
+    pub(crate) fn sq_doorbell(&mut self, number: u16, tail: u16) -> bool {
         let sq = self.queues[usize::from(number)].sq.as_mut();
         let done = sq.is_some_and(|sq| sq.submit(tail));
         if done {

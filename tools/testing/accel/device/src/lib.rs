@@ -38,6 +38,7 @@ pub mod ring;
 pub mod sgl;
 pub mod shaper;
 pub mod sqe;
+mod stale;
 pub mod stats;
 pub mod transfer;
 mod turns;

@@ -186,6 +186,12 @@ impl Queue {
         self.cq = None;
     }
 
+    /// Ends the queue, whose SQC is `raw` from now on.
+    pub fn close(&mut self, raw: Raw) {
+        self.stop();
+        self.sqc = raw;
+    }
+
     fn drop_work(&mut self) {
         self.sq = None;
         self.job = None;

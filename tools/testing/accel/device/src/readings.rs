@@ -29,6 +29,9 @@ pub enum Reading {
     InterruptSource,
     /// The switch of the shaper: a reset of the function leaves it as it is, or switches it off.
     Shaper,
+    /// Contexts in the tables: a doorbell makes the device look there for a queue that does not
+    /// work; or they mean nothing to it.
+    StaleContexts,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -42,6 +45,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("eq-recovers", Reading::EqOverflow),
     ("contexts-clear-interrupts", Reading::InterruptSource),
     ("reset-ends-shaping", Reading::Shaper),
+    ("stopped-queues-stay", Reading::StaleContexts),
 ];
 
 /// The readings that are the mild ones.

@@ -506,6 +506,72 @@ fn a_suspended_device_wakes_up() {
     assert_eq!(machine.run(1, &job()).status(), 0);
 }
 
+const SQC_TABLE: u64 = 0x8_0000;
+const CQC_TABLE: u64 = 0x8_8000;
+
+/// A machine whose queue 1 has done a job and was stopped, with contexts in tables.
+fn stopped(mild: Mild) -> Machine {
+    let mut machine = Machine::with(Config {
+        mild,
+        ..Machine::CONFIG
+    });
+    for (command, table) in [(4, SQC_TABLE), (5, CQC_TABLE)] {
+        machine.mailbox(command, 0, table);
+        machine.step();
+    }
+    let mut machine = machine.prepare(Page::Present);
+    machine.run(1, &job());
+    machine.mailbox(8, 1, 0);
+    machine.settle();
+    assert_eq!(machine.mailbox_status(), 0);
+    machine
+}
+
+#[test]
+fn a_doorbell_finds_what_a_stopped_queue_has_left() {
+    let mut machine = stopped(Mild::NONE);
+    machine.doorbell(1, 0, 1, 0);
+    machine.settle();
+    assert_eq!(machine.device.stats().jobs, 2, "the old entry, once more");
+    assert_eq!(
+        machine.violations(),
+        ["queue 1: a doorbell has begun it again"]
+    );
+}
+
+#[test]
+fn mildly_a_stopped_queue_stays_so() {
+    let mut machine = stopped(Mild::NONE.with(Reading::StaleContexts));
+    machine.doorbell(1, 0, 1, 0);
+    machine.settle();
+    assert_eq!(machine.device.stats().jobs, 1);
+    assert_eq!(machine.device.stats().doorbells_dropped, 1);
+    assert!(machine.violations().is_empty());
+}
+
+/// Both in the table, and by the mailbox.
+#[test]
+fn a_closed_queue_stays_so() {
+    const CLOSED: u32 = 1 << 6 << 16;
+    let mut by_mailbox = stopped(Mild::NONE);
+    assert_eq!(by_mailbox.context(0, 1, [0, 0, 0, 0, 0, 0, CLOSED, 0]), 0);
+    let mut in_table = stopped(Mild::NONE);
+    in_table.memory.poke(SQC_TABLE + 32 + 26, &[1 << 6, 0]);
+    let mut tagged = stopped(Mild::NONE);
+    tagged.memory.poke(SQC_TABLE + 32 + 16, &[0xaa, 0xaa]);
+    let mut empty = stopped(Mild::NONE);
+    empty.memory.poke(SQC_TABLE + 32, &[0; 32]);
+    for mut machine in [by_mailbox, in_table, tagged, empty] {
+        machine.doorbell(1, 0, 1, 0);
+        machine.settle();
+        assert_eq!(machine.device.stats().jobs, 1);
+        assert_eq!(machine.device.stats().doorbells_dropped, 1);
+        machine.start(1, COMPRESS);
+        assert_eq!(machine.run(1, &job()).status(), 0);
+        assert!(machine.violations().is_empty());
+    }
+}
+
 const SHAPER_TYPE: u32 = 2;
 
 /// Gives the function a rate for jobs of type `kind`.

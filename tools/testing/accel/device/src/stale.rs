@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Contexts in the tables, which outlive their queues.
+//!
+//! What the driver tells of a queue is kept in its tables, too. A doorbell of a queue that does not
+//! work makes the device look there: whatever it finds is a queue, unless it is closed.
+
+use crate::bus::Bus;
+use crate::context;
+use crate::context::Cqc;
+use crate::context::Raw;
+use crate::context::Sqc;
+use crate::context::CONTEXT_SIZE;
+use crate::device::Device;
+use crate::readings::Reading;
+
+/// Which table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// That of SQCs.
+    Sqc = 0,
+    /// That of CQCs.
+    Cqc = 1,
+}
+
+/// An SQ doorbell of a queue that does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LateDoorbell {
+    pub(crate) number: u16,
+    pub(crate) index: u16,
+    /// What has to stand in the context as well.
+    pub(crate) tag: u16,
+}
+
+impl Device {
+    /// Notes an SQ doorbell of a queue that does not work. False if that means nothing.
+    pub(crate) fn ring_late(&mut self, doorbell: LateDoorbell) -> bool {
+        let looks = !self.config.mild.has(Reading::StaleContexts);
+        if looks {
+            self.late.push_back(doorbell);
+        }
+        looks
+    }
+
+    /// Looks in the tables for queues whose doorbells were rung though they do not work.
+    pub(crate) fn answer_late_doorbells(&mut self, bus: &mut dyn Bus) {
+        while let Some(doorbell) = self.late.pop_front() {
+            let done = self.in_range(doorbell.number) && self.revive(bus, doorbell);
+            self.stats.doorbells_dropped += u64::from(!done);
+        }
+    }
+
+    fn revive(&mut self, bus: &mut dyn Bus, doorbell: LateDoorbell) -> bool {
+        let LateDoorbell { number, index, tag } = doorbell;
+        let at = usize::from(number);
+        if self.queues[at].sq.is_none() {
+            let Some(raw) = self.from_table(bus, Table::Sqc, number) else {
+                return false;
+            };
+            if context::is_closed(&raw) || context::tag(&raw) != tag {
+                return false;
+            }
+            let Some(sqc) = self.parse_sqc(&raw) else {
+                return false;
+            };
+            self.revive_cq(bus, sqc.cq);
+            self.queues[at].start_sq(raw, sqc);
+            self.stats
+                .violation(format!("queue {number}: a doorbell has begun it again"));
+        }
+        self.sq_doorbell(number, index)
+    }
+
+    fn revive_cq(&mut self, bus: &mut dyn Bus, number: u16) {
+        let raw = self.from_table(bus, Table::Cqc, number);
+        let queue = &mut self.queues[usize::from(number)];
+        if let (None, Some(raw)) = (&queue.cq, raw) {
+            if let Some(cqc) = Cqc::parse(&raw) {
+                queue.start_cq(raw, cqc);
+            }
+        }
+    }
+
+    /// An SQC as the device works with it.
+    pub(crate) fn parse_sqc(&self, raw: &Raw) -> Option<Sqc> {
+        let mut sqc = Sqc::parse(raw).filter(|sqc| sqc.cq < self.config.queues)?;
+        if !self.config.is_isolated() {
+            sqc.pasid = self.data_uses_pasid().then_some(u32::from(sqc.pasid_field));
+        }
+        Some(sqc)
+    }
+
+    /// Keeps a context in its table.
+    pub(crate) fn to_table(&mut self, bus: &mut dyn Bus, table: Table, number: u16, raw: &Raw) {
+        let place = self.place(table, number);
+        if place.is_some_and(|place| bus.write(place, raw).is_err()) {
+            self.stats
+                .violation(format!("the IOMMU does not map the table of {table:?}s"));
+        }
+    }
+
+    fn from_table(&self, bus: &mut dyn Bus, table: Table, number: u16) -> Option<Raw> {
+        let mut raw: Raw = [0; CONTEXT_SIZE];
+        bus.read(self.place(table, number)?, &mut raw).ok()?;
+        Some(raw)
+    }
+
+    /// Where a context is, if the driver has given a table.
+    fn place(&self, table: Table, number: u16) -> Option<u64> {
+        let base = self.tables[table as usize];
+        (base != 0).then(|| base.wrapping_add(u64::from(number) * CONTEXT_SIZE as u64))
+    }
+}
