@@ -5,6 +5,7 @@
 //! Documentation: `Documentation/accel/hisi-zip.rst`. User interface:
 //! [`include/uapi/accel/hisi_zip.h`](srctree/include/uapi/accel/hisi_zip.h)
 
+mod capabilities;
 mod distrust;
 mod events;
 mod hardware;
@@ -18,6 +19,10 @@ mod regs;
 mod sqe;
 
 use crate::{
+    capabilities::{
+        Capabilities,
+        Revision, //
+    },
     distrust::LogLimit,
     events::{
         EventQueue,
@@ -45,13 +50,10 @@ use crate::{
 use kernel::{
     accel::{
         self,
-        AddressMode,
         Buffers,
         ContextRequest,
         DeviceInfo,
         Doorbell,
-        Function,
-        Functions,
         NewQueue,
         Progress,
         QueueRequest,
@@ -78,7 +80,6 @@ use kernel::{
         IrqReturn, //
     },
     new_mutex,
-    page,
     pci,
     prelude::*,
     sync::{
@@ -92,91 +93,6 @@ use kernel::{
     time::Delta,
     uapi, //
 };
-
-/// Generation of the hardware, by the PCI revision.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Revision {
-    /// 0x21, Kunpeng 920: one doorbell page for all queues.
-    V2,
-    /// 0x30: a doorbell page for each queue.
-    V3,
-}
-
-impl Revision {
-    /// Bytes from one doorbell to the next, where they are apart.
-    const INTERVAL: u64 = 0x1_0000;
-    /// Bytes of the only doorbell page, where it is the only one.
-    const SHARED: u64 = 0x1000;
-
-    /// What a function of this PCI revision is. Fails with [`ENODEV`] if that is not known.
-    fn of(pdev: &pci::Device<Bound>) -> Result<Self> {
-        match pdev.revision_id() {
-            0x21..=0x2f => Ok(Self::V2),
-            // What came later has the registers of V3. Nothing comes after all ones.
-            0x30..=0xfe => Ok(Self::V3),
-            unknown => {
-                dev_err!(pdev, "revision {unknown:#x} is not known\n");
-                Err(ENODEV)
-            }
-        }
-    }
-
-    /// How many queues there are, by what the device says, and by the doorbells that it has: a
-    /// number that it can't mean would lead beyond them.
-    fn queues(self, pdev: &pci::Device<Bound>, bar: &Bar<'_>) -> Result<u32> {
-        let mut says = hardware::queue_count(bar)
-            .inspect_err(|_| dev_err!(pdev, "its registers can't be read\n"))?;
-        if self == Self::V2 && says == 0 {
-            // It has no register for that.
-            says = 1024;
-        }
-        let doorbells = match self {
-            Self::V2 => says,
-            Self::V3 => u32::try_from(pdev.resource_len(4)? / Self::INTERVAL)?,
-        };
-        if says > doorbells {
-            dev_warn!(
-                pdev,
-                "it says that it has {says} queues, but has doorbells for {doorbells}\n"
-            );
-        }
-        Ok(says.min(doorbells))
-    }
-
-    /// Where a queue's doorbell is: BAR, offset, size.
-    fn doorbell(self, queue: u16) -> (u32, u64, u64) {
-        match self {
-            Self::V2 => (2, 0x1000, Self::SHARED),
-            Self::V3 => (4, u64::from(queue) * Self::INTERVAL, Self::INTERVAL),
-        }
-    }
-
-    /// The address modes. Where a page is larger than the doorbells of V2 it would have the mailbox
-    /// in it, too, so that no process may map it.
-    fn modes(self) -> &'static [AddressMode] {
-        match self {
-            Self::V2 if page::PAGE_SIZE as u64 > Self::SHARED => &[AddressMode::Kernel],
-            _ => &[
-                AddressMode::Shared,
-                AddressMode::Private,
-                AddressMode::Kernel,
-            ],
-        }
-    }
-
-    fn name(self) -> &'static CStr {
-        match self {
-            Self::V2 => c"V2",
-            Self::V3 => c"V3",
-        }
-    }
-}
-
-/// Interrupts of the device, by vector.
-const EVENTS: usize = 0;
-const ABNORMAL_EVENTS: usize = 1;
-const ERRORS: usize = 3;
-const VECTORS: u32 = 4;
 
 /// What errors of the bus are reported as: neither the queue manager's nor the engine's.
 const PCI_ERROR: u64 = u64::MAX;
@@ -192,6 +108,7 @@ const RINGS_KEPT: usize = 4;
 struct Zip<'a> {
     pdev: &'a pci::Device<Bound>,
     revision: Revision,
+    capabilities: Capabilities,
     queues: u32,
     #[pin]
     events: EventQueue,
@@ -214,7 +131,7 @@ struct Zip<'a> {
     halted: Atomic<bool>,
     /// Revision 0x21.
     pasid_switch: Option<Arc<PasidSwitch>>,
-    /// Revision 0x30.
+    /// If each queue has one of its own.
     doorbells: Option<pci::Bar<'a>>,
     bar: Bar<'a>,
 }
@@ -223,36 +140,41 @@ impl<'a> Zip<'a> {
     fn new(pdev: &'a pci::Device<Bound>) -> Result<impl PinInit<Self, Error> + 'a> {
         let revision = Revision::of(pdev)?;
         let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
-        let (doorbells, pasid_switch) = match revision {
-            Revision::V2 => (None, Some(PasidSwitch::new()?)),
-            Revision::V3 => (Some(pdev.iomap_region(4, c"accel_hisi_zip")?), None),
+        let capabilities = Capabilities::new(pdev, revision, &bar)?;
+        let doorbells = match capabilities.has_doorbell_pages {
+            true => Some(pdev.iomap_region(4, c"accel_hisi_zip")?),
+            false => None,
+        };
+        let pasid_switch = match revision {
+            Revision::V2 => Some(PasidSwitch::new()?),
+            Revision::V3 => None,
         };
         let queues = match (
-            revision.queues(pdev, &bar)?,
+            capabilities.usable_queues(pdev)?,
             module_parameters::pf_q_num.value(),
         ) {
             (has, 0) => has,
             (has, wanted) => has.min(wanted),
         };
-        if queues == 0 {
-            dev_err!(pdev, "the device says that it has no queues\n");
-            return Err(ENODEV);
-        }
 
+        let count = capabilities.vectors.count;
+        let (events, abnormal_events) = (capabilities.events, capabilities.abnormal_events);
         let table = queues as usize * CONTEXT_SIZE;
         let msi = pci::IrqTypes::default().with(pci::IrqType::Msi);
         Ok(try_pin_init!(Self {
             pdev,
             revision,
+            capabilities,
             queues,
-            events <- EventQueue::new(pdev.as_ref(), events::Kind::Event),
-            abnormal_events <- EventQueue::new(pdev.as_ref(), events::Kind::Abnormal),
+            events <- EventQueue::new(pdev.as_ref(), events::Kind::Event, events),
+            abnormal_events <-
+                EventQueue::new(pdev.as_ref(), events::Kind::Abnormal, abnormal_events),
             mailbox <- Mailbox::new(pdev.as_ref()),
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             rings: Reserve::new(pdev.as_ref(), RINGS_KEPT)?,
             doubtful <- new_mutex!(KVec::new()),
-            vectors: pdev.alloc_irq_vectors(VECTORS, VECTORS, msi)?,
+            vectors: pdev.alloc_irq_vectors(count, count, msi)?,
             registry: Registry::new(*queues)?,
             log_limit: LogLimit::new(),
             halted: Atomic::new(false),
@@ -341,7 +263,7 @@ impl Zip<'_> {
         };
         let value =
             u64::from(queue) | u64::from(command) << 12 | u64::from(index) << 32 | arm << 48;
-        let (_, offset, _) = self.revision.doorbell(queue);
+        let (_, offset, _) = self.capabilities.doorbell(queue);
         let rung = match &self.doorbells {
             None => self.bar.try_write64(value, offset as usize),
             Some(bar) => {
@@ -503,14 +425,14 @@ impl accel::Driver for ZipDriver {
         DeviceInfo {
             name: c"HiSilicon ZIP",
             version: zip.revision.name(),
-            functions: Functions::of(&[Function::Deflate, Function::Zlib, Function::Gzip]),
-            modes: zip.revision.modes(),
-            doorbell: match zip.revision {
-                Revision::V2 => Doorbell::Shared,
-                Revision::V3 => Doorbell::PerQueue,
+            functions: zip.capabilities.functions,
+            modes: zip.capabilities.modes(),
+            doorbell: match zip.capabilities.has_doorbell_pages {
+                false => Doorbell::Shared,
+                true => Doorbell::PerQueue,
             },
             queues_max: zip.queues,
-            depth_max: queue::DEPTH_MAX,
+            depth_max: zip.capabilities.depth,
             request_max: 8 << 20,
             job_limit: match module_parameters::job_limit_ms.value() {
                 0 => None,
@@ -531,15 +453,25 @@ impl accel::Driver for ZipDriver {
     }
 
     fn interrupt(zip: &Zip<'_>, device: &Arc<accel::Device>, index: usize) -> IrqReturn {
-        let had_cause = match index {
-            EVENTS => zip.events.drain(&zip.bar, |event| zip.event(device, event)),
-            ABNORMAL_EVENTS => zip
-                .abnormal_events
-                .drain(&zip.bar, |event| zip.abnormal_event(device, event)),
-            ERRORS => zip.errors(device),
-            // Messages between functions: there is only one.
-            _ => false,
-        };
+        let vectors = &zip.capabilities.vectors;
+        // What is left is for messages between functions, of which there is only one.
+        let mut had_cause = false;
+        if index == vectors.events as usize {
+            had_cause |= zip.events.drain(&zip.bar, |event| zip.event(device, event));
+        }
+        if vectors
+            .abnormal_events
+            .is_some_and(|vector| index == vector as usize)
+        {
+            let report = |event| zip.abnormal_event(device, event);
+            had_cause |= zip.abnormal_events.drain(&zip.bar, report);
+        }
+        if vectors
+            .errors
+            .is_some_and(|vector| index == vector as usize)
+        {
+            had_cause |= zip.errors(device);
+        }
         match had_cause {
             true => IrqReturn::Handled,
             false => IrqReturn::None,
@@ -566,7 +498,7 @@ impl accel::Driver for ZipDriver {
 
     fn queue_create(zip: &Zip<'_>, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
         let queue = Queue::new(zip, request)?;
-        let regions = queue.regions(zip.pdev, zip.revision)?;
+        let regions = queue.regions(zip.pdev, &zip.capabilities)?;
         queue
             .start(zip)
             .inspect_err(|e| zip.queue_not_made(request.device, queue.id, *e))?;
@@ -585,7 +517,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn queue_abort(zip: &Zip<'_>, queue: &Queue) -> Result {
-        if zip.revision == Revision::V2 {
+        if !zip.capabilities.stops_queues {
             return Err(EOPNOTSUPP);
         }
         queue.abort(&zip.bar, &zip.mailbox)?;

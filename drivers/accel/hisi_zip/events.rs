@@ -62,6 +62,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Entries that it has if the device can have so many.
     const fn depth(self) -> u32 {
         match self {
             Kind::Event => EVENTS,
@@ -133,17 +134,25 @@ struct Cursor {
 #[pin_data]
 pub(crate) struct EventQueue {
     kind: Kind,
+    depth: u32,
     #[pin]
     cursor: Mutex<Cursor>,
 }
 
 impl EventQueue {
-    pub(crate) fn new(dev: &Device<Bound>, kind: Kind) -> impl PinInit<Self, Error> + '_ {
+    /// One of `depth_max` entries at most.
+    pub(crate) fn new(
+        dev: &Device<Bound>,
+        kind: Kind,
+        depth_max: u32,
+    ) -> impl PinInit<Self, Error> + '_ {
+        let depth = kind.depth().min(depth_max);
         try_pin_init!(Self {
             kind,
+            depth,
             cursor <- new_mutex!(Cursor {
-                ring: CoherentPages::new(dev, kind.depth() as usize * size_of::<Event>())?,
-                old: CoherentPages::new(dev, kind.depth() as usize * size_of::<Event>())?,
+                ring: CoherentPages::new(dev, *depth as usize * size_of::<Event>())?,
+                old: CoherentPages::new(dev, *depth as usize * size_of::<Event>())?,
                 head: 0,
                 phase: true,
                 taken: [0; 2],
@@ -167,20 +176,20 @@ impl EventQueue {
         f: impl FnOnce(),
     ) -> Result {
         let mut cursor = self.cursor.lock();
-        cursor.find_flooders(self.kind.depth(), flooder)?;
+        cursor.find_flooders(self.depth, flooder)?;
         let begun = self.begin(&mut cursor, bar, mailbox);
         f();
         begun
     }
 
     fn begin(&self, cursor: &mut Cursor, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
-        cursor.rewind(self.kind.depth())?;
+        cursor.rewind(self.depth)?;
         let address = cursor.ring.dma_address();
         let mut context = Context::default();
         context[1] = address as u32;
         context[2] = (address >> 32) as u32;
         // The first pass has phase 1.
-        context[6] = (self.kind.depth() - 1) | 1 << 16;
+        context[6] = (self.depth - 1) | 1 << 16;
         mailbox.write(bar, self.kind.context_command(), 0, &context)?;
         // An interrupt of before, which may have got lost, must not hold up the next.
         self.acknowledge(cursor, bar);
@@ -193,8 +202,8 @@ impl EventQueue {
         let mut taken = 0;
         let mut cursor = self.cursor.lock();
         // A device that lies must not keep us here for ever.
-        while taken < self.kind.depth() {
-            let Some(event) = cursor.next(self.kind.depth()) else {
+        while taken < self.depth {
+            let Some(event) = cursor.next(self.depth) else {
                 break;
             };
             f(event);

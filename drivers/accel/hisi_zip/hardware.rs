@@ -48,16 +48,11 @@ const RATED: u32 = 2;
 
 /// Fails with [`ENODEV`] if a register reads as all do whose device is gone. In none of those that
 /// come here all bits have a meaning.
-fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
+pub(crate) fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
     match register.into() {
         u32::MAX => Err(ENODEV),
         _ => Ok(register),
     }
-}
-
-/// Queues that the device says it has, 0 if it does not say. Fails with [`ENODEV`] if it is gone.
-pub(crate) fn queue_count(bar: &Bar<'_>) -> Result<u32> {
-    Ok(present(bar.read(regs::QUEUE_COUNT))?.total().get())
 }
 
 /// Makes the device ready to be told about queues, `queues` of them.

@@ -50,8 +50,8 @@ pub(crate) enum Command {
     SqcTable = 4,
     /// The same, of completion queues.
     CqcTable = 5,
-    /// Stop a queue, once what it has begun is finished, for which the mailbox waits. Revision
-    /// 0x30.
+    /// Stop a queue, once what it has begun is finished, for which the mailbox waits. Where
+    /// the device can do that.
     StopQueue = 8,
 }
 

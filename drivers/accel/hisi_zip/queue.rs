@@ -3,6 +3,10 @@
 //! Queues of the engine.
 
 use crate::{
+    capabilities::{
+        Capabilities,
+        Revision, //
+    },
     jobs::{
         Bell,
         Registered, //
@@ -14,8 +18,8 @@ use crate::{
         Mailbox, //
     },
     pasid::PasidUse,
+    regs,
     sqe::Sqe,
-    Revision,
     Zip,
     ZipDriver, //
 };
@@ -54,10 +58,6 @@ use zerocopy::little_endian::{
 
 /// Entries that a queue has if the application does not say.
 const DEPTH_DEFAULT: u32 = 1024;
-/// Entries that a queue has at most: the context has 12 bits for them.
-pub(crate) const DEPTH_MAX: u32 = 4096;
-/// A ring of one entry is always full.
-const DEPTH_MIN: u32 = 2;
 
 const SQE_SIZE: usize = uapi::HISI_ZIP_SQE_SIZE as usize;
 const CQE_SIZE: usize = uapi::HISI_ZIP_CQE_SIZE as usize;
@@ -167,8 +167,8 @@ impl Queue {
     /// Checks what the application asks for, and allocates the rings.
     pub(crate) fn new(zip: &Zip<'_>, request: &QueueRequest<'_, ZipDriver>) -> Result<Self> {
         let depth = match request.depth {
-            0 => DEPTH_DEFAULT,
-            depth => depth.max(DEPTH_MIN),
+            0 => DEPTH_DEFAULT.min(zip.capabilities.depth),
+            depth => depth.max(regs::DEPTH_MIN),
         };
         let direction = request.args.direction;
         match direction {
@@ -240,12 +240,12 @@ impl Queue {
     pub(crate) fn regions(
         &self,
         pdev: &pci::Device<Bound>,
-        revision: Revision,
+        capabilities: &Capabilities,
     ) -> Result<KVec<Region>> {
         if self.jobs.is_some() {
             return Ok(KVec::new());
         }
-        let (bar, offset, size) = revision.doorbell(self.id);
+        let (bar, offset, size) = capabilities.doorbell(self.id);
         let mut regions = KVec::with_capacity(2, GFP_KERNEL_ACCOUNT)?;
         regions.push(
             Region::doorbell(Registers::from_bar(pdev, bar, offset, size)?),
@@ -309,15 +309,15 @@ impl Queue {
     /// so it is not asked to wait for jobs: what one of them waits for may never come.
     pub(crate) fn stop(&self, zip: &Zip<'_>) -> Result {
         self.drain(zip)?;
-        match zip.revision {
-            Revision::V3 => self.abort(&zip.bar, &zip.mailbox),
-            // It can't be told to stop, and a queue without entries does nothing. But any process
-            // can give it some.
-            Revision::V2 => zip.mailbox.write(&zip.bar, Command::Sqc, self.id, &CLOSED),
+        match zip.capabilities.stops_queues {
+            true => self.abort(&zip.bar, &zip.mailbox),
+            // It can't be told to stop, and a queue without entries does nothing. But where all
+            // doorbells are one page, any process can give it some.
+            false => zip.mailbox.write(&zip.bar, Command::Sqc, self.id, &CLOSED),
         }
     }
 
-    /// The same for a queue that has entries. Revision 0x30.
+    /// The same for a queue that has entries, if the device can be told.
     pub(crate) fn abort(&self, bar: &Bar<'_>, mailbox: &Mailbox) -> Result {
         mailbox.send(bar, Command::StopQueue, self.id, 0)
     }

@@ -9,6 +9,33 @@ use kernel::io::register;
 /// Size of BAR 2.
 pub(crate) const BAR2_SIZE: usize = 0x40_0000;
 
+/// Version of the hardware, if it has a later one than its PCI revision. Revision 0x30.
+pub(crate) const SUB_VERSION: usize = 0x210;
+
+// Capabilities, revision 0x30. Those of two numbers have the first in the low half.
+
+/// Entries of the event queue, of the abnormal-event queue.
+pub(crate) const EVENT_DEPTHS: usize = 0x3104;
+/// Entries of a submission queue, of a completion queue.
+pub(crate) const QUEUE_DEPTHS: usize = 0x3108;
+/// Vector of the event queue, whether it has one.
+pub(crate) const EVENT_VECTOR: usize = 0x310c;
+/// The same of the abnormal-event queue.
+pub(crate) const ABNORMAL_EVENT_VECTOR: usize = 0x3110;
+/// The same of errors.
+pub(crate) const ERROR_VECTOR: usize = 0x3114;
+/// Vectors of a virtual function, of the physical one.
+pub(crate) const VECTORS: usize = 0x311c;
+/// What the engine can do: two bits each for zlib, gzip, deflate.
+pub(crate) const ALGORITHMS: usize = 0x3148;
+
+/// A ring of one entry is always full.
+pub(crate) const DEPTH_MIN: u32 = 2;
+/// Contexts of queues have 12 bits for the number of their entries.
+pub(crate) const DEPTH_MAX: u32 = 4096;
+/// MSI has no more.
+pub(crate) const VECTORS_MAX: u32 = 32;
+
 /// A mailbox message, of 128 bits; writing it sends the message.
 pub(crate) const MAILBOX: usize = 0x300;
 
@@ -23,6 +50,11 @@ register! {
     /// Masks the interrupt of the event queue.
     pub(crate) EQ_INT_MASK(u32) @ 0xc {
         0:0 masked => bool;
+    }
+
+    /// Whether each queue has a doorbell page. Revision 0x30.
+    pub(crate) DOORBELL_PAGES(u32) @ 0x30 {
+        0:0 isolated => bool;
     }
 
     /// Size of the pages of processes, for prefetching translations: 0 for 4 KiB, 1 for 16, 2 for
@@ -58,6 +90,13 @@ register! {
         47:32 index => u16;
         15:12 command;
         11:0 queue;
+    }
+
+    /// What the queue manager can do; a version of 0 says that nothing from here to 0x317c counts.
+    /// Revision 0x30.
+    pub(crate) CAPABILITIES(u32) @ 0x3100 {
+        9:9 stop_queue => bool;
+        7:0 version;
     }
 
     /// What is wrong with the queue manager; write 1 to a bit to clear it.
@@ -118,7 +157,7 @@ register! {
         0:0 ready => bool;
     }
 
-    /// Queues that the device has.
+    /// Queues that the function may have, and that all functions share. Revision 0x30.
     pub(crate) QUEUE_COUNT(u32) @ 0x10_0158 {
         21:11 per_function;
         10:0 total;

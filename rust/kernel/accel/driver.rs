@@ -77,6 +77,7 @@ impl Functions {
     /// let functions = Functions::of(&[Function::Deflate, Function::Gzip]);
     /// assert!(functions.contains(Function::Gzip));
     /// assert!(!functions.contains(Function::Copy));
+    /// assert!(functions.with(Function::Copy).contains(Function::Copy));
     /// ```
     pub const fn of(functions: &[Function]) -> Self {
         let mut bits = 0;
@@ -86,6 +87,11 @@ impl Functions {
             i += 1;
         }
         Self(bits)
+    }
+
+    /// The set with `function` in it, too.
+    pub const fn with(self, function: Function) -> Self {
+        Self(self.0 | 1 << function as u32)
     }
 
     /// Whether `function` is in the set.

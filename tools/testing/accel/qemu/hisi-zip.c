@@ -521,7 +521,8 @@ static void hisi_zip_init_bus(HisiZip *s)
 static void hisi_zip_realize(PCIDevice *pdev, Error **errp)
 {
     HisiZip *s = HISI_ZIP(pdev);
-    uint64_t doorbells = pow2ceil(s->queues) * 64 * KiB;
+    /* Other functions could have some of them. */
+    uint64_t doorbells = pow2ceil(2 * s->queues) * 64 * KiB;
 
     /* A guest that runs the same each time has the same device, too. */
     s->model = hisi_zip_model_new(s->revision, s->queues, s->faults, s->mild,

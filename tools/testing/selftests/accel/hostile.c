@@ -20,10 +20,24 @@
 /* The driver waits so long for a queue to stop. */
 #define STOP_SECONDS 30
 
+/* Those that its doorbell pages are enough for: other functions could have some, too. */
+#define DOORBELL_PAGES (2 * QUEUES)
+
 /* Registers that the driver reads. */
 enum {
+	ISOLATION = 0x30,
 	CACHE_WRITTEN = 0x208,
+	SUB_VERSION = 0x210,
 	MAILBOX = 0x300,
+	CAPABILITIES = 0x3100,
+	EVENT_DEPTHS = 0x3104,
+	QUEUE_DEPTHS = 0x3108,
+	EVENT_VECTOR = 0x310c,
+	ERROR_VECTOR = 0x3114,
+	VECTORS = 0x311c,
+	ALGORITHMS = 0x3148,
+	/* Of the capabilities. */
+	STOP_QUEUE = 1 << 9,
 	MANAGER_STATUS = 0x100008,
 	CONTEXTS_FORGOTTEN = 0x100044,
 	RANGE_READY = 0x10006c,
@@ -96,6 +110,8 @@ static bool queue_has_ended(int fd)
 
 FIXTURE(hostile) {
 	char address[ACCEL_NAME_MAX];
+	/* Of interrupts for errors. */
+	int errors_vector;
 	/* Bound by none: they ask. */
 	int watch;
 	int monitor;
@@ -175,6 +191,7 @@ FIXTURE_SETUP(hostile)
 	ASSERT_DEVICE(self->watch);
 	ASSERT_RET(0, accel_address(self->watch, self->address), "INFO_DEVICE");
 	ASSERT_TRUE(tell_truth(self->watch, self->address));
+	self->errors_vector = zip_peek(self->address, ERROR_VECTOR) & 0xffff;
 	ASSERT_RET(0, accel_reset_at_last(self->watch), "a reset");
 	close(self->watch);
 	open_device(_metadata, self);
@@ -563,7 +580,7 @@ static void use_and_reset(struct __test_metadata *_metadata, FIXTURE_DATA(hostil
 {
 	int created, reset, state;
 
-	LIE(ZIP_INTERRUPT, 3);
+	LIE(ZIP_INTERRUPT, self->errors_vector);
 	created = accel_queue_create(self->ctx, DEPTH);
 	EXPECT_THAT(created >= 0 || created == -ENODEV || created == -EIO,
 		    "QUEUE_CREATE works or says what is the matter");
@@ -619,7 +636,7 @@ TEST_F(hostile, all_registers_read_all_ones)
 {
 	LIE_ABOUT(ZIP_ALL_REGISTERS, ~0u);
 	EXPECT_RET(-ENODEV, accel_queue_create(self->ctx, DEPTH), "QUEUE_CREATE");
-	LIE(ZIP_INTERRUPT, 3);
+	LIE(ZIP_INTERRUPT, self->errors_vector);
 	EXPECT_TRUE(WAIT_FOR(errors_of(self->monitor) >= self->before.hardware + 2,
 			     WAIT_SECONDS)) {
 		TH_LOG("expected: counted as errors");
@@ -895,13 +912,13 @@ TEST_F(hostile, probe_of_a_device_whose_mailbox_does_not_answer)
 		 "ETIMEDOUT, EIO, nothing is registered");
 }
 
-/* The queues that the core knows of once the device says that it has @count. */
-static int queues_max(int fd)
+/* What the core knows of the device, once it has been bound. */
+static struct accel_info_device device_info(int fd)
 {
 	struct accel_info_device device = {};
-	int ret = accel_info_device(fd, &device);
 
-	return ret < 0 ? ret : (int)device.queues_max;
+	accel_info_device(fd, &device);
+	return device;
 }
 
 TEST_F(hostile, probe_of_a_device_with_an_absurd_number_of_queues)
@@ -910,14 +927,14 @@ TEST_F(hostile, probe_of_a_device_with_an_absurd_number_of_queues)
 	int i, ret;
 
 	ASSERT_UNBOUND();
-	LIE_ABOUT(QUEUE_COUNT, 0);
-	EXPECT_RET(-ENODEV, device_bind(self->address), "bind of one without queues");
+	LIE_ABOUT(QUEUE_COUNT, 0x7ff);
+	EXPECT_RET(-ENODEV, device_bind(self->address), "bind of one without queues of its own");
 	LIE_ABOUT(QUEUE_COUNT, ~0u);
 	EXPECT_RET(-ENODEV, device_bind(self->address), "bind of one that reads all ones");
-	LIE_ABOUT(QUEUE_COUNT, 0x7ff);
+	LIE_ABOUT(QUEUE_COUNT, 0x7ff << 11);
 	ASSERT_RET(0, device_bind(self->address), "bind of one with 2047");
 	open_device(_metadata, self);
-	EXPECT_EQ(QUEUES, queues_max(self->monitor)) {
+	EXPECT_EQ(DOORBELL_PAGES, device_info(self->monitor).queues_max) {
 		TH_LOG("expected: no more queues than doorbells");
 	}
 	/* Of these the driver rings the doorbells. */
@@ -927,11 +944,119 @@ TEST_F(hostile, probe_of_a_device_with_an_absurd_number_of_queues)
 		ASSERT_WORKS(ret, "a job");
 		EXPECT_RET(0, fence_end(ret), "its fence");
 	}
-	EXPECT_RET(-EBUSY, accel_queue_create(self->ctx, 0), "one more queue than there are");
+	EXPECT_RET(-EIO, accel_queue_create(self->ctx, 0), "one more queue than there are");
 	while (i--)
 		kernel_close(&k[i]);
+	ASSERT_UNBOUND();
+	ASSERT_BOUND();
 	HAPPENED("it says that it has no queues, or 2047",
-		 "ENODEV, or as many as it has doorbells");
+		 "ENODEV, or as many as it has doorbells, of which some can't be made");
+}
+
+/* --- Capabilities --- */
+
+TEST_F(hostile, queues_are_those_of_the_function)
+{
+	__u32 count = zip_peek(self->address, QUEUE_COUNT);
+
+	ASSERT_LT(QUEUES, count & 0x7ff) {
+		TH_LOG("expected: all functions together have more queues than this one");
+	}
+	EXPECT_EQ(QUEUES, device_info(self->monitor).queues_max) {
+		TH_LOG("expected: as many queues as the function may have");
+	}
+}
+
+TEST_F(hostile, capabilities_that_count)
+{
+	static const struct {
+		const char *name;
+		__u32 offset;
+		__u32 value;
+	} bad[] = {
+		{ "no entries in a queue", QUEUE_DEPTHS, 0x4000000 },
+		{ "an event queue of one entry", EVENT_DEPTHS, 0x4000001 },
+		{ "an event queue without interrupt", EVENT_VECTOR, 0 },
+		{ "an interrupt beyond those that there are", ERROR_VECTOR, 0x10004 },
+		{ "no interrupts", VECTORS, 0 },
+	};
+	unsigned int i;
+
+	ASSERT_UNBOUND();
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		LIE_ABOUT(bad[i].offset, bad[i].value);
+		EXPECT_RET(-ENODEV, device_bind(self->address), bad[i].name);
+	}
+	/* The defaults are more than this one has. */
+	LIE_ABOUT(CAPABILITIES, 0x6f00);
+	EXPECT_RET(-EIO, device_bind(self->address), "bind of one whose capabilities don't count");
+	ASSERT_BOUND();
+	HAPPENED("capabilities with which there is no working, or that don't count",
+		 "ENODEV, or the driver goes by the defaults");
+}
+
+/* What the core tells of the device when it is bound while a register lies. */
+static struct accel_info_device bound_with(struct __test_metadata *_metadata,
+					   FIXTURE_DATA(hostile) * self, __u32 offset, __u32 value)
+{
+	struct accel_info_device device = {};
+	int monitor = -1;
+
+	EXPECT_RET(0, zip_poke(self->address, ZIP_LIE_REGISTER, offset), "which register");
+	EXPECT_RET(0, zip_poke(self->address, ZIP_LIE_VALUE, value), "which value");
+	EXPECT_RET(0, device_bind(self->address), "bind");
+	WAIT_FOR((monitor = accel_open_monitor()) >= 0, WAIT_SECONDS);
+	EXPECT_THAT(accel_info_device(monitor, &device) >= 0, "INFO_DEVICE");
+	close(monitor);
+	EXPECT_RET(0, device_unbind(self->address), "unbind");
+	return device;
+}
+
+TEST_F(hostile, capabilities_are_told)
+{
+	const __u64 checked = 1ull << ACCEL_FUNCTION_ZLIB | 1ull << ACCEL_FUNCTION_GZIP;
+	struct accel_info_device device;
+
+	ASSERT_UNBOUND();
+	device = bound_with(_metadata, self, QUEUE_DEPTHS, 0x1000200);
+	EXPECT_EQ(256, device.depth_max) {
+		TH_LOG("expected: both rings are as long as the shorter one may be");
+	}
+	device = bound_with(_metadata, self, ALGORITHMS, 0xf);
+	EXPECT_EQ(checked, device.functions) {
+		TH_LOG("expected: zlib and gzip, but no deflate");
+	}
+	device = bound_with(_metadata, self, ISOLATION, 0);
+	EXPECT_EQ(ACCEL_DOORBELL_SHARED, device.doorbell) {
+		TH_LOG("expected: queues share a doorbell page");
+	}
+	ASSERT_BOUND();
+}
+
+TEST_F(hostile, queues_that_can_not_be_stopped)
+{
+	__u32 all = zip_peek(self->address, CAPABILITIES);
+	struct kernel k;
+	int fence;
+
+	ASSERT_UNBOUND();
+	LIE_ABOUT(CAPABILITIES, all & ~STOP_QUEUE);
+	ASSERT_RET(0, device_bind(self->address), "bind of one without STOP_QP");
+	open_device(_metadata, self);
+	ASSERT_RET(0, kernel_open(&k), "a queue in KERNEL mode");
+	LIE(ZIP_HANG_QUEUE, k.q.id);
+	fence = kernel_submit(&k);
+	ASSERT_WORKS(fence, "a job");
+	EXPECT_THAT(fence_end(fence) < 0, "the fence of a job that never ended");
+	EXPECT_TRUE(WAIT_FOR(accel_generation(self->monitor) > self->generation, WAIT_SECONDS)) {
+		TH_LOG("expected: nothing but a reset ends such a queue");
+	}
+	EXPECT_STATE(ACCEL_STATUS_OPERATIONAL);
+	kernel_close(&k);
+	ASSERT_UNBOUND();
+	ASSERT_BOUND();
+	HAPPENED("a queue hangs, and the device says that it can't stop any",
+		 "it is not asked to, but reset");
 }
 
 static int find_anew(const char *address)
@@ -943,20 +1068,37 @@ static int find_anew(const char *address)
 
 TEST_F(hostile, probe_of_a_device_of_an_unknown_revision)
 {
-	static const __u32 revisions[] = { 0x20, 0xff };
+	static const struct {
+		__u32 number;
+		const char *says;
+	} revisions[] = {
+		{ 0x20, "revision 0x20 is not known" },
+		{ 0x22, "revision 0x22 is not known" },
+		{ 0x31, "revision 0x31 is not known" },
+		{ 0x50, "revision 0x50 (V4) is not supported: " },
+		{ 0x51, "revision 0x51 (V5) is not supported: " },
+		{ 0xff, "revision 0xff is not known" },
+	};
+	int lines = log_lines("revision 0x51 (V5) is not supported: ");
 	unsigned int i;
 
 	ASSERT_UNBOUND();
+	LIE_ABOUT(SUB_VERSION, 0x51);
+	EXPECT_RET(-ENODEV, device_bind(self->address), "bind of one that says it in a register");
+	EXPECT_LT(lines, log_lines("revision 0x51 (V5) is not supported: ")) {
+		TH_LOG("expected: the log says so");
+	}
+	LIE(ZIP_TRUTH, 1);
 	for (i = 0; i < ARRAY_SIZE(revisions); i++) {
-		LIE(ZIP_LIE_REVISION, revisions[i]);
+		lines = log_lines(revisions[i].says);
+		LIE(ZIP_LIE_REVISION, revisions[i].number);
 		ASSERT_ALL_IS_TOLD();
 		ASSERT_RET(0, find_anew(self->address), "the device is found anew");
 		EXPECT_EQ(-ENOENT, accel_number()) {
-			TH_LOG("expected: no accelerator of revision %#x", revisions[i]);
+			TH_LOG("expected: no accelerator of revision %#x", revisions[i].number);
 		}
-		EXPECT_LT(0, log_lines(i ? "revision 0xff is not known" :
-				       "revision 0x20 is not known")) {
-			TH_LOG("expected: the log says so");
+		EXPECT_LT(lines, log_lines(revisions[i].says)) {
+			TH_LOG("expected: the log says \"%s\"", revisions[i].says);
 		}
 		/* The driver did not. */
 		ASSERT_RET(0, pci_write(self->address, "enable", "1"), "enable its registers");
@@ -968,7 +1110,8 @@ TEST_F(hostile, probe_of_a_device_of_an_unknown_revision)
 		TH_LOG("expected: the driver takes the one that it knows");
 	}
 	open_device(_metadata, self);
-	HAPPENED("it says that it is of revision 0x20, or 0xff", "ENODEV, nothing is registered");
+	HAPPENED("it says that it is of a revision other than 0x21 and 0x30",
+		 "ENODEV, nothing is registered");
 }
 
 /* --- Memory --- */

@@ -133,6 +133,7 @@ impl Device {
         if per_queue && !self.in_range(order.queue) {
             return Err(Failure::Range);
         }
+        let depths = self.capabilities.depths;
         let mut raw: Raw = [0; CONTEXT_SIZE];
         bus.read(order.address, &mut raw)
             .map_err(|_| Failure::Memory)?;
@@ -145,8 +146,8 @@ impl Device {
                 self.start_cq(order.queue, raw)?;
                 self.to_table(bus, Table::Cqc, order.queue, &raw);
             }
-            Command::Eqc => self.eq.start(raw, Eqc::parse(&raw).ok_or(Failure::Value)?),
-            _ => self.aeq.start(raw, Eqc::parse(&raw).ok_or(Failure::Value)?),
+            Command::Eqc => self.eq.start(raw, eqc(&raw, depths.events)?),
+            _ => self.aeq.start(raw, eqc(&raw, depths.abnormal_events)?),
         }
         Ok(None)
     }
@@ -165,7 +166,9 @@ impl Device {
     }
 
     fn start_cq(&mut self, number: u16, raw: Raw) -> Result<(), Failure> {
-        let cqc = Cqc::parse(&raw).ok_or(Failure::Value)?;
+        let cqc = Cqc::parse(&raw)
+            .filter(|cqc| cqc.depth <= self.capabilities.depths.queue)
+            .ok_or(Failure::Value)?;
         self.check_replaced(number, "CQ");
         self.queues[usize::from(number)].start_cq(raw, cqc);
         Ok(())
@@ -183,4 +186,10 @@ impl Device {
             ));
         }
     }
+}
+
+/// The context in `raw`, if its queue has `depth` entries at most.
+fn eqc(raw: &Raw, depth: u16) -> Result<Eqc, Failure> {
+    let eqc = Eqc::parse(raw).filter(|eqc| eqc.depth <= depth);
+    eqc.ok_or(Failure::Value)
 }

@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 
 use crate::bus::Bus;
 use crate::bus::Refused;
+use crate::capabilities::Capabilities;
+use crate::capabilities::QUEUES_SHARED;
 use crate::counters::Entries;
 use crate::engine::Task;
 use crate::event::EventQueue;
@@ -33,12 +35,8 @@ pub const REVISION_ISOLATED: u8 = 0x30;
 /// Revision with one doorbell page for all queues.
 pub const REVISION_SHARED: u8 = 0x21;
 
-/// How many queues a device may have.
+/// How many queues a function of revision 0x30 may have.
 pub const QUEUES: RangeInclusive<u16> = 2..=1024;
-
-const VECTOR_EQ: u8 = 0;
-const VECTOR_AEQ: u8 = 1;
-const VECTOR_ABNORMAL: u8 = 3;
 
 /// The EQ has no room.
 const AEQ_EQ_OVERFLOW: u32 = 1 << 17;
@@ -48,7 +46,7 @@ const AEQ_EQ_OVERFLOW: u32 = 1 << 17;
 pub struct Config {
     /// PCI revision: [`REVISION_ISOLATED`] or [`REVISION_SHARED`].
     pub revision: u8,
-    /// Number of queues, one of [`QUEUES`].
+    /// Number of queues, one of [`QUEUES`]; revision 0x21 always has [`QUEUES_SHARED`].
     pub queues: u16,
     /// Jobs that are computed at a time, over all queues.
     pub engines: usize,
@@ -64,6 +62,15 @@ impl Config {
     /// Whether each queue has a doorbell page of its own.
     pub fn is_isolated(&self) -> bool {
         self.revision >= REVISION_ISOLATED
+    }
+
+    /// The same, with the queues that there are.
+    fn with_queues(self) -> Self {
+        let queues = match self.is_isolated() {
+            true => self.queues,
+            false => QUEUES_SHARED,
+        };
+        Self { queues, ..self }
     }
 }
 
@@ -88,6 +95,7 @@ pub enum ResetKind {
 /// The device.
 pub struct Device {
     pub(crate) config: Config,
+    pub(crate) capabilities: Capabilities,
     pub(crate) regs: RegisterFile,
     pub(crate) mailbox: Mailbox,
     pub(crate) tables: [u64; 2],
@@ -119,16 +127,22 @@ pub struct Device {
 impl Device {
     /// A device after power-on.
     pub fn new(config: Config) -> Self {
+        let config = config.with_queues();
+        let capabilities = Capabilities::new(&config);
         Self {
             config,
-            regs: RegisterFile::new(config.queues, config.is_isolated()),
+            regs: RegisterFile::new(&capabilities.registers),
             mailbox: Mailbox::default(),
             tables: [0; 2],
             range: None,
             queues: (0..config.queues).map(|_| Queue::default()).collect(),
             rates: Rates::default(),
-            eq: EventQueue::new(VECTOR_EQ, config.mild),
-            aeq: EventQueue::new(VECTOR_AEQ, config.mild.with(Reading::EqOverflow)),
+            eq: EventQueue::new(capabilities.vectors.events, config.mild),
+            aeq: EventQueue::new(
+                capabilities.vectors.abnormal_events,
+                config.mild.with(Reading::EqOverflow),
+            ),
+            capabilities,
             requests: PageRequests::default(),
             stats: Stats::default(),
             late: VecDeque::new(),
@@ -272,7 +286,7 @@ impl Device {
 
     fn raise_abnormal(&mut self, bus: &mut dyn Bus) {
         if std::mem::take(&mut self.abnormal) {
-            bus.interrupt(VECTOR_ABNORMAL);
+            bus.interrupt(self.capabilities.vectors.errors);
             self.stats.interrupts += 1;
             self.stats.abnormal_interrupts += 1;
         }

@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 pub mod bus;
+pub mod capabilities;
 pub mod context;
 mod control;
 mod counters;

@@ -32,6 +32,9 @@ pub enum Reading {
     /// Contexts in the tables: a doorbell makes the device look there for a queue that does not
     /// work; or they mean nothing to it.
     StaleContexts,
+    /// Most entries of an SQ or a CQ: 1024, as its capability says, or what its context has bits
+    /// for.
+    QueueDepth,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -46,6 +49,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("contexts-clear-interrupts", Reading::InterruptSource),
     ("reset-ends-shaping", Reading::Shaper),
     ("stopped-queues-stay", Reading::StaleContexts),
+    ("deep-queues", Reading::QueueDepth),
 ];
 
 /// The readings that are the mild ones.

@@ -62,8 +62,40 @@ pub const VFT_READY: u64 = 0x10_006c;
 pub const COUNT_CLEAR: u64 = 0x10_0118;
 /// The shaper: rates of the types of jobs, and whether it is on.
 pub const SHAPER: u64 = 0x10_0164;
-/// How many queues there are.
+/// How many queues all functions share [10:0], and how many this one may have [21:11].
 pub const QUEUE_COUNT: u64 = 0x10_0158;
+/// Version of what the registers up to [`CAPABILITIES_END`] tell [7:0], and what there is.
+pub const CAPABILITIES: u64 = 0x3100;
+/// Last of them.
+pub const CAPABILITIES_END: u64 = 0x317c;
+/// Most entries of the EQ [15:0] and the AEQ [31:16].
+pub const EVENT_DEPTHS: u64 = 0x3104;
+/// Most entries of an SQ [15:0] and a CQ [31:16].
+pub const QUEUE_DEPTHS: u64 = 0x3108;
+/// MSI vector of the EQ [15:0], and whether it has one [31:16].
+pub const EVENT_VECTOR: u64 = 0x310c;
+/// The same of the AEQ.
+pub const ABNORMAL_EVENT_VECTOR: u64 = 0x3110;
+/// The same of hardware errors.
+pub const ERROR_VECTOR: u64 = 0x3114;
+/// The same of messages between functions.
+pub const MESSAGE_VECTOR: u64 = 0x3118;
+/// MSI vectors of a virtual function [15:0] and of this one [31:16].
+pub const VECTORS: u64 = 0x311c;
+/// Nobody asks for it.
+pub const EXTENDED_BAR: u64 = 0x3120;
+/// How errors are to be taken, six registers.
+pub const ERRORS: u64 = 0x3124;
+/// How many cores there are of each kind.
+pub const CORE_COUNT: u64 = 0x313c;
+/// Which cores there are: those that compress [15:0], those that decompress [31:16].
+pub const CORES: u64 = 0x3140;
+/// What the kernel itself may use of [`ALGORITHMS`].
+pub const KERNEL_ALGORITHMS: u64 = 0x3144;
+/// What the engine can do: zlib [1:0], gzip [3:2], deflate [5:4], others.
+pub const ALGORITHMS: u64 = 0x3148;
+/// What each core can do, a register each.
+pub const CORE_ALGORITHMS: u64 = 0x314c;
 /// Whose entries [`SQE_COUNT`] counts: function [15:0], queue [31:16].
 pub const SQE_COUNT_SELECT: u64 = 0x10_4030;
 /// Entries taken from the SQ.
@@ -122,20 +154,18 @@ pub struct RegisterFile {
 }
 
 impl RegisterFile {
-    /// The registers of a device with `queues` queues and, if `isolated`, a doorbell page each.
-    pub fn new(queues: u16, isolated: bool) -> Self {
-        let count = u32::from(queues) | u32::from(queues) << 11;
-        let values = HashMap::from([
+    /// The registers of a device that says of itself what `capabilities` are.
+    pub fn new(capabilities: &[(u64, u32)]) -> Self {
+        let mut values = HashMap::from([
             (AEQ_INT_MASK, 1),
             (EQ_INT_MASK, 1),
-            (ISOLATION, u32::from(isolated)),
             (CACHE_WB_DONE, 1),
             (MEM_INIT_DONE, 1),
             (VFT_READY, 1),
-            (QUEUE_COUNT, count),
             (QM_ABNORMAL.mask, u32::MAX),
             (ZIP_ABNORMAL.mask, u32::MAX),
         ]);
+        values.extend(capabilities.iter().copied());
         Self { values }
     }
 
@@ -157,7 +187,8 @@ impl RegisterFile {
             MESSAGE_SOURCE_P,
             MESSAGE_SOURCE_P + 4,
         ];
-        if !READ_ONLY.contains(&offset) {
+        let capability = (CAPABILITIES..=CAPABILITIES_END).contains(&offset);
+        if !capability && !READ_ONLY.contains(&offset) {
             self.values.insert(offset, value);
         }
     }
@@ -200,18 +231,13 @@ impl RegisterFile {
 mod tests {
     use super::*;
 
-    #[test]
-    fn queue_count_and_isolation() {
-        for (queues, isolated, count) in [(64, true, 0x2_0040), (1024, false, 0x20_0400)] {
-            let regs = RegisterFile::new(queues, isolated);
-            assert_eq!(regs.get(QUEUE_COUNT), count);
-            assert_eq!(regs.get(ISOLATION), u32::from(isolated));
-        }
+    fn registers() -> RegisterFile {
+        RegisterFile::new(&[(QUEUE_COUNT, 0x2_0050), (CAPABILITIES, 1)])
     }
 
     #[test]
     fn abnormal_group() {
-        let mut regs = RegisterFile::new(64, true);
+        let mut regs = registers();
         // (register, value, status after it)
         let steps = [
             (QM_ABNORMAL.set, 0b110, 0),
@@ -229,7 +255,7 @@ mod tests {
 
     #[test]
     fn queue_range_as_the_driver_writes_it() {
-        let mut regs = RegisterFile::new(64, true);
+        let mut regs = registers();
         assert_eq!(regs.queue_range(), None);
         let data = 2u64 << 28 | 1 << 44 | 61 << 45;
         regs.set(VFT_DATA_L, data as u32);
@@ -239,8 +265,10 @@ mod tests {
 
     #[test]
     fn read_only_registers_stay() {
-        let mut regs = RegisterFile::new(64, true);
-        regs.set(QUEUE_COUNT, 7);
-        assert_eq!(regs.get(QUEUE_COUNT), 0x2_0040);
+        let mut regs = registers();
+        for (offset, value) in [(QUEUE_COUNT, 0x2_0050), (CAPABILITIES, 1)] {
+            regs.set(offset, 7);
+            assert_eq!(regs.get(offset), value);
+        }
     }
 }

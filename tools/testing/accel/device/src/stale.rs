@@ -83,7 +83,9 @@ impl Device {
 
     /// An SQC as the device works with it.
     pub(crate) fn parse_sqc(&self, raw: &Raw) -> Option<Sqc> {
-        let mut sqc = Sqc::parse(raw).filter(|sqc| sqc.cq < self.config.queues)?;
+        let mut sqc = Sqc::parse(raw)
+            .filter(|sqc| sqc.cq < self.config.queues)
+            .filter(|sqc| sqc.depth <= self.capabilities.depths.queue)?;
         if !self.config.is_isolated() {
             sqc.pasid = self.data_uses_pasid().then_some(u32::from(sqc.pasid_field));
         }

@@ -29,8 +29,6 @@ fn what_the_driver_looks_at_when_it_probes() {
         (0x30_11c4, 0),
         (0x210, 0),
         (0x30, 1),
-        (0x3100, 0),
-        (0x10_0158, 64 << 11 | 64),
         (0x10_0008, 0),
         (0x30_10ac, 0),
         (0x10_00fc, 0),
@@ -39,6 +37,34 @@ fn what_the_driver_looks_at_when_it_probes() {
     for (offset, value) in table {
         assert_eq!(machine.read(offset), value, "{offset:#x}");
     }
+}
+
+#[test]
+fn a_queue_is_as_deep_as_its_capability_says() {
+    let deep = Mild::NONE.with(Reading::QueueDepth);
+    for (mild, depth, status) in [
+        (Mild::NONE, 1024, 0),
+        (Mild::NONE, 1025, 4),
+        (deep, 1025, 0),
+        (deep, 4096, 0),
+    ] {
+        let mut machine = Machine::with(Config {
+            mild,
+            ..Machine::CONFIG
+        });
+        let (mut sqc, mut cqc) = (Machine::sqc(1, COMPRESS), Machine::cqc(1));
+        sqc[3] = 7 << 12 | (depth - 1);
+        cqc[3] = 4 << 12 | (depth - 1);
+        assert_eq!(machine.context(1, 1, cqc), status, "CQ of {depth}");
+        assert_eq!(machine.context(0, 1, sqc), status, "SQ of {depth}");
+    }
+}
+
+#[test]
+fn the_older_revision_has_1024_queues() {
+    let mut machine = Machine::with_revision(0x21);
+    machine.set_range(0, 1024);
+    assert_eq!(machine.context(0, 1023, Machine::sqc(1023, COMPRESS)), 0);
 }
 
 #[test]
@@ -64,6 +90,7 @@ fn mailbox_refusals() {
     entry_of_64[3] = 6 << 12 | 7;
     let mut far_cq = good;
     far_cq[6] = 64;
+    let deep_eq = [0, 0, 0, 0, 0, 0, 2047, 0];
     let table = [
         ("unknown", 0x42, 1, good, 1),
         ("beyond the range", 0, 16, good, 2),
@@ -73,6 +100,20 @@ fn mailbox_refusals() {
         ("entry size", 0, 1, entry_of_64, 4),
         ("number of the CQ", 0, 1, far_cq, 4),
         ("EQ of one entry", 2, 0, [0; 8], 4),
+        (
+            "EQ of more entries than its capability says",
+            2,
+            0,
+            deep_eq,
+            4,
+        ),
+        (
+            "AEQ of more entries than its capability says",
+            3,
+            0,
+            deep_eq,
+            4,
+        ),
         ("fine", 0, 1, good, 0),
     ];
     let mut machine = Machine::new();
@@ -189,7 +230,6 @@ fn the_older_revision_shares_a_doorbell() {
         .write(Bar::Registers, regs::DOORBELL_QUEUE, 8, 3 | 1 << 32);
     machine.settle();
     assert_eq!(machine.done(3, 0).status(), 0);
-    assert_eq!(machine.read(regs::ISOLATION), 0);
     machine.mailbox(8, 3, 0);
     machine.step();
     assert_eq!(machine.mailbox_status(), 1);
@@ -198,10 +238,11 @@ fn the_older_revision_shares_a_doorbell() {
 #[test]
 fn events_only_when_armed() {
     let mut machine = machine(Page::Present);
+    let eq = machine.vector(regs::EVENT_VECTOR);
     machine.submit(1, &job());
     machine.settle();
     assert_eq!((machine.event(), machine.event()), (Some(1), None));
-    assert_eq!(machine.memory.interrupts, [0]);
+    assert_eq!(machine.memory.interrupts, [eq]);
 
     machine.submit(1, &job());
     machine.settle();
@@ -210,22 +251,23 @@ fn events_only_when_armed() {
     machine.report_head(1, true);
     machine.settle();
     assert_eq!(machine.event(), Some(1), "armed with completions unread");
-    assert_eq!(machine.memory.interrupts, [0, 0]);
+    assert_eq!(machine.memory.interrupts, [eq, eq]);
 }
 
 #[test]
 fn one_interrupt_until_the_driver_has_read() {
     let mut machine = machine(Page::Present);
+    let eq = machine.vector(regs::EVENT_VECTOR);
     for queue in 2..6 {
         machine.start(queue, COMPRESS);
         machine.submit(queue, &job());
     }
     machine.settle();
-    assert_eq!(machine.memory.interrupts, [0]);
+    assert_eq!(machine.memory.interrupts, [eq]);
     let mut seen = [machine.event(), machine.event()];
     machine.report_events();
     machine.step();
-    assert_eq!(machine.memory.interrupts, [0, 0], "two are left");
+    assert_eq!(machine.memory.interrupts, [eq, eq], "two are left");
     seen.sort_unstable();
     assert_eq!(
         (machine.event().is_some(), machine.event().is_some()),
@@ -233,7 +275,7 @@ fn one_interrupt_until_the_driver_has_read() {
     );
     machine.report_events();
     machine.step();
-    assert_eq!(machine.memory.interrupts, [0, 0]);
+    assert_eq!(machine.memory.interrupts, [eq, eq]);
 }
 
 /// A machine whose driver has left an interrupt unanswered, and starts the event queues anew.
@@ -243,8 +285,9 @@ fn left_pending(mild: Mild) -> Machine {
         ..Machine::CONFIG
     })
     .prepare(Page::Present);
+    let eq = machine.vector(regs::EVENT_VECTOR);
     machine.run(1, &job());
-    assert_eq!(machine.memory.interrupts, [0]);
+    assert_eq!(machine.memory.interrupts, [eq]);
     machine.write(regs::EQ_INT_MASK, 1);
     machine.write(regs::MEM_INIT, 1);
     machine.set_range(0, 64);
@@ -259,33 +302,40 @@ fn left_pending(mild: Mild) -> Machine {
 #[test]
 fn an_interrupt_waits_for_the_answer_to_the_last() {
     let mut machine = left_pending(Mild::NONE);
-    assert_eq!(machine.memory.interrupts, [0]);
+    let eq = machine.vector(regs::EVENT_VECTOR);
+    assert_eq!(machine.memory.interrupts, [eq]);
     machine.event_doorbell(2, 0);
     machine.step();
-    assert_eq!(machine.memory.interrupts, [0, 0]);
+    assert_eq!(machine.memory.interrupts, [eq, eq]);
     machine.device.reset(ResetKind::Function);
     machine.start_function();
     machine.start(1, COMPRESS);
     machine.run(1, &job());
-    assert_eq!(machine.memory.interrupts, [0, 0, 0], "a reset forgets it");
+    assert_eq!(
+        machine.memory.interrupts,
+        [eq, eq, eq],
+        "a reset forgets it"
+    );
 }
 
 #[test]
 fn mildly_a_new_context_answers_the_last_interrupt() {
-    let machine = left_pending(Mild::NONE.with(Reading::InterruptSource));
-    assert_eq!(machine.memory.interrupts, [0, 0]);
+    let mut machine = left_pending(Mild::NONE.with(Reading::InterruptSource));
+    let eq = machine.vector(regs::EVENT_VECTOR);
+    assert_eq!(machine.memory.interrupts, [eq, eq]);
 }
 
 #[test]
 fn a_masked_interrupt_comes_later() {
     let mut machine = machine(Page::Present);
+    let eq = machine.vector(regs::EVENT_VECTOR);
     machine.write(regs::EQ_INT_MASK, 1);
     machine.submit(1, &job());
     machine.settle();
     assert!(machine.memory.interrupts.is_empty());
     machine.write(regs::EQ_INT_MASK, 0);
     machine.step();
-    assert_eq!(machine.memory.interrupts, [0]);
+    assert_eq!(machine.memory.interrupts, [eq]);
 }
 
 /// Each ring of the doorbell that arms a CQ with completions unread is an event.
@@ -316,7 +366,9 @@ fn overflown(mild: Mild) -> Machine {
     machine.start(2, COMPRESS);
     machine.run(2, &job());
     assert_eq!(machine.abnormal_event(), 1 << 16 | 1 << 17);
-    assert_eq!(machine.memory.interrupts, [0, 1]);
+    let eq = machine.vector(regs::EVENT_VECTOR);
+    let aeq = machine.vector(regs::ABNORMAL_EVENT_VECTOR);
+    assert_eq!(machine.memory.interrupts, [eq, aeq]);
     let seen: Vec<_> = std::iter::from_fn(|| machine.event()).collect();
     assert_eq!(seen, vec![1; usize::from(EVENT_DEPTH) - 1]);
     machine.report_events();
@@ -351,7 +403,9 @@ fn a_full_completion_queue_stops_nothing() {
     }
     let overflow = 1 << 16 | 1;
     assert_eq!(machine.abnormal_events(), [overflow, overflow]);
-    assert_eq!(machine.memory.interrupts, [0, 1]);
+    let eq = machine.vector(regs::EVENT_VECTOR);
+    let aeq = machine.vector(regs::ABNORMAL_EVENT_VECTOR);
+    assert_eq!(machine.memory.interrupts, [eq, aeq]);
     assert_eq!(machine.device.stats().jobs, u64::from(DEPTH) + 1);
     for _ in 1..DEPTH {
         assert!(machine.completion(1).is_some());
@@ -384,7 +438,8 @@ fn completions_without_room_add_up_to_an_error() {
         machine.read(regs::QM_ABNORMAL.status),
         overflow::FIFO_OVERFLOW
     );
-    assert_eq!(machine.memory.interrupts.last(), Some(&3));
+    let errors = machine.vector(regs::ERROR_VECTOR);
+    assert_eq!(machine.memory.interrupts.last(), Some(&errors));
 }
 
 #[test]
@@ -475,10 +530,11 @@ fn flush_stops_all_and_they_can_start_anew() {
 #[test]
 fn abnormal_interrupt() {
     let mut machine = Machine::new();
+    let errors = machine.vector(regs::ERROR_VECTOR);
     machine.write(regs::QM_ABNORMAL.mask, 0);
     machine.write(regs::QM_ABNORMAL.set, 1 << 13);
     machine.step();
-    assert_eq!(machine.memory.interrupts, [3]);
+    assert_eq!(machine.memory.interrupts, [errors]);
     assert_eq!(machine.read(regs::QM_ABNORMAL.status), 1 << 13);
 }
 

@@ -62,7 +62,7 @@ fn registers_read_what_they_should_not() {
     assert_eq!(machine.read(regs::QUEUE_COUNT), 0x7ff, "the last lie holds");
     assert_eq!(machine.read(regs::VFT_READY), 1, "no other register lies");
     is_honest(&mut machine);
-    assert_eq!(machine.read(regs::QUEUE_COUNT), 0x2_0040);
+    assert_eq!(machine.read(regs::QUEUE_COUNT) >> 11, 64);
 }
 
 #[test]
@@ -148,24 +148,27 @@ fn the_mailbox_pretends() {
 #[test]
 fn events_of_queues_that_are_none() {
     let mut machine = machine(Page::Present);
+    let eq = machine.vector(regs::EVENT_VECTOR);
+    let aeq = machine.vector(regs::ABNORMAL_EVENT_VECTOR);
     machine.write(lies::EVENT, 0xffff);
     machine.settle();
     assert_eq!(machine.event(), Some(0xffff));
-    assert_eq!(machine.memory.interrupts, [0]);
+    assert_eq!(machine.memory.interrupts, [eq]);
     machine.write(lies::ABNORMAL_EVENT, 3 << 17 | 0x1234);
     machine.settle();
     assert_eq!(machine.abnormal_event(), 3 << 17 | 1 << 16 | 0x1234);
-    assert_eq!(machine.memory.interrupts, [0, 1]);
+    assert_eq!(machine.memory.interrupts, [eq, aeq]);
     is_honest(&mut machine);
 }
 
 #[test]
 fn events_of_the_wrong_phase() {
     let mut machine = machine(Page::Present);
+    let eq = machine.vector(regs::EVENT_VECTOR);
     machine.write(lies::EVENT, 1 << 31 | 1);
     machine.settle();
     assert_eq!(machine.event(), None);
-    assert_eq!(machine.memory.interrupts, [0]);
+    assert_eq!(machine.memory.interrupts, [eq]);
     is_honest(&mut machine);
 }
 

@@ -301,6 +301,11 @@ impl Machine {
         self.device.read(Bar::Registers, offset, 4) as u32
     }
 
+    /// MSI vector of what the register at `offset` is about.
+    pub fn vector(&mut self, offset: u64) -> u8 {
+        self.read(offset) as u8
+    }
+
     pub fn set_range(&mut self, first: u64, count: u64) {
         let data = if count == 0 {
             0
