@@ -146,7 +146,11 @@ int main(int argc, char **argv)
 	};
 	struct accel_submit_buffer behind = { .flags = ACCEL_ACCESS_READ };
 	const uint64_t to = ACCEL_BUFFER_ADDRESS(1, 0);
-	struct hisi_zip_sqe inflate = { .algorithm = htole32(HISI_ZIP_DEFLATE) };
+	/* Revision 0x21 has no deflate without a container: it refuses this. */
+	struct hisi_zip_sqe inflate = {
+		.type = htole32(HISI_ZIP_LAYOUT_V3),
+		.algorithm = htole32(HISI_ZIP_DEFLATE),
+	};
 	struct accel_sim_job checksum = {
 		.opcode = ACCEL_SIM_CHECKSUM,
 		.source = ACCEL_BUFFER_ADDRESS(0, 0),

@@ -99,7 +99,6 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 		.region_size = sizeof(regions[0]),
 		.regions = (uintptr_t)regions,
 	};
-	size_t register_at = HISI_ZIP_DOORBELL_OFFSET;
 	volatile struct accel_queue_status *status;
 	volatile struct hisi_zip_cqe *done;
 	struct hisi_zip_sqe *job;
@@ -109,13 +108,14 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 		err(1, "asking about the queue");
 	status = map(queue, &regions[0]);
 	doorbell = map(queue, &regions[1]);
-	/* Revision 0x21 has one page of doorbells. */
+	/* One page of doorbells. */
 	if (regions[1].size <= HISI_ZIP_DOORBELL_OFFSET)
-		register_at = 0;
+		errx(1, "revision 0x21 has no deflate without a container");
 	job = map(queue, &regions[2]);
 	done = (void *)((char *)job + HISI_ZIP_CQ_OFFSET(info.depth));
 
 	job->input_data_length = htole32(size);
+	job->type = htole32(HISI_ZIP_LAYOUT_V3);
 	job->dest_avail_out = htole32(ROOM);
 	job->algorithm = htole32(HISI_ZIP_DEFLATE);
 	job->source_l = htole32((uintptr_t)from);
@@ -125,7 +125,7 @@ static uint32_t compress(int queue, const void *from, uint32_t size, void *to)
 
 	/* The job is in memory before the device is told. */
 	before_doorbell();
-	*(volatile uint64_t *)(doorbell + register_at) =
+	*(volatile uint64_t *)(doorbell + HISI_ZIP_DOORBELL_OFFSET) =
 		htole64(HISI_ZIP_DB(info.id, HISI_ZIP_DB_SQ, 1, 0));
 
 	/* No system call: the phase says when the job is done. */

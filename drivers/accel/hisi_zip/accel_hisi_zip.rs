@@ -560,7 +560,7 @@ impl Submit for ZipDriver {
         job: &Sqe,
         buffers: &Arc<Buffers>,
     ) -> Result<Arc<Job>> {
-        let job = Job::new(zip.pdev.as_ref(), job, buffers)?;
+        let job = Job::new(zip, job, buffers)?;
         Ok(Arc::new(job, GFP_KERNEL_ACCOUNT)?)
     }
 

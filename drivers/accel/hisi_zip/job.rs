@@ -11,15 +11,12 @@ use crate::{
         Data,
         Sqe, //
     },
+    Zip, //
 };
 use kernel::{
     accel::{
         BufferAccess,
         Buffers, //
-    },
-    device::{
-        Bound,
-        Device, //
     },
     dma::DmaAddress,
     prelude::*, //
@@ -43,8 +40,8 @@ impl Job {
     ///
     /// Fails with [`EINVAL`] if something else than a job stands in `wanted`, or an address is in
     /// no buffer; [`EACCES`] if the buffer is not there for what the job does with it.
-    pub(crate) fn new(dev: &Device<Bound>, wanted: &Sqe, buffers: &Buffers) -> Result<Self> {
-        wanted.check()?;
+    pub(crate) fn new(zip: &Zip<'_>, wanted: &Sqe, buffers: &Buffers) -> Result<Self> {
+        wanted.check(zip.revision, zip.capabilities.functions)?;
         let context = match wanted.is_stream() {
             true => Some(context(wanted.context(), buffers)?),
             false => None,
@@ -60,7 +57,7 @@ impl Job {
 
         let data = match (&source[..], &dest[..]) {
             (&[(source, _)], &[(dest, _)]) => Data::Flat(source, dest),
-            _ => Data::Lists(Chains::new(dev, &source, &dest)?),
+            _ => Data::Lists(Chains::new(zip.pdev.as_ref(), &source, &dest)?),
         };
         Ok(Self {
             wanted: *wanted,

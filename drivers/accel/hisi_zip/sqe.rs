@@ -3,8 +3,15 @@
 //! Submission entries of jobs that the driver hands to the device itself, and what may stand in
 //! them.
 
-use crate::lists::Chains;
+use crate::{
+    lists::Chains,
+    Revision, //
+};
 use kernel::{
+    accel::{
+        Function,
+        Functions, //
+    },
     dma::DmaAddress,
     prelude::*,
     uapi, //
@@ -25,10 +32,28 @@ pub(crate) const LENGTH_MAX: u32 = 8 << 20;
 const FLUSH: u32 = 1 << 25;
 const STATEFUL: u32 = 1 << 26;
 const NEW_STREAM: u32 = 1 << 27;
-/// Where the tag is.
+/// Where the tag is: word 13, word 26.
 const LAYOUT_0: u32 = 0;
 const LAYOUT_3: u32 = 3 << 28;
 const LAYOUT_MASK: u32 = 0xf << 28;
+
+/// The only layout that there is.
+const fn layout(revision: Revision) -> u32 {
+    match revision {
+        Revision::V2 => LAYOUT_0,
+        Revision::V3 => LAYOUT_3,
+    }
+}
+
+/// What `algorithm` does, if it is known.
+fn function(algorithm: u32) -> Option<Function> {
+    match algorithm {
+        uapi::hisi_zip_algorithm_HISI_ZIP_DEFLATE => Some(Function::Deflate),
+        uapi::hisi_zip_algorithm_HISI_ZIP_ZLIB => Some(Function::Zlib),
+        uapi::hisi_zip_algorithm_HISI_ZIP_GZIP => Some(Function::Gzip),
+        _ => None,
+    }
+}
 
 /// [`Sqe::status`] of an entry that the device has not touched. No status has all bits; which the
 /// low byte may be nobody has said.
@@ -78,19 +103,15 @@ pub(crate) enum Data {
 }
 
 impl Sqe {
-    /// Checks all but what lies at the addresses.
+    /// Checks all but what lies at the addresses, for a device of `revision` that has `functions`.
     ///
     /// What is not known to be harmless is refused with [`EINVAL`], so that the device is never
     /// told an address that the driver has not made.
-    pub(crate) fn check(&self) -> Result {
-        let known = self.kind.get() & !(FLUSH | STATEFUL | NEW_STREAM | LAYOUT_MASK) == 0
-            && matches!(self.kind.get() & LAYOUT_MASK, LAYOUT_0 | LAYOUT_3)
-            && matches!(
-                self.algorithm.get(),
-                uapi::hisi_zip_algorithm_HISI_ZIP_DEFLATE
-                    | uapi::hisi_zip_algorithm_HISI_ZIP_ZLIB
-                    | uapi::hisi_zip_algorithm_HISI_ZIP_GZIP
-            );
+    pub(crate) fn check(&self, revision: Revision, functions: Functions) -> Result {
+        let flags = FLUSH | STATEFUL | NEW_STREAM | LAYOUT_MASK;
+        let known = self.kind.get() & !flags == 0
+            && self.kind.get() & LAYOUT_MASK == layout(revision)
+            && function(self.algorithm.get()).is_some_and(|wanted| functions.contains(wanted));
         let unused = self.lba.get() == 0
             && self.dest_offset.get() == 0
             && self.rsvd0.iter().all(|word| word.get() == 0)

@@ -40,6 +40,13 @@
  */
 #define HISI_ZIP_ROOM_MIN 256
 
+/*
+ * Layouts of an entry, in hisi_zip_sqe.type: of revision 0x21, and of 0x30.
+ * accel_info_device.version tells them as "V2" and "V3".
+ */
+#define HISI_ZIP_LAYOUT_V2 0
+#define HISI_ZIP_LAYOUT_V3 (3u << 28)
+
 /* Offset of the completion queue in the ring region: the page behind the SQ. */
 #define HISI_ZIP_CQ_OFFSET(depth)                                   \
 	(((__u64)(depth) * HISI_ZIP_SQE_SIZE + HISI_ZIP_PAGE_SIZE - 1) & \
@@ -108,13 +115,13 @@ struct hisi_zip_cqe {
  * @input_data_length: bytes of input, at most 8 MiB
  * @lba_l: not used
  * @lba_h: not used
- * @type: [25] flush, [26] stateful, [27] new stream, [31:28] layout of the
- *	tag: 0 for word 13, 3 for word 26
+ * @type: [25] flush, [26] stateful, [27] new stream, [31:28] layout: that of
+ *	the revision, HISI_ZIP_LAYOUT_V3 or HISI_ZIP_LAYOUT_V2
  * @dest_offset: not used with flat buffers
- * @algorithm: [7:0] one of enum hisi_zip_algorithm, [11:8] kind of buffer: 0
- *	flat
+ * @algorithm: [7:0] one of enum hisi_zip_algorithm, one that
+ *	accel_info_device.functions has, [11:8] kind of buffer: 0 flat
  * @rsvd0: reserved
- * @tag0: tag of the caller's own, layout 0
+ * @tag0: tag of the caller's own in layout 0
  * @dest_avail_out: bytes of room for output, HISI_ZIP_ROOM_MIN to 8 MiB
  * @stream_state: in and out, streams: see below. Bits 3 to 0 are 1 or 2 if there
  *	is more output than room, 4 if the trailer is to come
@@ -126,7 +133,7 @@ struct hisi_zip_cqe {
  * @ctx_l: address of the stream's context buffer, low half
  * @ctx_h: high half
  * @rsvd2: reserved
- * @tag3: tag of the caller's own, layout 3
+ * @tag3: tag of the caller's own in layout 3
  * @rsvd3: reserved
  * @ctx_dw1: in and out, streams: see below
  * @ctx_dw2: in and out, streams: see below
@@ -196,7 +203,7 @@ struct hisi_zip_record {
 	struct hisi_zip_sqe sqe;
 };
 
-/* enum hisi_zip_algorithm - what a submission asks for */
+/* enum hisi_zip_algorithm - what a submission asks for; revision 0x21 has no deflate */
 enum hisi_zip_algorithm {
 	HISI_ZIP_DEFLATE = 1,
 	HISI_ZIP_ZLIB = 2,

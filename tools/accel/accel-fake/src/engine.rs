@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::mpsc::Receiver;
 
-use accel::hisi_zip::Direction;
+use accel::hisi_zip::{Direction, Revision};
 use accel::{Region, uapi};
 
 use crate::space::Reach;
@@ -19,6 +19,7 @@ const SPARE_BITS: u16 = 0x5a5a;
 pub(crate) struct Parts {
     pub(crate) id: u32,
     pub(crate) direction: Direction,
+    pub(crate) revision: Revision,
     pub(crate) depth: usize,
     pub(crate) ring: Region,
     pub(crate) status: Region,
@@ -54,7 +55,7 @@ enum Next {
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            streams: Streams::new(parts.direction),
+            streams: Streams::new(parts.direction, parts.revision),
             parts,
             sq_head: 0,
             cq_tail: 0,

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use accel::hisi_zip::{Direction, DoorbellPort, ZipPort, ZipQueue, ZipQueueParts};
+use accel::hisi_zip::{Direction, DoorbellPort, Revision, ZipPort, ZipQueue, ZipQueueParts};
 use accel::{Access, AddressMode, AddressSpace, Records, Region, uapi};
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -110,6 +110,7 @@ pub fn queue(
 /// A context of the engine: an address space, and queues.
 #[derive(Clone, Debug)]
 pub struct Context {
+    revision: Revision,
     space: AddressSpace,
     memory: Arc<Space>,
 }
@@ -142,9 +143,15 @@ impl Common {
 impl Context {
     /// A context with an address space of this kind.
     pub fn new(mode: AddressMode) -> Self {
+        Self::of(mode, Revision::V3)
+    }
+
+    /// The same, of an engine of this revision.
+    pub fn of(mode: AddressMode, revision: Revision) -> Self {
         let memory = Arc::<Space>::default();
         let port = Arc::<Space>::clone(&memory);
         Self {
+            revision,
             space: AddressSpace::from_parts("fake0".into(), mode, port),
             memory,
         }
@@ -182,7 +189,8 @@ impl Context {
                 ended: Arc::clone(&ended),
             };
             let (wire, jobs) = channel();
-            std::thread::spawn(move || kernel::serve(parts, Streams::new(direction), &jobs));
+            let streams = Streams::new(direction, self.revision);
+            std::thread::spawn(move || kernel::serve(parts, streams, &jobs));
             let submit = Box::new(kernel::Call::new(wire, depth.into(), ended));
             ZipPort::Kernel { records, submit }
         } else {
@@ -191,6 +199,7 @@ impl Context {
             let engine = engine::Engine::new(engine::Parts {
                 id: ID,
                 direction,
+                revision: self.revision,
                 depth: entries,
                 ring: engine_ring,
                 status,
@@ -206,6 +215,7 @@ impl Context {
         };
         let parts = ZipQueueParts {
             device: "fake0".into(),
+            revision: self.revision,
             id: ID,
             depth,
             events: Arc::new(common.events),

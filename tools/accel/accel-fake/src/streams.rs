@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use accel::hisi_zip::{CONTEXT_SIZE, Direction};
+use accel::hisi_zip::{CONTEXT_SIZE, Direction, Revision};
 use accel::uapi;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -109,6 +109,7 @@ const BAD_LENGTH: u8 = 0x77;
 const INPUT_ADDRESS: u8 = 0x48;
 const OUTPUT_ADDRESS: u8 = 0xb6;
 const CONTEXT_ADDRESS: u8 = 0xd2;
+const BAD_LAYOUT: u8 = 0xa9;
 
 const TRAILER: usize = 8;
 /// A request with this room for output, or less, is ignored.
@@ -130,13 +131,15 @@ fn anything() -> u64 {
 /// The streams of one queue.
 pub(crate) struct Streams {
     direction: Direction,
+    revision: Revision,
     open: HashMap<u64, Stream>,
 }
 
 impl Streams {
-    pub(crate) fn new(direction: Direction) -> Self {
+    pub(crate) fn new(direction: Direction, revision: Revision) -> Self {
         Self {
             direction,
+            revision,
             open: HashMap::new(),
         }
     }
@@ -159,6 +162,13 @@ impl Streams {
     }
 
     fn attempt(&mut self, request: &Request, reach: &Reach, output: Output) -> Result<Outcome, u8> {
+        let layout = match self.revision {
+            Revision::V2 => 0,
+            Revision::V3 => 3,
+        };
+        if request.flags >> 28 != layout {
+            return Err(BAD_LAYOUT);
+        }
         assert_eq!(
             request.algorithm,
             uapi::HISI_ZIP_GZIP,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use crate::hisi_zip::Algorithm;
 use crate::info::{AddressMode, ModeReason};
 use crate::queue::QueueState;
 
@@ -191,6 +192,15 @@ pub enum Error {
     BadAddress {
         /// What was given.
         address: String,
+    },
+
+    /// The engine can't do what a job asks for.
+    #[error("{device}: this revision of the engine can't do {algorithm:?}, only zlib and gzip")]
+    NoAlgorithm {
+        /// Name of the device.
+        device: String,
+        /// What was asked for.
+        algorithm: Algorithm,
     },
 
     /// The kernel's answer can't be right.

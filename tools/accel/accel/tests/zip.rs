@@ -5,8 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use accel::hisi_zip::{
-    Algorithm, Completion, Direction, Job, JobError, ROOM_MIN, Stream, Wait, Woken, ZipQueue,
-    sleep, wait,
+    Algorithm, Completion, Direction, Job, JobError, ROOM_MIN, Revision, Stream, Wait, Woken,
+    ZipQueue, sleep, wait,
 };
 use accel::memory::{FileMap, Memory, Source};
 use accel::{AddressMode, Error, uapi};
@@ -37,7 +37,11 @@ struct Bench {
 
 impl Bench {
     fn new(mode: AddressMode, direction: Direction, depth: u32, plan: Plan) -> Self {
-        let (context, watcher) = (Context::new(mode), Arc::default());
+        Self::with(Context::new(mode), direction, depth, plan)
+    }
+
+    fn with(context: Context, direction: Direction, depth: u32, plan: Plan) -> Self {
+        let watcher = Arc::default();
         let queue = context.queue(direction, depth, &watcher, plan).unwrap();
         Self {
             context,
@@ -126,6 +130,48 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
+}
+
+/// Each takes entries of its own layout alone, and finds the tag where that has it.
+#[test]
+fn entries_are_those_of_the_revision() {
+    for (mode, revision) in MODES
+        .into_iter()
+        .flat_map(|mode| [Revision::V2, Revision::V3].map(|revision| (mode, revision)))
+    {
+        let context = Context::of(mode, revision);
+        let mut bench = Bench::with(context, Direction::Compress, 4, obedient());
+        for n in 0..6 {
+            bench.submit(bench.nth(n));
+            let done = bench.next(Wait::Auto);
+            assert_eq!(done.job.tag, n, "{mode:?} {revision:?}");
+            check(&done);
+        }
+        let raw = Job {
+            algorithm: Algorithm::Deflate,
+            ..bench.nth(0)
+        };
+        if revision == Revision::V2 {
+            let refused = bench.queue.vacancy().unwrap().submit(raw).unwrap_err();
+            assert!(matches!(refused, Error::NoAlgorithm { .. }), "{refused}");
+            assert_eq!(
+                refused.to_string(),
+                "fake0: this revision of the engine can't do Deflate, only zlib and gzip"
+            );
+        }
+    }
+}
+
+#[test]
+fn revisions_by_the_version_that_the_kernel_tells() {
+    for (version, revision) in [
+        ("V2", Some(Revision::V2)),
+        ("V3", Some(Revision::V3)),
+        ("V4", None),
+        ("", None),
+    ] {
+        assert_eq!(Revision::of(version), revision);
+    }
 }
 
 #[test]

@@ -273,7 +273,10 @@ mod tests {
         let fake = Fake::with(1);
         fake.device(0).facts.flags = uapi::DEVICE_COUNTS_JOBS | uapi::DEVICE_COUNTS_AT_LEAST;
         let text = text(|out| run(&fake, None, false, out));
-        assert!(text.contains("  use         counted, at least: jobs\n"), "{text}");
+        assert!(
+            text.contains("  use         counted, at least: jobs\n"),
+            "{text}"
+        );
     }
 
     #[test]

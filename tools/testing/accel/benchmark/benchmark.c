@@ -194,7 +194,7 @@ static void put(struct queue *q, const void *in, uint32_t size, void *out)
 {
 	q->sq[q->tail] = (struct hisi_zip_sqe){
 		.input_data_length = htole32(size),
-		.type = htole32(3u << 28),
+		.type = htole32(HISI_ZIP_LAYOUT_V3),
 		.algorithm = htole32(HISI_ZIP_DEFLATE),
 		.dest_avail_out = htole32(2 * size),
 		.source_l = htole32((uintptr_t)in),

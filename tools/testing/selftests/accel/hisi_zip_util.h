@@ -13,8 +13,22 @@
 
 #define ZIP_LIMIT (8u << 20)
 
-/* Layout 3 of the tag, no stream: each job stands alone. */
-#define ZIP_TYPE_STATELESS (3u << 28)
+/* Revision 0x21, which has another layout of entries, and no raw deflate. */
+static bool zip_is_v2;
+
+static inline void zip_learn_revision(int ctx)
+{
+	struct accel_info_device device = {};
+
+	if (accel_info_device(ctx, &device) >= 0)
+		zip_is_v2 = !strcmp(device.version, "V2");
+}
+
+/* No stream: each job stands alone. */
+static inline __u32 zip_type(void)
+{
+	return zip_is_v2 ? HISI_ZIP_LAYOUT_V2 : HISI_ZIP_LAYOUT_V3;
+}
 
 struct zip_job {
 	__u32 algorithm;
@@ -48,7 +62,10 @@ static inline int zip_queue_create(int ctx, __u32 depth, __u32 direction)
 	};
 	int ret = accel_ioctl(ctx, ACCEL_QUEUE_CREATE, &create);
 
-	return ret ? ret : create.fd;
+	if (ret)
+		return ret;
+	zip_learn_revision(ctx);
+	return create.fd;
 }
 
 static inline int zip_open(struct accel_queue *q, int ctx, __u32 depth,
@@ -97,15 +114,18 @@ static inline void zip_put(struct accel_queue *q, const struct zip_job *job)
 
 	*sqe = (struct hisi_zip_sqe){
 		.input_data_length = htole32(job->in_size),
-		.type = htole32(ZIP_TYPE_STATELESS),
+		.type = htole32(zip_type()),
 		.algorithm = htole32(job->algorithm),
 		.dest_avail_out = htole32(job->out_size),
 		.source_l = htole32((__u32)in),
 		.source_h = htole32(in >> 32),
 		.dest_l = htole32((__u32)out),
 		.dest_h = htole32(out >> 32),
-		.tag3 = htole32(job->tag),
 	};
+	if (zip_is_v2)
+		sqe->tag0 = htole32(job->tag);
+	else
+		sqe->tag3 = htole32(job->tag);
 	q->tail = (q->tail + 1) % q->depth;
 }
 
@@ -131,7 +151,7 @@ static inline struct zip_result zip_take(struct accel_queue *q)
 	r.status = le32toh(sqe->status) & 0xff;
 	r.consumed = le32toh(sqe->consumed);
 	r.produced = le32toh(sqe->produced);
-	r.tag = le32toh(sqe->tag3);
+	r.tag = le32toh(zip_is_v2 ? sqe->tag0 : sqe->tag3);
 	q->done++;
 	q->head++;
 	if (q->head == q->depth) {
@@ -205,7 +225,7 @@ static inline struct hisi_zip_sqe submit_job(__u32 algorithm, __u64 from, __u32 
 
 	return (struct hisi_zip_sqe){
 		.input_data_length = htole32(in_size),
-		.type = htole32(ZIP_TYPE_STATELESS),
+		.type = htole32(zip_type()),
 		.algorithm = htole32(algorithm),
 		.dest_avail_out = htole32(room),
 		.source_l = htole32((__u32)in),
@@ -405,7 +425,7 @@ static inline void zip_put_compression(struct accel_queue *q, const void *in, vo
 				       __u32 size, bool event)
 {
 	struct zip_job job = {
-		.algorithm = HISI_ZIP_DEFLATE,
+		.algorithm = zip_is_v2 ? HISI_ZIP_ZLIB : HISI_ZIP_DEFLATE,
 		.in = in,
 		.in_size = size,
 		.out = out,
@@ -431,7 +451,8 @@ static inline int zip_end(struct accel_queue *q, const void *in, const void *out
 		return r.error;
 	if (!zip_good(&r))
 		return -EIO;
-	return !in || zip_matches(out, r.produced, in, size) ? 0 : -EBADMSG;
+	/* Zlib's trailer is behind the deflate stream. */
+	return !in || zip_matches(out, r.produced - (zip_is_v2 ? 4 : 0), in, size) ? 0 : -EBADMSG;
 }
 
 static inline int zip_break_down(const char *address)

@@ -48,6 +48,45 @@ TEST_F(shared_doorbell, is_told_and_works)
 		queue_close(&q[i]);
 }
 
+static const struct {
+	const char *what;
+	__u32 type;
+	__u32 algorithm;
+	bool works;
+} formats[] = {
+	{ "zlib", 0, HISI_ZIP_ZLIB, true },
+	{ "gzip", 0, HISI_ZIP_GZIP, true },
+	{ "raw deflate", 0, HISI_ZIP_DEFLATE, false },
+	{ "zlib in the layout of revision 0x30", HISI_ZIP_LAYOUT_V3, HISI_ZIP_ZLIB, false },
+};
+
+TEST_F(shared_doorbell, has_formats_of_its_own)
+{
+	static __u8 in[PAGE], out[2 * PAGE];
+	struct zip_job job = { 0, 0xc0ffee, in, out, PAGE, 2 * PAGE };
+	struct hisi_zip_sqe *sqe;
+	struct zip_result r;
+	struct accel_queue q;
+	unsigned int i;
+
+	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+	for (i = 0; i < ARRAY_SIZE(formats); i++) {
+		sqe = (struct hisi_zip_sqe *)q.ring + q.tail;
+		job.algorithm = formats[i].algorithm;
+		zip_put(&q, &job);
+		sqe->type = htole32(formats[i].type);
+		zip_ring(&q, HISI_ZIP_DB_SQ, q.tail, 0);
+		r = zip_wait(&q);
+		EXPECT_EQ(0xc0ffee, r.tag);
+		EXPECT_EQ(formats[i].works, zip_good(&r)) {
+			TH_LOG("expected: %s %s", formats[i].what,
+			       formats[i].works ? "works" : "is an error");
+			ZIP_LOG(&r);
+		}
+	}
+	queue_close(&q);
+}
+
 /* There is one switch for all queues that says whose addresses their data has. */
 TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 {
@@ -123,7 +162,7 @@ static int be_a_victim(void *arg)
 	if (!sigsetjmp(touch_return, 1)) {
 		while (!LOAD(*(int *)arg)) {
 			static __u8 in[PAGE], out[2 * PAGE];
-			struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, PAGE, 2 * PAGE };
+			struct zip_job job = { HISI_ZIP_ZLIB, 0, in, out, PAGE, 2 * PAGE };
 
 			zip_submit(&q, &job);
 			usleep(1000);

@@ -380,6 +380,7 @@ SPOIL(window, job->algorithm |= htole32(1 << 12))
 SPOIL(offset, job->type |= htole32(1))
 SPOIL(type, job->type |= htole32(1 << 24))
 SPOIL(layout, job->type = htole32(1 << 28))
+SPOIL(old_layout, job->type = htole32(HISI_ZIP_LAYOUT_V2))
 SPOIL(dest_offset, job->dest_offset = htole32(1))
 SPOIL(lba, job->lba_h = htole32(1))
 SPOIL(rsvd0, job->rsvd0[2] = htole32(1))
@@ -410,6 +411,7 @@ static const struct bad all_bad[] = {
 	{ "offset into a list", -EINVAL, spoil_offset },
 	{ "other bits of the type", -EINVAL, spoil_type },
 	{ "layout 1", -EINVAL, spoil_layout },
+	{ "the layout of revision 0x21", -EINVAL, spoil_old_layout },
 	{ "offset of the output", -EINVAL, spoil_dest_offset },
 	{ "lba", -EINVAL, spoil_lba },
 	{ "rsvd0", -EINVAL, spoil_rsvd0 },

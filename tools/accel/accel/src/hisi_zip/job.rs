@@ -25,6 +25,31 @@ pub enum Algorithm {
     Gzip = uapi::HISI_ZIP_GZIP,
 }
 
+/// Which hardware it is, as [`DeviceInfo::version`](crate::DeviceInfo::version) tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revision {
+    /// PCI revision 0x21. It has no [`Algorithm::Deflate`].
+    V2,
+    /// PCI revision 0x30.
+    V3,
+}
+
+impl Revision {
+    /// The one that `version` tells; nothing if it is none of them.
+    pub fn of(version: &str) -> Option<Self> {
+        match version {
+            "V2" => Some(Self::V2),
+            "V3" => Some(Self::V3),
+            _ => None,
+        }
+    }
+
+    /// Whether it has this algorithm.
+    pub fn has(self, algorithm: Algorithm) -> bool {
+        self == Self::V3 || algorithm != Algorithm::Deflate
+    }
+}
+
 /// One request to the engine, and the memory that it works on.
 #[derive(Debug)]
 pub struct Job {

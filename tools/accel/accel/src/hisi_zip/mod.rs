@@ -40,7 +40,7 @@ mod sqe;
 mod stream;
 mod wait;
 
-pub use job::{Algorithm, Completion, Job, JobError, Report};
+pub use job::{Algorithm, Completion, Job, JobError, Report, Revision};
 pub use job::{REQUEST_MAX, ROOM_MIN};
 pub use queue::{Direction, Vacancy, ZipPort, ZipQueue, ZipQueueParts};
 pub use rings::DoorbellPort;

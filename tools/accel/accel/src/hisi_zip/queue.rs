@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::handover::Handover;
-use super::job::{Completion, Job, ROOM_MIN};
+use super::job::{Completion, Job, ROOM_MIN, Revision};
 use super::port::{Done, Port};
 use super::rings::{DoorbellPort, DoorbellRegion, Rings};
 use super::sqe;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::info::AddressMode;
+use crate::inquire::{Answers, Inquire};
 use crate::ioctl;
 use crate::memory::Addresses;
 use crate::node::Node;
@@ -82,6 +83,8 @@ pub enum ZipPort {
 pub struct ZipQueueParts {
     /// Name of the device, for messages.
     pub device: String,
+    /// Which hardware that is.
+    pub revision: Revision,
     /// Number of the queue.
     pub id: u32,
     /// Entries.
@@ -104,6 +107,7 @@ pub struct ZipQueueParts {
 /// with it.
 pub struct ZipQueue {
     device: String,
+    revision: Revision,
     id: u32,
     direction: Direction,
     space: AddressSpace,
@@ -128,6 +132,7 @@ struct Slot {
 impl ZipQueue {
     /// Creates a queue of `depth` entries; 0 for the driver's default.
     pub fn create(context: &Context, direction: Direction, depth: u32) -> Result<Self> {
+        let revision = revision(context)?;
         let queue = context.create_queue(&QueueOptions {
             depth,
             driver_data: &direction.driver_data(),
@@ -145,6 +150,7 @@ impl ZipQueue {
         let events = Arc::new(events);
         let parts = ZipQueueParts {
             device: node.name().into(),
+            revision,
             id,
             depth,
             status,
@@ -166,7 +172,8 @@ impl ZipQueue {
         let is_kernel = parts.space.mode() == AddressMode::Kernel;
         let port: Option<Box<dyn Port>> = match parts.port {
             ZipPort::Rings { ring, doorbell } if !is_kernel => {
-                Rings::new(parts.id, depth, ring, doorbell).map(|port| Box::new(port) as _)
+                Rings::new(parts.id, parts.revision, depth, ring, doorbell)
+                    .map(|port| Box::new(port) as _)
             }
             ZipPort::Kernel { records, submit } if is_kernel => {
                 Handover::new(depth, records, submit).map(|port| Box::new(port) as _)
@@ -181,6 +188,7 @@ impl ZipQueue {
         Ok(Self {
             port: port.ok_or_else(|| too_short(&parts.device, parts.id))?,
             device: parts.device,
+            revision: parts.revision,
             id: parts.id,
             direction: parts.direction,
             space: parts.space,
@@ -294,10 +302,16 @@ impl ZipQueue {
 
     fn submit(&mut self, job: Job) -> Result<()> {
         self.check()?;
+        if !self.revision.has(job.algorithm) {
+            return Err(Error::NoAlgorithm {
+                device: self.device.clone(),
+                algorithm: job.algorithm,
+            });
+        }
         self.check_sizes(&job)?;
         let tag = self.sequence;
         let mut addresses = Addresses::new(&self.space);
-        let entry = sqe::encode(&job, tag, &mut addresses);
+        let entry = sqe::encode(&job, tag, self.revision, &mut addresses);
         let words = entry.ok_or_else(|| Error::Unreachable {
             device: self.device.clone(),
             queue: self.id,
@@ -374,6 +388,15 @@ impl Mapped {
     }
 }
 
+/// The revision of the hardware, of those that are known here.
+fn revision(context: &Context) -> Result<Revision> {
+    let version = context.facts()?.version;
+    Revision::of(&version).ok_or_else(|| Error::Mismatch {
+        device: context.device_name().into(),
+        what: format!("version {version:?} of the engine is not known"),
+    })
+}
+
 fn too_short(device: &str, queue: u32) -> Error {
     Error::Mismatch {
         device: device.into(),
@@ -433,7 +456,8 @@ impl Vacancy<'_> {
     /// Hands `job` to the engine. No system call, but in [`AddressMode::Kernel`].
     ///
     /// [`Error::Unreachable`]: the job's memory is not of the queue's context
-    /// ([`AddressSpace::memory`]). [`Error::Room`]: less room for output than
+    /// ([`AddressSpace::memory`]). [`Error::NoAlgorithm`]: this revision of the engine can't do what
+    /// the job asks for ([`Revision::has`]). [`Error::Room`]: less room for output than
     /// [`ROOM_MIN`](super::ROOM_MIN), or, in a stream that is compressed, than 9/8 of the input.
     /// [`Error::NoInput`]: nothing to compress in such a stream; see
     /// [`Stream::end`](super::Stream::end).

@@ -3,6 +3,7 @@
 
 use rustix::io::Errno;
 
+use super::job::Revision;
 use super::port::{Done, Port};
 use super::sqe::{self, Words};
 use crate::barrier;
@@ -50,6 +51,7 @@ impl DoorbellPort for DoorbellRegion {
 /// The rings.
 pub(super) struct Rings {
     id: u32,
+    revision: Revision,
     depth: u16,
     ring: Region,
     doorbell: Box<dyn DoorbellPort>,
@@ -66,6 +68,7 @@ impl Rings {
     /// The rings of queue `id`; nothing if `ring` is too small for `depth` entries.
     pub(super) fn new(
         id: u32,
+        revision: Revision,
         depth: u16,
         ring: Region,
         doorbell: Box<dyn DoorbellPort>,
@@ -74,6 +77,7 @@ impl Rings {
         let bytes = uapi::hisi_zip_cq_offset(entries) + entries * uapi::HISI_ZIP_CQE_SIZE;
         (ring.len() >= bytes).then_some(Self {
             id,
+            revision,
             depth,
             ring,
             doorbell,
@@ -134,10 +138,10 @@ impl Port for Rings {
         barrier::after_device_word();
         let slot = sqe::load_sq_head(&self.ring, self.depth, self.head);
         (slot < self.depth).then(|| {
-            let results = sqe::load_results(&self.ring, slot);
+            let (results, tag) = sqe::load_results(&self.ring, slot, self.revision);
             Done {
                 slot,
-                tag: results.tag,
+                tag,
                 results,
                 error: None,
             }

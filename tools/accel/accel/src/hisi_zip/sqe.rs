@@ -3,7 +3,7 @@
 
 use std::mem::offset_of;
 
-use super::job::{Job, JobError, REQUEST_MAX, Report};
+use super::job::{Job, JobError, REQUEST_MAX, Report, Revision};
 use super::stream::{Carried, Stream};
 use crate::buffer::BufferAccess;
 use crate::memory::Addresses;
@@ -15,12 +15,28 @@ const STATEFUL: u32 = 1 << 26;
 const NEW_STREAM: u32 = 1 << 27;
 /// In the status.
 const LAST_BLOCK: u32 = 1 << 8;
-/// The layout that has the tag in word 26.
-const TAG_IN_WORD_26: u32 = 3 << 28;
 
-/// Word 7.
-fn type_word(job: &Job) -> u32 {
-    let stream = job.stream.as_ref().map_or(0, |stream| {
+impl Revision {
+    /// The layout of its entries, in word 7.
+    fn layout(self) -> u32 {
+        match self {
+            Self::V2 => 0,
+            Self::V3 => 3 << 28,
+        }
+    }
+
+    /// Where that has the tag.
+    fn tag_offset(self) -> usize {
+        match self {
+            Self::V2 => offset_of!(HisiZipSqe, tag0),
+            Self::V3 => offset_of!(HisiZipSqe, tag3),
+        }
+    }
+}
+
+/// Word 7, but for the layout.
+fn stream_flags(job: &Job) -> u32 {
+    job.stream.as_ref().map_or(0, |stream| {
         let new = if stream.carried().is_none() {
             NEW_STREAM
         } else {
@@ -28,8 +44,7 @@ fn type_word(job: &Job) -> u32 {
         };
         let last = if stream.is_last() { FLUSH } else { 0 };
         STATEFUL | new | last
-    });
-    TAG_IN_WORD_26 | stream
+    })
 }
 
 fn halves(address: u64) -> (u32, u32) {
@@ -44,7 +59,12 @@ pub(super) type Words = [u32; uapi::HISI_ZIP_SQE_SIZE / 4];
 /// # Panics
 ///
 /// If the job's input or output is larger than [`REQUEST_MAX`] or outside its memory.
-pub(super) fn encode<'a>(job: &'a Job, tag: u32, addresses: &mut Addresses<'a>) -> Option<Words> {
+pub(super) fn encode<'a>(
+    job: &'a Job,
+    tag: u32,
+    revision: Revision,
+    addresses: &mut Addresses<'a>,
+) -> Option<Words> {
     let (input_len, output_len) = lengths(job);
     let source = addresses.of(job.source.place(), BufferAccess::Read)?;
     let output = job.output.place(job.output_start);
@@ -60,7 +80,10 @@ pub(super) fn encode<'a>(job: &'a Job, tag: u32, addresses: &mut Addresses<'a>) 
     let mut words = Words::default();
     for (offset, value) in [
         (offset_of!(HisiZipSqe, input_data_length), input_len),
-        (offset_of!(HisiZipSqe, r#type), type_word(job)),
+        (
+            offset_of!(HisiZipSqe, r#type),
+            revision.layout() | stream_flags(job),
+        ),
         (offset_of!(HisiZipSqe, algorithm), job.algorithm as u32),
         (offset_of!(HisiZipSqe, dest_avail_out), output_len),
         (offset_of!(HisiZipSqe, source_l), source_l),
@@ -69,7 +92,7 @@ pub(super) fn encode<'a>(job: &'a Job, tag: u32, addresses: &mut Addresses<'a>) 
         (offset_of!(HisiZipSqe, dest_h), dest_h),
         (offset_of!(HisiZipSqe, ctx_l), ctx_l),
         (offset_of!(HisiZipSqe, ctx_h), ctx_h),
-        (offset_of!(HisiZipSqe, tag3), tag),
+        (revision.tag_offset(), tag),
         (offset_of!(HisiZipSqe, stream_state), carried.state),
         (offset_of!(HisiZipSqe, ctx_dw1), carried.private[0]),
         (offset_of!(HisiZipSqe, ctx_dw2), carried.private[1]),
@@ -121,7 +144,6 @@ fn cqe_word(ring: &Region, depth: u16, index: u16, offset: usize) -> u16 {
 
 /// The results in a submission entry that is done.
 pub(super) struct Results {
-    pub(super) tag: u32,
     status: u32,
     consumed: u32,
     produced: u32,
@@ -129,12 +151,16 @@ pub(super) struct Results {
     carried: Carried,
 }
 
-/// Reads the results in submission entry `index`.
-pub(super) fn load_results(ring: &Region, index: u16) -> Results {
+/// Reads the results, and the tag, in submission entry `index`.
+pub(super) fn load_results(ring: &Region, index: u16, revision: Revision) -> (Results, u32) {
     let mut sqe = HisiZipSqe::default();
     let place = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
     ring.read_bytes(place, uapi::bytes_of_mut(std::slice::from_mut(&mut sqe)));
-    Results::from(&sqe)
+    let tag = match revision {
+        Revision::V2 => sqe.tag0,
+        Revision::V3 => sqe.tag3,
+    };
+    (Results::from(&sqe), u32::from_le(tag))
 }
 
 impl From<&HisiZipSqe> for Results {
@@ -148,7 +174,6 @@ impl From<&HisiZipSqe> for Results {
         Self {
             carried,
             last_block: u32::from_le(sqe.status) & LAST_BLOCK != 0,
-            tag: u32::from_le(sqe.tag3),
             status: u32::from_le(sqe.status) & 0xff,
             consumed: u32::from_le(sqe.consumed),
             produced: u32::from_le(sqe.produced),

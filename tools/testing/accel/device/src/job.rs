@@ -47,6 +47,10 @@ pub struct Setting {
     pub mild: Mild,
     /// What nonsense is drawn from.
     pub seed: u64,
+    /// The only layout of entries.
+    pub layout: u32,
+    /// Whether there is a container that is none.
+    pub raw_deflate: bool,
 }
 
 enum Stage {
@@ -358,10 +362,16 @@ fn is_ignored(sqe: &Sqe, setting: Setting) -> bool {
 }
 
 fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Report> {
+    if sqe.layout() != setting.layout {
+        return Err(Report::failure(Status::BadLayout));
+    }
     if is_ignored(sqe, setting) {
         return Err(Report::ignored());
     }
-    if sqe.algorithm().is_none() || setting.direction.is_none() {
+    let algorithm = sqe.algorithm();
+    let algorithm = algorithm.ok_or(Report::failure(Status::BadAlgorithm))?;
+    let missing = algorithm == Algorithm::Deflate && !setting.raw_deflate;
+    if missing || setting.direction.is_none() {
         return Err(Report::failure(Status::BadAlgorithm));
     }
     let buffers = sqe.buffers();

@@ -49,6 +49,8 @@ pub enum Status {
     BadList,
     /// The request does not bring back what the stream's last one left in its entry.
     LostWords,
+    /// A layout that this revision does not have.
+    BadLayout,
 }
 
 /// The numbers that somebody knows: byte 0 of word 3.
@@ -61,7 +63,7 @@ const KNOWN: [(Status, u8); 5] = [
 ];
 
 /// The statuses whose numbers nobody knows.
-const UNKNOWN: [Status; 11] = [
+const UNKNOWN: [Status; 12] = [
     Status::BadAlgorithm,
     Status::BadLength,
     Status::BadBuffer,
@@ -73,6 +75,7 @@ const UNKNOWN: [Status; 11] = [
     Status::NoStream,
     Status::BadList,
     Status::LostWords,
+    Status::BadLayout,
 ];
 
 impl Status {
@@ -281,6 +284,11 @@ impl Sqe {
     /// Whether the request begins a stream.
     pub fn is_new_stream(&self) -> bool {
         self.flag(27)
+    }
+
+    /// Which words are where, the tag above all.
+    pub fn layout(&self) -> u32 {
+        self.word(7) >> 28
     }
 
     /// The container, if it is known.

@@ -98,6 +98,7 @@ impl Device {
             return false;
         }
         let fast = self.regs.get(regs::HIGH_PERF) & 1 != 0;
+        let isolated = self.config.is_isolated();
         let queue = &mut self.queues[usize::from(number)];
         let Some(sq) = queue.sq.as_mut().filter(|sq| sq.has_entries()) else {
             return false;
@@ -114,6 +115,8 @@ impl Device {
             fast,
             mild: self.config.mild,
             seed: self.nonsense.next(),
+            layout: if isolated { 3 } else { 0 },
+            raw_deflate: isolated,
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
         self.count_entry(number, Entries::Submitted);

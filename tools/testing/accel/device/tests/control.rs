@@ -224,12 +224,9 @@ fn the_older_revision_shares_a_doorbell() {
     machine.memory.map(INPUT, SIZE, Page::Cold);
     machine.memory.map(OUTPUT, SIZE, Page::Cold);
     machine.start(3, COMPRESS);
-    machine.fill(3, &job());
-    machine
-        .device
-        .write(Bar::Registers, regs::DOORBELL_QUEUE, 8, 3 | 1 << 32);
-    machine.settle();
-    assert_eq!(machine.done(3, 0).status(), 0);
+    let mut job = job();
+    set_word(&mut job, 7, STATELESS);
+    assert_eq!(machine.run(3, &job).status(), 0);
     machine.mailbox(8, 3, 0);
     machine.step();
     assert_eq!(machine.mailbox_status(), 1);

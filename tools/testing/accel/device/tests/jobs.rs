@@ -8,6 +8,7 @@ use common::*;
 use hisi_zip_model::bus::PAGE_SIZE;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
+use hisi_zip_model::regs;
 use hisi_zip_model::sqe::Sqe;
 use hisi_zip_model::sqe::Status;
 use hisi_zip_model::Config;
@@ -495,4 +496,35 @@ fn no_more_tasks_than_engines() {
     assert_eq!(machine.memory.tasks.len(), 2);
     machine.settle();
     assert_eq!(machine.device.stats().jobs, 10);
+}
+
+/// What the revision before it has not, the newer one has; and it has nothing else.
+#[test]
+fn each_revision_has_its_own_formats() {
+    let raw = number(Status::BadAlgorithm);
+    let bad_layout = number(Status::BadLayout);
+    for (revision, layout, algorithm, status) in [
+        (0x30, 3, GZIP, 0),
+        (0x30, 3, DEFLATE, 0),
+        (0x30, 0, GZIP, bad_layout),
+        (0x30, 1, GZIP, bad_layout),
+        (0x21, 0, GZIP, 0),
+        (0x21, 0, ZLIB, 0),
+        (0x21, 0, DEFLATE, raw),
+        (0x21, 3, GZIP, bad_layout),
+    ] {
+        let mut machine = Machine::with_revision(revision);
+        machine.write(regs::DATA_USER, 1);
+        machine.start(1, COMPRESS);
+        for at in [INPUT, OUTPUT] {
+            machine.memory.map(at, 2000, Page::Present);
+        }
+        let mut entry = sqe(algorithm, STATELESS, (INPUT, 1000), (OUTPUT, 1000));
+        set_word(&mut entry, 7, layout << 28);
+        assert_eq!(
+            machine.run(1, &entry).status(),
+            status,
+            "{algorithm} in layout {layout} on {revision:#x}"
+        );
+    }
 }

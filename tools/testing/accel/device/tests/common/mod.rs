@@ -237,6 +237,8 @@ pub struct Machine {
     tails: HashMap<u16, u16>,
     heads: HashMap<u16, (u16, bool)>,
     eq: (u16, bool),
+    /// Whether all queues have one doorbell.
+    shared: bool,
     pub answers: HashSet<u64>,
 }
 
@@ -279,6 +281,7 @@ impl Machine {
             tails: HashMap::new(),
             heads: HashMap::new(),
             eq: (0, true),
+            shared: config.revision == 0x21,
             answers: HashSet::new(),
         };
         machine.start_function();
@@ -446,8 +449,12 @@ impl Machine {
 
     pub fn doorbell(&mut self, queue: u16, command: u64, index: u16, priority: u64) {
         let value = u64::from(queue) | command << 12 | u64::from(index) << 32 | priority << 48;
-        let offset = u64::from(queue) * regs::DOORBELL_STRIDE + regs::DOORBELL_QUEUE;
-        self.device.write(Bar::Doorbells, offset, 8, value);
+        let (bar, page) = match self.shared {
+            true => (Bar::Registers, 0),
+            false => (Bar::Doorbells, u64::from(queue) * regs::DOORBELL_STRIDE),
+        };
+        self.device
+            .write(bar, page + regs::DOORBELL_QUEUE, 8, value);
     }
 
     pub fn event_doorbell(&mut self, command: u64, index: u16) {
