@@ -45,6 +45,18 @@ const fn layout(revision: Revision) -> u32 {
     }
 }
 
+/// The window in [`Sqe::algorithm`].
+const WINDOW_SHIFT: u32 = uapi::HISI_ZIP_WINDOW_SHIFT;
+const WINDOW_MASK: u32 = 0xf << WINDOW_SHIFT;
+
+/// The largest number that a window has.
+const fn window_max(revision: Revision) -> u32 {
+    match revision {
+        Revision::V2 => 0,
+        Revision::V3 => uapi::hisi_zip_window_HISI_ZIP_WINDOW_32K,
+    }
+}
+
 /// What `algorithm` does, if it is known.
 fn function(algorithm: u32) -> Option<Function> {
     match algorithm {
@@ -111,7 +123,9 @@ impl Sqe {
         let flags = FLUSH | STATEFUL | NEW_STREAM | LAYOUT_MASK;
         let known = self.kind.get() & !flags == 0
             && self.kind.get() & LAYOUT_MASK == layout(revision)
-            && function(self.algorithm.get()).is_some_and(|wanted| functions.contains(wanted));
+            && function(self.algorithm.get() & !WINDOW_MASK)
+                .is_some_and(|wanted| functions.contains(wanted))
+            && (self.algorithm.get() & WINDOW_MASK) >> WINDOW_SHIFT <= window_max(revision);
         let unused = self.lba.get() == 0
             && self.dest_offset.get() == 0
             && self.rsvd0.iter().all(|word| word.get() == 0)

@@ -119,7 +119,8 @@ struct hisi_zip_cqe {
  *	the revision, HISI_ZIP_LAYOUT_V3 or HISI_ZIP_LAYOUT_V2
  * @dest_offset: not used with flat buffers
  * @algorithm: [7:0] one of enum hisi_zip_algorithm, one that
- *	accel_info_device.functions has, [11:8] kind of buffer: 0 flat
+ *	accel_info_device.functions has, [11:8] kind of buffer: 0 flat, [15:12]
+ *	one of enum hisi_zip_window, in a queue that decompresses 0 will do
  * @rsvd0: reserved
  * @tag0: tag of the caller's own in layout 0
  * @dest_avail_out: bytes of room for output, HISI_ZIP_ROOM_MIN to 8 MiB
@@ -209,6 +210,26 @@ enum hisi_zip_algorithm {
 	HISI_ZIP_ZLIB = 2,
 	HISI_ZIP_GZIP = 3,
 };
+
+/**
+ * enum hisi_zip_window - how far back a compression looks for repetitions
+ * @HISI_ZIP_WINDOW_4K: 4 KiB; the only value on revision 0x21, where it says
+ *	nothing
+ * @HISI_ZIP_WINDOW_8K: 8 KiB
+ * @HISI_ZIP_WINDOW_16K: 16 KiB
+ * @HISI_ZIP_WINDOW_24K: 24 KiB
+ * @HISI_ZIP_WINDOW_32K: 32 KiB, the most that deflate has
+ */
+enum hisi_zip_window {
+	HISI_ZIP_WINDOW_4K = 0,
+	HISI_ZIP_WINDOW_8K = 1,
+	HISI_ZIP_WINDOW_16K = 2,
+	HISI_ZIP_WINDOW_24K = 3,
+	HISI_ZIP_WINDOW_32K = 4,
+};
+
+/* A window's place in hisi_zip_sqe.algorithm. */
+#define HISI_ZIP_WINDOW_SHIFT 12
 
 /**
  * enum hisi_zip_status - how a job ended

@@ -216,11 +216,11 @@ impl Context {
         let parts = ZipQueueParts {
             device: "fake0".into(),
             revision: self.revision,
+            direction,
             id: ID,
             depth,
             events: Arc::new(common.events),
             status: common.status,
-            direction,
             space: self.space.clone(),
             port,
         };

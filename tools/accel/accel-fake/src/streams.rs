@@ -110,6 +110,7 @@ const INPUT_ADDRESS: u8 = 0x48;
 const OUTPUT_ADDRESS: u8 = 0xb6;
 const CONTEXT_ADDRESS: u8 = 0xd2;
 const BAD_LAYOUT: u8 = 0xa9;
+const BAD_WINDOW: u8 = 0x69;
 
 const TRAILER: usize = 8;
 /// A request with this room for output, or less, is ignored.
@@ -169,8 +170,15 @@ impl Streams {
         if request.flags >> 28 != layout {
             return Err(BAD_LAYOUT);
         }
+        let window = match (self.revision, self.direction) {
+            (Revision::V3, Direction::Compress) => uapi::HISI_ZIP_WINDOW_32K,
+            _ => 0,
+        };
+        if request.algorithm >> uapi::HISI_ZIP_WINDOW_SHIFT != window {
+            return Err(BAD_WINDOW);
+        }
         assert_eq!(
-            request.algorithm,
+            request.algorithm & 0xff,
             uapi::HISI_ZIP_GZIP,
             "the only one that tests use"
         );

@@ -493,6 +493,9 @@ pub const HISI_ZIP_DEFLATE: u32 = 1;
 pub const HISI_ZIP_ZLIB: u32 = 2;
 pub const HISI_ZIP_GZIP: u32 = 3;
 
+pub const HISI_ZIP_WINDOW_32K: u32 = 4;
+pub const HISI_ZIP_WINDOW_SHIFT: u32 = 12;
+
 pub const HISI_ZIP_OK: u32 = 0x00;
 pub const HISI_ZIP_NEGATIVE: u32 = 0x0d;
 pub const HISI_ZIP_NO_ROOM: u32 = 0x0e;

@@ -43,6 +43,8 @@ enum { COMPRESS, DECOMPRESS };
 enum { DEFLATE = 1, ZLIB, GZIP };
 enum { OK = 0x00, GREW = 0x0d, NO_ROOM = 0x0e, BAD_CHECKSUM = 0x10, END = 0x13 };
 enum { LAST = 1 << 25, STREAM = 1 << 26, NEW_STREAM = 1 << 27, TAG_26 = 3 << 28 };
+/* UADK 2.10 says it in both directions, drv/hisi_comp.c:1583; the numbers: include/wd_comp.h:53. */
+enum { WINDOW_32K = 4 << 12 };
 enum { DB_SQ, DB_CQ };
 /* In the status: the stream ends. In a stream's word: for room, amid a block, what is asked for. */
 enum { LAST_BLOCK = 1 << 8, ASKS = 0xf, ASKS_ROOM = 1, ASKS_ROOM_IN_BLOCK = 2 };
@@ -207,7 +209,7 @@ static struct sqe job(int algorithm, const void *in, size_t in_len, void *out, s
 {
 	return (struct sqe){
 		.flags = TAG_26,
-		.algorithm = algorithm,
+		.algorithm = algorithm | WINDOW_32K,
 		.input = (uintptr_t)in,
 		.input_length = in_len,
 		.output = (uintptr_t)out,

@@ -76,6 +76,35 @@ TEST_F(zip_submit, round_trips)
 				   &self->back, sizes[s] == SIZE ? 0 : 123, sizes[s]);
 }
 
+TEST_F(zip_submit, repetitions_are_found_in_the_window)
+{
+	static const __u32 windows[] = {
+		HISI_ZIP_WINDOW_4K, HISI_ZIP_WINDOW_8K, HISI_ZIP_WINDOW_16K, HISI_ZIP_WINDOW_24K,
+		HISI_ZIP_WINDOW_32K,
+	};
+	const __u32 distance = 20000;
+	struct hisi_zip_sqe job;
+	struct hisi_zip_record r = {};
+	__u32 noise = 1, produced, i;
+
+	for (i = 0; i < distance; i++) {
+		noise = noise * 1664525 + 1013904223;
+		self->in.p[i] = noise >> 24;
+	}
+	memcpy(self->in.p + distance, self->in.p, distance);
+	for (i = 0; i < ARRAY_SIZE(windows); i++) {
+		job = submit_job(HISI_ZIP_DEFLATE, 0, 2 * distance, 0, 2 * SIZE);
+		job.algorithm |= htole32(windows[i] << HISI_ZIP_WINDOW_SHIFT);
+		EXPECT_RET(0, submit_run(&self->q, &job, &self->in, &self->out, &r), "a job");
+		produced = le32toh(r.sqe.produced);
+		EXPECT_THAT(zip_matches(self->out.p, produced, self->in.p, 2 * distance),
+			    "its result");
+	}
+	EXPECT_GT(distance + distance / 10, produced) {
+		TH_LOG("expected: 32 KiB reach %u bytes back", distance);
+	}
+}
+
 TEST_F(zip_submit, record_has_the_entry_as_it_was)
 {
 	struct hisi_zip_sqe job = submit_job(HISI_ZIP_ZLIB, 8192, 5000, 4100, 10000);
@@ -376,7 +405,8 @@ SPOIL(much_room, job->dest_avail_out = htole32(ZIP_LIMIT + 1))
 SPOIL(algorithm_0, job->algorithm = 0)
 SPOIL(algorithm_4, job->algorithm = htole32(4))
 SPOIL(lists, job->algorithm |= htole32(1 << 8))
-SPOIL(window, job->algorithm |= htole32(1 << 12))
+SPOIL(window, job->algorithm |= htole32(5 << HISI_ZIP_WINDOW_SHIFT))
+SPOIL(behind_window, job->algorithm |= htole32(1 << 16))
 SPOIL(offset, job->type |= htole32(1))
 SPOIL(type, job->type |= htole32(1 << 24))
 SPOIL(layout, job->type = htole32(1 << 28))
@@ -407,7 +437,8 @@ static const struct bad all_bad[] = {
 	{ "algorithm 0", -EINVAL, spoil_algorithm_0 },
 	{ "algorithm 4", -EINVAL, spoil_algorithm_4 },
 	{ "scatter lists of the caller's own", -EINVAL, spoil_lists },
-	{ "other bits of the algorithm", -EINVAL, spoil_window },
+	{ "a window larger than there is", -EINVAL, spoil_window },
+	{ "other bits of the algorithm", -EINVAL, spoil_behind_window },
 	{ "offset into a list", -EINVAL, spoil_offset },
 	{ "other bits of the type", -EINVAL, spoil_type },
 	{ "layout 1", -EINVAL, spoil_layout },

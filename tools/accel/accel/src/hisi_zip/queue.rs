@@ -12,7 +12,7 @@ use super::handover::Handover;
 use super::job::{Completion, Job, ROOM_MIN, Revision};
 use super::port::{Done, Port};
 use super::rings::{DoorbellPort, DoorbellRegion, Rings};
-use super::sqe;
+use super::sqe::{self, Format};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::info::AddressMode;
@@ -85,6 +85,8 @@ pub struct ZipQueueParts {
     pub device: String,
     /// Which hardware that is.
     pub revision: Revision,
+    /// Which way the queue works.
+    pub direction: Direction,
     /// Number of the queue.
     pub id: u32,
     /// Entries.
@@ -93,8 +95,6 @@ pub struct ZipQueueParts {
     pub events: Arc<OwnedFd>,
     /// The status page.
     pub status: Region,
-    /// Which way it works.
-    pub direction: Direction,
     /// The address space of its context.
     pub space: AddressSpace,
     /// The way to the engine.
@@ -107,9 +107,8 @@ pub struct ZipQueueParts {
 /// with it.
 pub struct ZipQueue {
     device: String,
-    revision: Revision,
+    format: Format,
     id: u32,
-    direction: Direction,
     space: AddressSpace,
     port: Box<dyn Port>,
     status: Region,
@@ -151,10 +150,10 @@ impl ZipQueue {
         let parts = ZipQueueParts {
             device: node.name().into(),
             revision,
+            direction,
             id,
             depth,
             status,
-            direction,
             space: context.address_space().clone(),
             port: port.with(&events),
             events,
@@ -188,9 +187,11 @@ impl ZipQueue {
         Ok(Self {
             port: port.ok_or_else(|| too_short(&parts.device, parts.id))?,
             device: parts.device,
-            revision: parts.revision,
+            format: Format {
+                revision: parts.revision,
+                direction: parts.direction,
+            },
             id: parts.id,
-            direction: parts.direction,
             space: parts.space,
             status: parts.status,
             events: parts.events,
@@ -302,7 +303,7 @@ impl ZipQueue {
 
     fn submit(&mut self, job: Job) -> Result<()> {
         self.check()?;
-        if !self.revision.has(job.algorithm) {
+        if !self.format.revision.has(job.algorithm) {
             return Err(Error::NoAlgorithm {
                 device: self.device.clone(),
                 algorithm: job.algorithm,
@@ -311,7 +312,7 @@ impl ZipQueue {
         self.check_sizes(&job)?;
         let tag = self.sequence;
         let mut addresses = Addresses::new(&self.space);
-        let entry = sqe::encode(&job, tag, self.revision, &mut addresses);
+        let entry = sqe::encode(&job, tag, self.format, &mut addresses);
         let words = entry.ok_or_else(|| Error::Unreachable {
             device: self.device.clone(),
             queue: self.id,
@@ -328,7 +329,7 @@ impl ZipQueue {
 
     /// Fails if `job` is one of which the engine takes no notice, or might not.
     fn check_sizes(&self, job: &Job) -> Result<()> {
-        let compresses = job.stream.is_some() && self.direction == Direction::Compress;
+        let compresses = job.stream.is_some() && self.format.direction == Direction::Compress;
         let input = if compresses { job.source.len } else { 0 };
         if compresses && input == 0 {
             return Err(Error::NoInput {

@@ -3,7 +3,8 @@
 
 use std::mem::offset_of;
 
-use super::job::{Job, JobError, REQUEST_MAX, Report, Revision};
+use super::job::{Algorithm, Job, JobError, REQUEST_MAX, Report, Revision};
+use super::queue::Direction;
 use super::stream::{Carried, Stream};
 use crate::buffer::BufferAccess;
 use crate::memory::Addresses;
@@ -31,6 +32,24 @@ impl Revision {
             Self::V2 => offset_of!(HisiZipSqe, tag0),
             Self::V3 => offset_of!(HisiZipSqe, tag3),
         }
+    }
+}
+
+/// What the entries of a queue have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Format {
+    pub(super) revision: Revision,
+    pub(super) direction: Direction,
+}
+
+impl Format {
+    /// Word 9. Compression finds most where it may look as far back as can be.
+    fn algorithm(self, algorithm: Algorithm) -> u32 {
+        let window = match (self.revision, self.direction) {
+            (Revision::V3, Direction::Compress) => uapi::HISI_ZIP_WINDOW_32K,
+            _ => 0,
+        };
+        algorithm as u32 | window << uapi::HISI_ZIP_WINDOW_SHIFT
     }
 }
 
@@ -62,7 +81,7 @@ pub(super) type Words = [u32; uapi::HISI_ZIP_SQE_SIZE / 4];
 pub(super) fn encode<'a>(
     job: &'a Job,
     tag: u32,
-    revision: Revision,
+    format: Format,
     addresses: &mut Addresses<'a>,
 ) -> Option<Words> {
     let (input_len, output_len) = lengths(job);
@@ -82,9 +101,12 @@ pub(super) fn encode<'a>(
         (offset_of!(HisiZipSqe, input_data_length), input_len),
         (
             offset_of!(HisiZipSqe, r#type),
-            revision.layout() | stream_flags(job),
+            format.revision.layout() | stream_flags(job),
         ),
-        (offset_of!(HisiZipSqe, algorithm), job.algorithm as u32),
+        (
+            offset_of!(HisiZipSqe, algorithm),
+            format.algorithm(job.algorithm),
+        ),
         (offset_of!(HisiZipSqe, dest_avail_out), output_len),
         (offset_of!(HisiZipSqe, source_l), source_l),
         (offset_of!(HisiZipSqe, source_h), source_h),
@@ -92,7 +114,7 @@ pub(super) fn encode<'a>(
         (offset_of!(HisiZipSqe, dest_h), dest_h),
         (offset_of!(HisiZipSqe, ctx_l), ctx_l),
         (offset_of!(HisiZipSqe, ctx_h), ctx_h),
-        (revision.tag_offset(), tag),
+        (format.revision.tag_offset(), tag),
         (offset_of!(HisiZipSqe, stream_state), carried.state),
         (offset_of!(HisiZipSqe, ctx_dw1), carried.private[0]),
         (offset_of!(HisiZipSqe, ctx_dw2), carried.private[1]),

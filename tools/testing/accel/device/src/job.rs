@@ -8,9 +8,11 @@ use crate::engine::kept::CONTEXT_SIZE;
 use crate::engine::kept::HEAD_SIZE;
 use crate::engine::Outcome;
 use crate::engine::Request;
+use crate::engine::Search;
 use crate::engine::Stream;
 use crate::engine::StreamPart;
 use crate::engine::Task;
+use crate::engine::Window;
 use crate::queue::Streams;
 use crate::readings::Mild;
 use crate::readings::Nonsense;
@@ -51,6 +53,8 @@ pub struct Setting {
     pub layout: u32,
     /// Whether there is a container that is none.
     pub raw_deflate: bool,
+    /// Whether entries say how far back to look for repetitions; else it is as far as can be.
+    pub has_windows: bool,
 }
 
 enum Stage {
@@ -262,11 +266,10 @@ impl Job {
     fn begin_stream(&mut self) {
         self.stage = match self.method() {
             Ok((direction, algorithm)) => {
-                let Setting {
-                    fast, mild, seed, ..
-                } = self.setting;
+                let Setting { mild, seed, .. } = self.setting;
                 let open = (mild, Nonsense::new(seed));
-                let stream = Box::new(Stream::new(direction, algorithm, fast, open));
+                let search = self.search();
+                let stream = Box::new(Stream::new(direction, algorithm, search, open));
                 let part = Box::new(StreamRef {
                     id: self.id,
                     stream,
@@ -327,7 +330,7 @@ impl Job {
                 algorithm,
                 input,
                 room: self.sqe.room() as usize,
-                fast: self.setting.fast,
+                search: self.search(),
                 mild: self.setting.mild,
                 nonsense: Nonsense::new(self.setting.seed),
             },
@@ -338,6 +341,15 @@ impl Job {
             }),
             outcome: None,
         }))
+    }
+
+    /// Compression only; what another window says was checked.
+    fn search(&self) -> Search {
+        let window = self.sqe.window().filter(|_| self.setting.has_windows);
+        Search {
+            fast: self.setting.fast,
+            window: window.unwrap_or(Window::K32),
+        }
     }
 
     fn method(&self) -> Result<(Direction, Algorithm), Status> {
@@ -373,6 +385,9 @@ fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Report> {
     let missing = algorithm == Algorithm::Deflate && !setting.raw_deflate;
     if missing || setting.direction.is_none() {
         return Err(Report::failure(Status::BadAlgorithm));
+    }
+    if setting.has_windows && sqe.window().is_none() {
+        return Err(Report::failure(Status::BadWindow));
     }
     let buffers = sqe.buffers();
     let buffers = buffers.ok_or(Report::failure(Status::BadBuffer))?;

@@ -35,6 +35,8 @@ pub enum Reading {
     /// Most entries of an SQ or a CQ: 1024, as its capability says, or what its context has bits
     /// for.
     QueueDepth,
+    /// Whether the window of an entry limits how far back repetitions are looked for.
+    Windows,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -50,6 +52,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("reset-ends-shaping", Reading::Shaper),
     ("stopped-queues-stay", Reading::StaleContexts),
     ("deep-queues", Reading::QueueDepth),
+    ("whole-window", Reading::Windows),
 ];
 
 /// The readings that are the mild ones.

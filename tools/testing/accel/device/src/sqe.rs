@@ -2,6 +2,7 @@
 
 //! Submission and completion entries.
 
+use crate::engine::Window;
 use crate::readings::Nonsense;
 
 /// Bytes of a submission entry.
@@ -51,6 +52,8 @@ pub enum Status {
     LostWords,
     /// A layout that this revision does not have.
     BadLayout,
+    /// A window that there is not.
+    BadWindow,
 }
 
 /// The numbers that somebody knows: byte 0 of word 3.
@@ -63,7 +66,7 @@ const KNOWN: [(Status, u8); 5] = [
 ];
 
 /// The statuses whose numbers nobody knows.
-const UNKNOWN: [Status; 12] = [
+const UNKNOWN: [Status; 13] = [
     Status::BadAlgorithm,
     Status::BadLength,
     Status::BadBuffer,
@@ -76,6 +79,7 @@ const UNKNOWN: [Status; 12] = [
     Status::BadList,
     Status::LostWords,
     Status::BadLayout,
+    Status::BadWindow,
 ];
 
 impl Status {
@@ -294,6 +298,11 @@ impl Sqe {
     /// The container, if it is known.
     pub fn algorithm(&self) -> Option<Algorithm> {
         Algorithm::parse(self.word(9) & 0xff)
+    }
+
+    /// How far back repetitions are to be looked for, if there is such a window.
+    pub fn window(&self) -> Option<Window> {
+        Window::parse(self.word(9) >> 12 & 0xf)
     }
 
     /// What input and output are, if it is known.

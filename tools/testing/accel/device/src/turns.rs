@@ -9,6 +9,7 @@ use crate::job::Job;
 use crate::job::Next;
 use crate::job::Setting;
 use crate::overflow::Completion;
+use crate::readings::Reading;
 use crate::regs;
 use crate::sqe::Report;
 use crate::sqe::Sqe;
@@ -117,6 +118,7 @@ impl Device {
             seed: self.nonsense.next(),
             layout: if isolated { 3 } else { 0 },
             raw_deflate: isolated,
+            has_windows: isolated && !self.config.mild.has(Reading::Windows),
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
         self.count_entry(number, Entries::Submitted);

@@ -528,3 +528,50 @@ fn each_revision_has_its_own_formats() {
         );
     }
 }
+
+/// Bits 15:12 of word 9 limit distances when revision 0x30 compresses, by the harmful reading.
+#[test]
+fn windows_of_both_readings() {
+    const DISTANCE: usize = 20_000;
+    let mut noise: Vec<u8> = Vec::new();
+    let mut state = 7u32;
+    for _ in 0..DISTANCE {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.push((state >> 24) as u8);
+    }
+    let whole = Mild::NONE.with(Reading::Windows);
+    for (revision, mild, window, found) in [
+        (0x30, Mild::NONE, 0, Some(false)),
+        (0x30, Mild::NONE, 3, Some(false)),
+        (0x30, Mild::NONE, 4, Some(true)),
+        (0x30, Mild::NONE, 5, None),
+        (0x30, whole, 0, Some(true)),
+        (0x21, Mild::NONE, 0, Some(true)),
+    ] {
+        let mut machine = Machine::with(Config {
+            revision,
+            mild,
+            ..Machine::CONFIG
+        });
+        machine.write(regs::DATA_USER, 1);
+        machine.start(1, COMPRESS);
+        for at in [INPUT, OUTPUT] {
+            machine.memory.map(at, 6 * DISTANCE, Page::Present);
+        }
+        machine.memory.set_data(INPUT, &noise.repeat(2));
+        let (input, output) = ((INPUT, 2 * DISTANCE), (OUTPUT, 4 * DISTANCE));
+        let mut entry = sqe(GZIP | window << 12, STATELESS, input, output);
+        if revision == 0x21 {
+            set_word(&mut entry, 7, 0);
+        }
+        let done = machine.run(1, &entry);
+        let case = format!("{revision:#x} {window}");
+        match found {
+            Some(found) => {
+                let half = (done.produced() as usize) < DISTANCE * 3 / 2;
+                assert_eq!(half, found, "{case}");
+            }
+            None => assert_eq!(done.status(), number(Status::BadWindow), "{case}"),
+        }
+    }
+}

@@ -2,15 +2,14 @@
 
 //! Requests that are a whole stream each.
 
-use flate2::Compress;
 use flate2::Decompress;
 use flate2::FlushCompress;
 use flate2::FlushDecompress;
 use flate2::Status as Flate;
 
 use super::checksum::Checksum;
+use super::compressor;
 use super::length;
-use super::level;
 use super::trailer;
 use super::Outcome;
 use super::Request;
@@ -48,7 +47,7 @@ fn compress(request: &mut Request) -> Result<Outcome, Status> {
     let tail = trailer::size(request.algorithm);
     let room = request.room.checked_sub(tail).ok_or(Status::NoRoom)?;
     let mut output = vec![0; room + SLACK];
-    let mut deflate = Compress::new(level(request.fast), false);
+    let mut deflate = compressor(request.search);
     match deflate.compress(&request.input, &mut output, FlushCompress::Finish) {
         Ok(Flate::StreamEnd) if deflate.total_out() <= room as u64 => {}
         _ => return Err(Status::NoRoom),
@@ -124,9 +123,16 @@ fn stopped_short(request: &Request, inflate: &Decompress) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Search;
+    use crate::engine::Window;
     use crate::readings::Mild;
     use crate::readings::Nonsense;
     use crate::sqe::Algorithm;
+
+    const THOROUGH: Search = Search {
+        fast: false,
+        window: Window::K32,
+    };
 
     fn request(direction: Direction, algorithm: Algorithm, input: &[u8], room: usize) -> Request {
         Request {
@@ -134,7 +140,7 @@ mod tests {
             algorithm,
             input: input.to_vec(),
             room,
-            fast: false,
+            search: THOROUGH,
             mild: Mild::NONE,
             nonsense: Nonsense::new(1),
         }
@@ -314,5 +320,36 @@ mod tests {
             .output,
             noise
         );
+    }
+
+    /// Noise that comes again after so many bytes is found as far back as the window reaches.
+    #[test]
+    fn repetitions_are_found_in_the_window() {
+        let mut state = 1u32;
+        let mut noise = |length: usize| -> Vec<u8> {
+            let byte = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            (0..length).map(byte).collect()
+        };
+        for (distance, window, found) in [
+            (3_000, Window::K4, true),
+            (5_000, Window::K4, false),
+            (5_000, Window::K8, true),
+            (10_000, Window::K8, false),
+            (10_000, Window::K16, true),
+            (20_000, Window::K16, false),
+            (20_000, Window::K32, true),
+        ] {
+            let input = noise(distance).repeat(2);
+            let room = 2 * input.len();
+            let outcome = whole(&mut Request {
+                search: Search { window, ..THOROUGH },
+                ..request(Direction::Compress, Algorithm::Gzip, &input, room)
+            });
+            let half = outcome.output.len() < distance * 3 / 2;
+            assert_eq!(half, found, "{distance} bytes back, {window:?}");
+        }
     }
 }

@@ -27,12 +27,53 @@ pub struct Request {
     pub input: Vec<u8>,
     /// Bytes of room for the output.
     pub room: usize,
-    /// Prefer speed to size.
-    pub fast: bool,
+    /// How to look for repetitions, to compress.
+    pub search: Search,
     /// What is read mildly of what the evidence leaves open.
     pub mild: Mild,
     /// Where words come from on which nobody may depend.
     pub nonsense: Nonsense,
+}
+
+/// How the engine looks for what it has seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Prefer speed to size.
+    pub fast: bool,
+    /// How far back.
+    pub window: Window,
+}
+
+/// How far back repetitions are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// 4 KiB.
+    K4,
+    /// 8 KiB.
+    K8,
+    /// 16 KiB.
+    K16,
+    /// 24 KiB; here as [`Window::K16`].
+    K24,
+    /// 32 KiB.
+    K32,
+}
+
+impl Window {
+    /// What an entry means by `number`, if anything.
+    pub fn parse(number: u32) -> Option<Self> {
+        let all = [Self::K4, Self::K8, Self::K16, Self::K24, Self::K32];
+        all.get(number as usize).copied()
+    }
+
+    fn log2(self) -> u8 {
+        match self {
+            Self::K4 => 12,
+            Self::K8 => 13,
+            Self::K16 | Self::K24 => 14,
+            Self::K32 => 15,
+        }
+    }
 }
 
 /// The result of a request.
@@ -102,9 +143,10 @@ impl Task {
     }
 }
 
-/// Compression levels: the real engine is about as tight as the lower ones of zlib.
-fn level(fast: bool) -> flate2::Compression {
-    flate2::Compression::new(if fast { 1 } else { 3 })
+/// A compressor: the real engine is about as tight as the lower levels of zlib.
+fn compressor(search: Search) -> flate2::Compress {
+    let level = flate2::Compression::new(if search.fast { 1 } else { 3 });
+    flate2::Compress::new_with_window_bits(level, false, search.window.log2())
 }
 
 /// Lengths in entries have 32 bits and are limited to 8 MiB, trailer included.

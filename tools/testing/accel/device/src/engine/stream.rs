@@ -9,11 +9,12 @@ use flate2::FlushDecompress;
 use flate2::Status as Flate;
 
 use super::checksum::Checksum;
+use super::compressor;
 use super::kept::Kept;
 use super::length;
-use super::level;
 use super::trailer;
 use super::Outcome;
+use super::Search;
 use crate::context::Direction;
 use crate::readings::Mild;
 use crate::readings::Nonsense;
@@ -59,15 +60,15 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream that nothing was fed to yet; `fast` prefers speed to size.
+    /// A stream that nothing was fed to yet.
     pub fn new(
         direction: Direction,
         algorithm: Algorithm,
-        fast: bool,
+        search: Search,
         (mild, nonsense): (Mild, Nonsense),
     ) -> Self {
         let body = match direction {
-            Direction::Compress => Body::Compress(Compress::new(level(fast), false)),
+            Direction::Compress => Body::Compress(compressor(search)),
             Direction::Decompress => Body::Decompress(Decompress::new(false)),
         };
         Self {
@@ -244,6 +245,12 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Window;
+
+    const THOROUGH: Search = Search {
+        fast: false,
+        window: Window::K32,
+    };
 
     const ALL: [Algorithm; 3] = [Algorithm::Deflate, Algorithm::Zlib, Algorithm::Gzip];
 
@@ -255,7 +262,7 @@ mod tests {
 
     fn stream(direction: Direction, algorithm: Algorithm) -> Stream {
         let nonsense = Nonsense::new(1);
-        Stream::new(direction, algorithm, false, (Mild::NONE, nonsense))
+        Stream::new(direction, algorithm, THOROUGH, (Mild::NONE, nonsense))
     }
 
     /// Compresses all of `plain` in parts of `part` bytes; also the report of the last.
@@ -365,7 +372,7 @@ mod tests {
             let mut unpacker = Stream::new(
                 Direction::Decompress,
                 Algorithm::Deflate,
-                false,
+                THOROUGH,
                 (mild, nonsense),
             );
             let told: Vec<Report> = packed

@@ -51,6 +51,7 @@ const ANSWERS: &[&str] = &[
     "HISI_ZIP_ROOM_MIN",
     "HISI_ZIP_CQ_OFFSET",
     "HISI_ZIP_DB",
+    "HISI_ZIP_WINDOW_",
     "HISI_ZIP_OK",
     "HISI_ZIP_NEGATIVE",
     "HISI_ZIP_NO_ROOM",
