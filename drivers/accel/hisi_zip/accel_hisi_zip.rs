@@ -191,7 +191,13 @@ impl Zip<'_> {
         // switched it on, or will call this again.
         let _ = self.pdev.try_restore_master();
         let fast = module_parameters::perf_mode.value();
-        hardware::init(&self.bar, self.revision, self.queues, fast)?;
+        hardware::init(
+            &self.bar,
+            self.revision,
+            &self.capabilities,
+            self.queues,
+            fast,
+        )?;
         let doubtful = core::mem::take(&mut *self.doubtful.lock());
         drop(doubtful);
 
@@ -486,7 +492,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn stop(zip: &Zip<'_>) {
-        if let Err(e) = hardware::shut_down(&zip.bar) {
+        if let Err(e) = hardware::shut_down(&zip.bar, zip.capabilities.prefetches) {
             dev_err!(zip.pdev, "the device does not shut down: {e:?}\n");
             zip.halt();
         }

@@ -95,6 +95,10 @@ pub(crate) struct Capabilities {
     pub(crate) has_doorbell_pages: bool,
     /// Queues can be told to stop.
     pub(crate) stops_queues: bool,
+    /// Translations can be fetched before they are needed.
+    pub(crate) prefetches: bool,
+    /// The cores, by the bits that switch them on.
+    pub(crate) cores: u8,
 }
 
 /// Reads capabilities.
@@ -167,12 +171,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stops_queues(&self) -> Result<bool> {
+    /// What the queue manager can do. Revision 0x30 can do all unless it says that it can't, 0x21
+    /// nothing.
+    fn abilities(&self) -> Result<regs::CAPABILITIES> {
+        let all = regs::CAPABILITIES::zeroed()
+            .with_stop_queue(true)
+            .with_prefetch(true);
         match (self.revision, self.counts) {
-            (Revision::V2, _) => Ok(false),
-            (Revision::V3, false) => Ok(true),
-            (Revision::V3, true) => Ok(present(self.bar.read(regs::CAPABILITIES))?.stop_queue()),
+            (Revision::V2, _) => Ok(regs::CAPABILITIES::zeroed()),
+            (Revision::V3, false) => Ok(all),
+            (Revision::V3, true) => present(self.bar.read(regs::CAPABILITIES)),
         }
+    }
+
+    fn cores(&self) -> Result<u8> {
+        let known = match self.revision {
+            Revision::V2 => 0xfc_0003,
+            Revision::V3 => 0x1c_0003,
+        };
+        let (compress, decompress) = self.halves(regs::CORES, known)?;
+        // CAST: The register that switches them on has eight bits for them.
+        Ok((compress | decompress) as u8)
     }
 
     fn functions(&self) -> Result<Functions> {
@@ -232,6 +251,7 @@ impl Capabilities {
         let (sq, cq) = reader.halves(regs::QUEUE_DEPTHS, 0x400_0400)?;
         let (events, abnormal_events) = reader.halves(regs::EVENT_DEPTHS, 0x400_0800)?;
         let has_doorbell_pages = reader.has_doorbell_pages()?;
+        let abilities = reader.abilities()?;
         Ok(Self {
             queues: reader.queues(has_doorbell_pages)?,
             depth: sq.min(cq).min(regs::DEPTH_MAX),
@@ -240,7 +260,9 @@ impl Capabilities {
             vectors: reader.vectors()?,
             functions: reader.functions()?,
             has_doorbell_pages,
-            stops_queues: reader.stops_queues()?,
+            stops_queues: abilities.stop_queue(),
+            prefetches: abilities.prefetch(),
+            cores: reader.cores()?,
         })
     }
 

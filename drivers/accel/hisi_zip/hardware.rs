@@ -3,13 +3,16 @@
 //! Starting and stopping the engine as a whole.
 
 use crate::{
+    capabilities::{
+        Capabilities,
+        Revision, //
+    },
     mailbox::Bar,
     regs::{
         self,
         AXI_USER,
         AXI_USER_PASID, //
-    },
-    Revision, //
+    }, //
 };
 use kernel::{
     io::{
@@ -56,7 +59,13 @@ pub(crate) fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
 }
 
 /// Makes the device ready to be told about queues, `queues` of them.
-pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -> Result {
+pub(crate) fn init(
+    bar: &Bar<'_>,
+    revision: Revision,
+    capabilities: &Capabilities,
+    queues: u32,
+    fast: bool,
+) -> Result {
     bar.write_reg(regs::MEM_START_INIT::zeroed().with_start(true));
     wait(|| bar.read(regs::MEM_INIT_DONE), |init| init.done())?;
 
@@ -66,14 +75,18 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     // Revision 0x30 has a switch in the context of each queue; for the other, the first queue
     // sets it.
     use_pasids(bar, false);
-    bar.write_reg(regs::HIGH_PERF::zeroed().with_fast(fast));
-    if revision == Revision::V3 {
+    start_engine(bar, revision, capabilities.cores, fast);
+    if capabilities.prefetches {
         let size = match page::PAGE_SIZE {
             0x4000 => 1,
             0x1_0000 => 2,
             _ => 0,
         };
         bar.write_reg(regs::PAGE_SIZE::zeroed().with_size(size));
+        // Without it the device is slower, but works.
+        if open_prefetch(bar).is_err() {
+            close_prefetch(bar)?;
+        }
     }
 
     set_queues(bar, queues)?;
@@ -84,6 +97,45 @@ pub(crate) fn init(bar: &Bar<'_>, revision: Revision, queues: u32, fast: bool) -
     bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed());
     bar.write_reg(regs::CORE_INT_MASK::zeroed());
     Ok(())
+}
+
+/// Switches the cores on. What else stands in registers of which some bits are known stays there.
+fn start_engine(bar: &Bar<'_>, revision: Revision, cores: u8, fast: bool) {
+    let control = regs::ENGINE_CONTROL::zeroed()
+        .with_check(true)
+        .with_cores(cores);
+    bar.write_reg(control);
+    bar.write_reg(bar.read(regs::HIGH_PERF).with_fast(fast));
+    if revision == Revision::V3 {
+        bar.write_reg(bar.read(regs::POWER_CONTROL).with_stay_awake(true));
+        bar.write_reg(bar.read(regs::LITERALS).with_without_length(false));
+        bar.write_reg(control.with_gates(0xff).with_gate_shutdown(true));
+        bar.write_reg(bar.read(regs::BUS_CLOCKS).with_gate(true));
+    }
+}
+
+/// Has the device fetch translations before it needs them.
+fn open_prefetch(bar: &Bar<'_>) -> Result {
+    let open = bar
+        .read(regs::PREFETCH)
+        .with_disable(false)
+        .with_disable_b(false)
+        .with_disable_a(false);
+    bar.write_reg(open);
+    wait(|| bar.read(regs::PREFETCH), |prefetch| !prefetch.disable())?;
+    wait(
+        || bar.read(regs::PREFETCH_STATE),
+        |state| state.fetches() == 0,
+    )
+}
+
+/// Ends that, and waits until nothing of it is under way.
+fn close_prefetch(bar: &Bar<'_>) -> Result {
+    bar.write_reg(bar.read(regs::PREFETCH).with_disable(true));
+    wait(
+        || bar.read(regs::PREFETCH_STATE),
+        |state| !state.closing() && !state.open() && state.stalls() == 0,
+    )
 }
 
 /// Has all queues of revision 0x21 access their data, and scatter lists, under their PASIDs, or by
@@ -106,7 +158,10 @@ pub(crate) fn mask_events(bar: &Bar<'_>, masked: bool) {
 }
 
 /// Takes all queues from the function and writes back what the device has cached.
-pub(crate) fn shut_down(bar: &Bar<'_>) -> Result {
+pub(crate) fn shut_down(bar: &Bar<'_>, prefetches: bool) -> Result {
+    if prefetches {
+        close_prefetch(bar)?;
+    }
     mask_events(bar, true);
     bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed().with_errors(!0));
     bar.write_reg(regs::CORE_INT_MASK::zeroed().with_errors(!0));

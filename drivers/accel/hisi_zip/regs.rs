@@ -26,6 +26,8 @@ pub(crate) const ABNORMAL_EVENT_VECTOR: usize = 0x3110;
 pub(crate) const ERROR_VECTOR: usize = 0x3114;
 /// Vectors of a virtual function, of the physical one.
 pub(crate) const VECTORS: usize = 0x311c;
+/// Cores that compress, cores that decompress, by the bits that switch them on.
+pub(crate) const CORES: usize = 0x3140;
 /// What the engine can do: two bits each for zlib, gzip, deflate.
 pub(crate) const ALGORITHMS: usize = 0x3148;
 
@@ -95,6 +97,7 @@ register! {
     /// What the queue manager can do; a version of 0 says that nothing from here to 0x317c counts.
     /// Revision 0x30.
     pub(crate) CAPABILITIES(u32) @ 0x3100 {
+        14:14 prefetch => bool;
         9:9 stop_queue => bool;
         7:0 version;
     }
@@ -157,6 +160,11 @@ register! {
         0:0 ready => bool;
     }
 
+    /// What the queue manager does while it is idle. Revision 0x30.
+    pub(crate) POWER_CONTROL(u32) @ 0x10_0148 {
+        9:9 stay_awake => bool;
+    }
+
     /// Queues that the function may have, and that all functions share. Revision 0x30.
     pub(crate) QUEUE_COUNT(u32) @ 0x10_0158 {
         21:11 per_function;
@@ -212,6 +220,40 @@ register! {
         31:0 attributes => u32;
     }
 
+    /// Which cores are on, whether their clocks stand still while they have nothing to do (revision
+    /// 0x30), and whether results are checked by decompressing them.
+    pub(crate) ENGINE_CONTROL(u32) @ 0x30_1004 {
+        29:29 gate_shutdown => bool;
+        16:16 check => bool;
+        15:8 gates => u8;
+        7:0 cores => u8;
+    }
+
+    /// Clocks of the engine's way to the bus. Revision 0x30.
+    pub(crate) BUS_CLOCKS(u32) @ 0x30_11a8 {
+        0:0 gate => bool;
+    }
+
+    /// Whether translations are fetched before they are needed. Revision 0x30.
+    pub(crate) PREFETCH(u32) @ 0x30_11b0 {
+        26:26 disable => bool;
+        17:17 disable_b => bool;
+        0:0 disable_a => bool;
+    }
+
+    /// What is under way of that.
+    pub(crate) PREFETCH_STATE(u32) @ 0x30_11c4 {
+        30:30 closing => bool;
+        26:26 open => bool;
+        18:16 fetches;
+        15:0 stalls;
+    }
+
+    /// Lengths of literals. Revision 0x30.
+    pub(crate) LITERALS(u32) @ 0x30_1204 {
+        4:4 without_length => bool;
+    }
+
     /// Trades compression for speed.
     pub(crate) HIGH_PERF(u32) @ 0x30_1208 {
         0:0 fast => bool;
@@ -251,8 +293,6 @@ pub(crate) const INIT: &[(usize, u32)] = &[
     // Engine: attributes of accesses to entries.
     (0x30_1110, AXI_USER),
     (0x30_1140, AXI_USER),
-    // All cores on, and results checked by decompressing them.
-    (0x30_1004, 1 << 16 | 0x3ff),
     // Contexts are cached, and written back at once.
     (
         0x10_0050,

@@ -129,9 +129,14 @@ impl Device {
     pub fn new(config: Config) -> Self {
         let config = config.with_queues();
         let capabilities = Capabilities::new(&config);
+        let mut nonsense = Nonsense::new(config.seed);
+        let mut regs = RegisterFile::new(&capabilities.registers);
+        if !config.mild.has(Reading::EngineBits) {
+            regs.scatter(&mut nonsense);
+        }
         Self {
             config,
-            regs: RegisterFile::new(&capabilities.registers),
+            regs,
             mailbox: Mailbox::default(),
             tables: [0; 2],
             range: None,
@@ -154,7 +159,7 @@ impl Device {
             bus_master: false,
             faults: Faults::default(),
             lies: Lies::default(),
-            nonsense: Nonsense::new(config.seed),
+            nonsense,
             abnormal: false,
         }
     }
@@ -397,6 +402,7 @@ impl Device {
             self.abnormal |= self.regs.set_abnormal(group, offset, value);
             return;
         }
+        self.judge_write(offset, value);
         self.regs.set(offset, value);
         match offset {
             regs::EQ_INT_MASK => self.eq.set_masked(value & 1 != 0),
@@ -414,6 +420,18 @@ impl Device {
     pub(crate) fn raise_manager_error(&mut self, errors: u32) {
         let group = regs::QM_ABNORMAL;
         self.abnormal |= self.regs.set_abnormal(group, group.set, errors);
+    }
+
+    /// Notes it if the guest must not write `value` there, for all that it has been told.
+    fn judge_write(&mut self, offset: u64, value: u32) {
+        if self.lies.register(offset).is_some() {
+            return;
+        }
+        let (cores, isolated) = (self.capabilities.cores, self.config.is_isolated());
+        let fault = self.regs.fault(offset, value, cores, isolated);
+        if let Some(fault) = fault.filter(|_| !self.config.mild.has(Reading::EngineBits)) {
+            self.stats.violation(format!("register {fault}"));
+        }
     }
 
     fn forget_contexts(&mut self) {

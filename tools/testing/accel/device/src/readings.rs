@@ -35,6 +35,9 @@ pub enum Reading {
     /// Most entries of an SQ or a CQ: 1024, as its capability says, or what its context has bits
     /// for.
     QueueDepth,
+    /// What the bits of the engine's registers are that nobody has named: to be left as they are,
+    /// or nothing.
+    EngineBits,
     /// Whether the window of an entry limits how far back repetitions are looked for.
     Windows,
 }
@@ -52,6 +55,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("reset-ends-shaping", Reading::Shaper),
     ("stopped-queues-stay", Reading::StaleContexts),
     ("deep-queues", Reading::QueueDepth),
+    ("loose-registers", Reading::EngineBits),
     ("whole-window", Reading::Windows),
 ];
 

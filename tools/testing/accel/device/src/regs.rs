@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use crate::readings::Nonsense;
+
 /// Bytes of BAR2.
 pub const BAR2_SIZE: u64 = 4 << 20;
 /// Bytes of BAR4 for each queue.
@@ -119,6 +121,29 @@ pub const ZIP_ABNORMAL: Abnormal = Abnormal {
 pub const DATA_USER: u64 = 0x30_1128;
 /// Bit 0 prefers speed to size.
 pub const HIGH_PERF: u64 = 0x30_1208;
+/// Which cores are on [7:0], gates of their clocks [15:8], check of what was compressed 16, gate of
+/// another clock 29.
+pub const ENGINE_CONTROL: u64 = 0x30_1004;
+const CORE_BITS: u32 = 0xff;
+const CHECK: u32 = 1 << 16;
+const CLOCK_GATES: u32 = 0xff << 8 | 1 << 29;
+/// Of power when idle, bit 9.
+const POWER: u64 = 0x10_0148;
+/// Gates clocks of the bus, bit 0.
+const BUS_CLOCKS: u64 = 0x30_11a8;
+/// Translations fetched in advance, bits 0, 17, 26.
+const PREFETCH: u64 = 0x30_11b0;
+/// Literals, bit 4.
+const LITERALS: u64 = 0x30_1204;
+
+/// The engine's registers of which somebody has named some bits; and these.
+const NAMED: [(u64, u32); 5] = [
+    (POWER, 1 << 9),
+    (BUS_CLOCKS, 1 << 0),
+    (PREFETCH, 1 << 26 | 1 << 17 | 1 << 0),
+    (LITERALS, 1 << 4),
+    (HIGH_PERF, 1 << 0),
+];
 
 /// The function and the queue that `value` of a register selects.
 pub fn split_selection(value: u32) -> (u32, usize) {
@@ -167,6 +192,24 @@ impl RegisterFile {
         ]);
         values.extend(capabilities.iter().copied());
         Self { values }
+    }
+
+    /// Puts anything into those bits of registers that nobody has named.
+    pub fn scatter(&mut self, nonsense: &mut Nonsense) {
+        for (offset, named) in NAMED {
+            self.values.insert(offset, nonsense.next() as u32 & !named);
+        }
+    }
+
+    /// What is wrong with writing `value` to the register at `offset` of an engine with `cores`.
+    pub fn fault(&self, offset: u64, value: u32, cores: u32, isolated: bool) -> Option<String> {
+        if offset == ENGINE_CONTROL {
+            return fault_of_control(value, cores, isolated)
+                .map(|what| format!("{offset:#x}: {what}, by {value:#x}"));
+        }
+        let (_, named) = NAMED.iter().find(|(register, _)| *register == offset)?;
+        let changed = (self.get(offset) ^ value) & !named;
+        (changed != 0).then(|| format!("{offset:#x}: bits {changed:#x} changed"))
     }
 
     /// The 32-bit register at `offset` of BAR2.
@@ -227,12 +270,61 @@ impl RegisterFile {
     }
 }
 
+/// What is wrong with [`ENGINE_CONTROL`] being `value`.
+fn fault_of_control(value: u32, cores: u32, isolated: bool) -> Option<&'static str> {
+    let gates = value & CLOCK_GATES;
+    if value & CORE_BITS & !cores != 0 {
+        return Some("cores on that there are not");
+    }
+    if value & !(CORE_BITS | CHECK | CLOCK_GATES) != 0 {
+        return Some("bits that nobody has named");
+    }
+    match gates {
+        0 => None,
+        _ if !isolated => Some("clocks gated, which only revision 0x30 can"),
+        CLOCK_GATES => None,
+        _ => Some("some clocks gated, but not all"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn registers() -> RegisterFile {
         RegisterFile::new(&[(QUEUE_COUNT, 0x2_0050), (CAPABILITIES, 1)])
+    }
+
+    #[test]
+    fn control_of_the_engine() {
+        const CORES: u32 = 0b1101;
+        // (value, revision 0x30, whether it may be)
+        for (value, isolated, fine) in [
+            (CHECK | CORES, true, true),
+            (CHECK | 1, true, true),
+            (CHECK | CORES | 1 << 1, true, false),
+            (CHECK | CORES | CLOCK_GATES, true, true),
+            (CHECK | CORES | CLOCK_GATES, false, false),
+            (CHECK | CORES | 1 << 8, true, false),
+            (CHECK | CORES | 1 << 20, true, false),
+        ] {
+            let fault = registers().fault(ENGINE_CONTROL, value, CORES, isolated);
+            assert_eq!(fault.is_none(), fine, "{value:#x}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn bits_without_a_name_are_kept() {
+        let mut regs = registers();
+        regs.scatter(&mut Nonsense::new(1));
+        for (offset, named) in NAMED {
+            let before = regs.get(offset);
+            assert_eq!(before & named, 0);
+            assert_ne!(before, 0, "{offset:#x}");
+            assert_eq!(regs.fault(offset, before | named, 0, true), None);
+            assert!(regs.fault(offset, named, 0, true).is_some(), "{offset:#x}");
+        }
+        assert_eq!(regs.fault(MASTER_CTRL, 1, 0, true), None);
     }
 
     #[test]

@@ -285,3 +285,18 @@ fn another_revision() {
     assert_eq!(machine.memory.revisions, [0x20, 0x30]);
     is_honest(&mut machine);
 }
+
+/// Whoever keeps the bits of a register keeps those that it was told.
+#[test]
+fn bits_of_a_register_that_lied_are_nobodys_fault() {
+    let mut machine = Machine::with_faults();
+    machine.write(lies::REGISTER, regs::HIGH_PERF as u32);
+    machine.write(lies::VALUE, u32::MAX);
+    let told = machine.read(regs::HIGH_PERF);
+    machine.write(regs::HIGH_PERF, told);
+    assert!(
+        machine.violations().is_empty(),
+        "{:?}",
+        machine.violations()
+    );
+}

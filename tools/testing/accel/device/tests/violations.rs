@@ -6,7 +6,10 @@ mod common;
 
 use common::workload::*;
 use common::*;
+use hisi_zip_model::readings::Mild;
+use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
+use hisi_zip_model::Config;
 use hisi_zip_model::ResetKind;
 
 /// A machine whose queue 1 waits for a page.
@@ -141,4 +144,35 @@ fn late_results_are_dropped() {
     machine.settle();
     assert_eq!(machine.device.stats().jobs, 0);
     assert_eq!(machine.memory.data(OUTPUT, SIZE), vec![0; SIZE]);
+}
+
+/// Cores that there are not, clocks that are no core's, and bits that nobody has named.
+#[test]
+fn bits_of_the_engine_that_nobody_has_named() {
+    const PERF: u64 = 0x30_1208;
+    const CONTROL: u64 = 0x30_1004;
+    let loose = Mild::NONE.with(Reading::EngineBits);
+    for (mild, count) in [(Mild::NONE, 2), (loose, 0)] {
+        let mut machine = Machine::with(Config {
+            mild,
+            ..Machine::CONFIG
+        });
+        let (perf, cores) = (machine.read(PERF), machine.read(regs::CORES));
+        assert_eq!(perf == 0, mild == loose);
+        machine.write(PERF, perf | 1);
+        machine.write(CONTROL, 1 << 16 | cores >> 16 | cores & 0xffff);
+        assert!(
+            machine.violations().is_empty(),
+            "{:?}",
+            machine.violations()
+        );
+        machine.write(PERF, !perf);
+        machine.write(CONTROL, 1 << 16 | 0x3ff);
+        assert_eq!(
+            machine.violations().len(),
+            count,
+            "{:?}",
+            machine.violations()
+        );
+    }
 }
