@@ -48,7 +48,8 @@ impl Job {
         };
         let (address, length) = wanted.source();
         let source = match context {
-            // There is nothing to be read; should the engine look, this may be looked at.
+            // There is nothing to be read; should the engine look, this may be looked at. A list
+            // can't have an entry of no bytes.
             Some(context) if length == 0 => one(context)?,
             _ => buffers.segments(address, length, BufferAccess::Read)?,
         };
@@ -76,9 +77,9 @@ fn context(address: u64, buffers: &Buffers) -> Result<DmaAddress> {
     }
 }
 
-/// A piece of no bytes.
+/// A piece of one byte.
 fn one(address: DmaAddress) -> Result<KVec<Segment>> {
     let mut segments = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
-    segments.push((address, 0), GFP_KERNEL_ACCOUNT)?;
+    segments.push((address, 1), GFP_KERNEL_ACCOUNT)?;
     Ok(segments)
 }

@@ -23,6 +23,10 @@ use zerocopy::little_endian::{
 
 /// Entries of a list at most.
 const ENTRIES_MAX: usize = 255;
+/// Lists of a chain at most.
+const LISTS_MAX: usize = 256;
+/// Bytes of an entry: one at least.
+const BYTES_MAX: u64 = 8 << 20;
 /// What the address of a list is a multiple of.
 const ALIGNMENT: usize = 64;
 
@@ -32,7 +36,7 @@ const ALIGNMENT: usize = 64;
 struct Header {
     /// Address of the next list of the chain, 0 if it is the last.
     next: U64,
-    /// Entries of the whole chain, in its first list.
+    /// Entries of the whole chain in its first list; in those behind it, that they have room for.
     entries_in_chain: U16,
     entries: U16,
     /// Entries that the list has room for.
@@ -68,6 +72,16 @@ const fn chain_size(entries: usize) -> usize {
 /// A piece of memory: its address for the device, and its bytes.
 pub(crate) type Segment = (DmaAddress, u64);
 
+/// Whether a chain can have these pieces.
+fn check(segments: &[Segment]) -> Result {
+    let fits = |&(_, bytes): &Segment| (1..=BYTES_MAX).contains(&bytes);
+    let count = 1..=LISTS_MAX * ENTRIES_MAX;
+    match count.contains(&segments.len()) && segments.iter().all(fits) {
+        true => Ok(()),
+        false => Err(EINVAL),
+    }
+}
+
 /// Two chains of lists, one for the input of a job and one for its output.
 pub(crate) struct Chains {
     memory: CoherentPages,
@@ -77,9 +91,11 @@ pub(crate) struct Chains {
 impl Chains {
     /// Writes the lists. May sleep.
     ///
-    /// Fails with [`EINVAL`] if there are more pieces than a chain can have, or one is longer than
-    /// an entry can say.
+    /// Fails with [`EINVAL`] if there are no pieces, or more than a chain can have, or one is
+    /// shorter or longer than an entry can be.
     pub(crate) fn new(dev: &Device<Bound>, source: &[Segment], dest: &[Segment]) -> Result<Self> {
+        check(source)?;
+        check(dest)?;
         let behind = chain_size(source.len());
         let chains = Self {
             memory: CoherentPages::new(dev, behind + chain_size(dest.len()))?,
@@ -111,7 +127,8 @@ impl Chains {
                 None => 0,
             };
             self.write_list(offset, in_chain, next, list)?;
-            in_chain = U16::ZERO;
+            // Nobody knows whether this is looked at; so it stands in the chains of UADK.
+            in_chain = U16::new(ENTRIES_MAX as u16);
             offset = behind;
         }
         Ok(())

@@ -103,6 +103,62 @@ TEST_F(zip_scattered, no_lists_where_none_are_needed)
 	buffer_free(&out);
 }
 
+/* A request for what is left of the output has a list of the input, too. */
+TEST_F(zip_scattered, stream_without_more_input)
+{
+	const __u32 size = 2 * PAGE;
+	struct accel_submit_buffer buffers[3];
+	struct buffer in, out, context;
+	__u32 packed, from, part, made = 0;
+	struct hisi_zip_record r = {};
+	struct submit_queue q;
+	struct hisi_zip_sqe job;
+	__u8 plain[2 * PAGE];
+	int fence;
+
+	ASSERT_RET(0, buffer_scattered(&in, 4 * PAGE), "scattered pages");
+	ASSERT_RET(0, buffer_scattered(&out, 16 * PAGE), "scattered pages");
+	ASSERT_RET(0, buffer_alloc(&context, self->ctx, CONTEXT_SIZE, ACCEL_ALLOC_CONTIGUOUS),
+		   "a context in one piece");
+	ASSERT_RET(0, submit_open(&q, self->ctx, 8, HISI_ZIP_DECOMPRESS), "a queue");
+	fill_text(plain, size, 1);
+	packed = zip_judge_deflate(HISI_ZIP_DEFLATE, plain, size, in.p, in.size);
+	buffers[0] = (struct accel_submit_buffer){ in.fd, ACCEL_ACCESS_READ };
+	buffers[1] = (struct accel_submit_buffer){ out.fd, ACCEL_ACCESS_WRITE };
+	buffers[2] = (struct accel_submit_buffer){
+		context.fd, ACCEL_ACCESS_READ | ACCEL_ACCESS_WRITE,
+	};
+	for (part = 0, from = 0; part < 3; part++) {
+		__u32 length = part == 0 ? packed / 2 : part == 1 ? 0 : packed - from;
+
+		/* What the device keeps in the entry goes on with it. */
+		job = submit_job(HISI_ZIP_DEFLATE, from, length, made, 8 * PAGE);
+		r.sqe.type = job.type | htole32(STATEFUL | (part ? 0 : NEW_STREAM));
+		r.sqe.algorithm = job.algorithm;
+		r.sqe.input_data_length = job.input_data_length;
+		r.sqe.dest_avail_out = job.dest_avail_out;
+		r.sqe.source_l = job.source_l;
+		r.sqe.source_h = job.source_h;
+		r.sqe.dest_l = job.dest_l;
+		r.sqe.dest_h = job.dest_h;
+		r.sqe.ctx_h = htole32(2 << 16);
+		ASSERT_RET(0, submit_with(&q, &r.sqe, 1, buffers, 3, &fence), "a part");
+		EXPECT_RET(0, fence_end(fence), "its end");
+		r = *submit_record(&q, part);
+		from += le32toh(r.sqe.consumed);
+		made += le32toh(r.sqe.produced);
+	}
+	EXPECT_EQ(packed, from);
+	EXPECT_EQ(size, made) {
+		TH_LOG("expected: the whole stream");
+	}
+	EXPECT_THAT(!memcmp(plain, out.p, size), "the same bytes");
+	submit_close(&q);
+	buffer_free(&in);
+	buffer_free(&out);
+	buffer_free(&context);
+}
+
 TEST_F(zip_scattered, context_must_be_in_one_piece)
 {
 	struct accel_submit_buffer buffers[3];

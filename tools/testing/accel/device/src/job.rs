@@ -18,6 +18,7 @@ use crate::readings::Mild;
 use crate::readings::Nonsense;
 use crate::readings::Reading;
 use crate::sgl;
+use crate::sgl::Limits;
 use crate::sgl::Malformed;
 use crate::sgl::Reader;
 use crate::sqe::Algorithm;
@@ -53,6 +54,8 @@ pub struct Setting {
     pub layout: u32,
     /// Whether there is a container that is none.
     pub raw_deflate: bool,
+    /// What scatter lists may have.
+    pub limits: Limits,
     /// Whether entries say how far back to look for repetitions; else it is as far as can be.
     pub has_windows: bool,
 }
@@ -361,7 +364,7 @@ impl Job {
 }
 
 fn read_list(setting: Setting, address: u64, stage: fn(Reader) -> Stage) -> Stage {
-    match Reader::new(setting.pasid, address) {
+    match Reader::new(setting.pasid, setting.limits, address) {
         Ok(reader) => stage(reader),
         Err(Malformed) => Stage::Done(Report::failure(Status::BadList)),
     }

@@ -38,6 +38,8 @@ pub enum Reading {
     /// What the bits of the engine's registers are that nobody has named: to be left as they are,
     /// or nothing.
     EngineBits,
+    /// Whether a chain has 256 lists at most, and an entry of a list 1 byte to 8 MiB.
+    ListLimits,
     /// Whether the window of an entry limits how far back repetitions are looked for.
     Windows,
 }
@@ -55,6 +57,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("reset-ends-shaping", Reading::Shaper),
     ("stopped-queues-stay", Reading::StaleContexts),
     ("deep-queues", Reading::QueueDepth),
+    ("endless-lists", Reading::ListLimits),
     ("loose-registers", Reading::EngineBits),
     ("whole-window", Reading::Windows),
 ];

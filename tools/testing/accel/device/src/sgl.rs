@@ -18,6 +18,28 @@ const MAX_ENTRIES: u16 = 255;
 /// What the address of a list is a multiple of.
 const ALIGNMENT: u64 = 64;
 
+/// What a chain may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Lists of a chain.
+    lists: u32,
+    /// Bytes of an entry, at least and at most.
+    bytes: (u32, u32),
+}
+
+impl Limits {
+    /// What UADK knows of.
+    pub const KNOWN: Self = Self {
+        lists: 256,
+        bytes: (1, 8 << 20),
+    };
+    /// As much as there are bits for.
+    pub const NONE: Self = Self {
+        lists: u16::MAX as u32,
+        bytes: (0, u32::MAX),
+    };
+}
+
 /// A list that the device can't work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -45,9 +67,9 @@ impl Header {
         }
     }
 
-    /// A list without entries could be one of a chain without end.
-    fn is_valid(&self) -> bool {
-        (1..=self.room).contains(&self.entries) && self.room <= MAX_ENTRIES
+    /// Only a list behind the first may have no entries.
+    fn is_valid(&self, first: bool) -> bool {
+        (u16::from(first)..=self.room).contains(&self.entries) && self.room <= MAX_ENTRIES
     }
 }
 
@@ -72,9 +94,11 @@ enum Stage {
 
 /// A chain of lists that is being read.
 ///
-/// Each list has an entry at least, and what is left of the chain's falls with each: a chain that loops ends.
+/// There may be so many lists and no more: a chain that loops ends.
 pub struct Reader {
     pasid: Option<u32>,
+    /// The lists are those that may still come.
+    limits: Limits,
     stage: Stage,
     /// Entries that may still come, once the first header was read.
     left: Option<u16>,
@@ -84,9 +108,10 @@ pub struct Reader {
 impl Reader {
     /// Will read the chain that begins at `address` of the address space `pasid` (`None`: the
     /// function's own).
-    pub fn new(pasid: Option<u32>, address: u64) -> Result<Self, Malformed> {
+    pub fn new(pasid: Option<u32>, limits: Limits, address: u64) -> Result<Self, Malformed> {
         Ok(Self {
             pasid,
+            limits,
             stage: header(pasid, address)?,
             left: None,
             segments: Vec::new(),
@@ -129,10 +154,12 @@ impl Reader {
         match &self.stage {
             Stage::Header(transfer, address) => {
                 let header = Header::parse(transfer.data());
+                let first = self.left.is_none();
                 let left = self.left.unwrap_or(header.chain);
-                if !header.is_valid() {
+                if !header.is_valid(first) || self.limits.lists == 0 {
                     return Err(Malformed);
                 }
+                self.limits.lists -= 1;
                 self.left = Some(left.checked_sub(header.entries).ok_or(Malformed)?);
                 let bytes = usize::from(header.entries) * ENTRY_SIZE;
                 let entries = Segment::new(address + HEADER_SIZE as u64, bytes);
@@ -141,7 +168,7 @@ impl Reader {
             }
             Stage::Entries(transfer, next) => {
                 for entry in transfer.data().chunks_exact(ENTRY_SIZE) {
-                    self.segments.push(segment(entry)?);
+                    self.segments.push(segment(entry, self.limits)?);
                 }
                 *turn.scatter_lists += 1;
                 match *next {
@@ -161,9 +188,11 @@ fn header(pasid: Option<u32>, address: u64) -> Result<Stage, Malformed> {
     Ok(Stage::Header(Transfer::fetch(pasid, vec![header]), address))
 }
 
-fn segment(entry: &[u8]) -> Result<Segment, Malformed> {
-    let segment = Segment::new(long(entry, 0), word(entry, 16) as usize);
-    if segment.overflows() {
+fn segment(entry: &[u8], limits: Limits) -> Result<Segment, Malformed> {
+    let (least, most) = limits.bytes;
+    let length = word(entry, 16);
+    let segment = Segment::new(long(entry, 0), length as usize);
+    if !(least..=most).contains(&length) || segment.overflows() {
         return Err(Malformed);
     }
     Ok(segment)
@@ -213,18 +242,19 @@ mod tests {
             room: 10,
         };
         assert_eq!(header, expected);
-        assert!(header.is_valid());
+        assert!(header.is_valid(true));
     }
 
     #[test]
     fn numbers_of_entries() {
-        for (entries, room, valid) in [
-            (0, 10, false),
-            (1, 10, true),
-            (10, 10, true),
-            (11, 10, false),
-            (255, 255, true),
-            (1, 256, false),
+        // (entries, room, whether it may come first, and behind others)
+        for (entries, room, first, behind) in [
+            (0, 10, false, true),
+            (1, 10, true, true),
+            (10, 10, true, true),
+            (11, 10, false, false),
+            (255, 255, true, true),
+            (1, 256, false, false),
         ] {
             let header = Header {
                 next: 0,
@@ -232,7 +262,8 @@ mod tests {
                 entries,
                 room,
             };
-            assert_eq!(header.is_valid(), valid, "{entries} of {room}");
+            assert_eq!(header.is_valid(true), first, "{entries} of {room}");
+            assert_eq!(header.is_valid(false), behind, "{entries} of {room}");
         }
     }
 

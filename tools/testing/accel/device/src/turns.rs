@@ -11,6 +11,7 @@ use crate::job::Setting;
 use crate::overflow::Completion;
 use crate::readings::Reading;
 use crate::regs;
+use crate::sgl::Limits;
 use crate::sqe::Report;
 use crate::sqe::Sqe;
 use crate::sqe::Status;
@@ -118,6 +119,10 @@ impl Device {
             seed: self.nonsense.next(),
             layout: if isolated { 3 } else { 0 },
             raw_deflate: isolated,
+            limits: match self.config.mild.has(Reading::ListLimits) {
+                true => Limits::NONE,
+                false => Limits::KNOWN,
+            },
             has_windows: isolated && !self.config.mild.has(Reading::Windows),
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));

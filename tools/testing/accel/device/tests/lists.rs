@@ -7,8 +7,11 @@ mod common;
 use common::*;
 use hisi_zip_model::bus::PAGE_SIZE;
 use hisi_zip_model::faults;
+use hisi_zip_model::readings::Mild;
+use hisi_zip_model::readings::Reading;
 use hisi_zip_model::sqe::Sqe;
 use hisi_zip_model::sqe::Status;
+use hisi_zip_model::Config;
 
 const LISTS: u32 = 1 << 8;
 /// Bytes of a list's header, and of an entry.
@@ -82,7 +85,15 @@ fn job(algorithm: u32, flags: u32, length: usize, room: usize) -> Sqe {
 
 /// A machine with a compressing queue 1, a decompressing queue 2 and text at [`INPUT`].
 fn machine(page: Page) -> Machine {
-    let mut machine = Machine::new();
+    with(Mild::NONE, page)
+}
+
+/// The same, of a device that reads some things mildly.
+fn with(mild: Mild, page: Page) -> Machine {
+    let mut machine = Machine::with(Config {
+        mild,
+        ..Machine::CONFIG
+    });
     machine.start(1, COMPRESS);
     machine.start(2, DECOMPRESS);
     for at in [SOURCE, INPUT, OUTPUT, BACK, CONTEXT] {
@@ -129,7 +140,7 @@ fn round_trips() {
 #[test]
 fn pieces_of_any_size_in_any_order() {
     let mut machine = machine(Page::Cold);
-    let lengths = [1, 0, 4095, 3, 4097, 0, 1804];
+    let lengths = [1, 4095, 3, 4097, 1804];
     let mut at = 0;
     let mut list = Vec::new();
     for (number, length) in lengths.into_iter().enumerate() {
@@ -232,7 +243,14 @@ fn streams_have_lists_too() {
 
 type Change = fn(&mut List);
 
-const MALFORMED: [(&str, Status, Change); 10] = [
+const MALFORMED: [(&str, Status, Change); 12] = [
+    ("an entry of no bytes", Status::BadList, |list| {
+        list.entries.push((INPUT, 0));
+        list.used += 1;
+    }),
+    ("an entry of more than 8 MiB", Status::BadList, |list| {
+        list.entries[2].1 = (8 << 20) + 1
+    }),
     ("no entries", Status::BadList, |list| list.used = 0),
     (
         "more entries than the list has room for",
@@ -323,9 +341,80 @@ fn a_chain_that_loops_ends() {
     }
 }
 
+/// How many lists a chain has at most, and how many bytes an entry.
+#[test]
+fn limits_of_both_readings() {
+    let bad = number(Status::BadList);
+    let endless = Mild::NONE.with(Reading::ListLimits);
+    let chain = |lists: usize| (lists, 1, 0);
+    for (mild, (lists, length, none), status) in [
+        (Mild::NONE, chain(256), 0),
+        (Mild::NONE, chain(257), bad),
+        (endless, chain(257), 0),
+        (Mild::NONE, (1, 8 << 20, 0), 0),
+        (Mild::NONE, (1, (8 << 20) + 1, 0), bad),
+        (endless, (1, (8 << 20) + 1, 0), 0),
+        (Mild::NONE, (1, SIZE, 1), bad),
+        (endless, (1, SIZE, 1), 0),
+    ] {
+        let mut machine = with(mild, Page::Present);
+        // Of no bytes, if any; then one in each list.
+        let entries: Vec<_> = (0..none).map(|_| (INPUT, 0)).collect();
+        for at in 0..lists {
+            let mut entries = entries.clone();
+            entries.push((INPUT + at as u64, length as u32));
+            let list = List {
+                next: if at + 1 < lists { list_at(at + 1) } else { 0 },
+                chain: 1000,
+                ..List::new(&entries)
+            };
+            put(&mut machine, list_at(at), &list);
+        }
+        put(&mut machine, DEST, &List::new(&[(OUTPUT, SIZE as u32)]));
+        let input = lists * length.min(100);
+        let entry = sqe(GZIP | LISTS, STATELESS, (list_at(0), input), (DEST, SIZE));
+        let done = machine.run(1, &entry);
+        assert_eq!(
+            done.status(),
+            status,
+            "{mild:?} {lists} lists, {length}, {none}"
+        );
+    }
+}
+
+/// Where the lists of a long chain lie.
+fn list_at(number: usize) -> u64 {
+    BACK + number as u64 * 1024
+}
+
+/// UADK leaves the chain's number of entries in each list, and makes lists without any.
+#[test]
+fn lists_behind_the_first_may_be_as_uadk_makes_them() {
+    for chain in [0, 255] {
+        let mut machine = machine(Page::Present);
+        let last = List {
+            chain,
+            used: 0,
+            room: 255,
+            next: 0,
+            entries: Vec::new(),
+        };
+        let first = List {
+            next: NEXT,
+            chain: 510,
+            ..List::new(&[(INPUT, SIZE as u32)])
+        };
+        put(&mut machine, SOURCE, &first);
+        put(&mut machine, NEXT, &last);
+        put(&mut machine, DEST, &List::new(&[(OUTPUT, SIZE as u32)]));
+        let done = machine.run(1, &job(GZIP, STATELESS, SIZE, SIZE));
+        assert_eq!(done.status(), 0, "{chain}");
+    }
+}
+
 #[test]
 fn a_long_chain_does_not_hold_up_another_queue() {
-    let mut machine = machine(Page::Present);
+    let mut machine = with(Mild::NONE.with(Reading::ListLimits), Page::Present);
     let list = List {
         next: SOURCE,
         chain: u16::MAX,
