@@ -28,8 +28,10 @@ use kernel::{
 
 /// How long the mailbox is waited for without sleep.
 const SOON_MICROS: usize = 10;
-/// How long it is waited for at all. Nothing that is asked of it has to wait for a job.
+/// How long it is waited for at all.
 const TIMEOUT: Delta = Delta::from_secs(1);
+/// The same where it may have to wait for jobs, which is as long as the C driver waits.
+const STOP_TIMEOUT: Delta = Delta::from_secs(5);
 
 /// BAR 2.
 pub(crate) type Bar<'a> = pci::Bar<'a, BAR2_SIZE>;
@@ -53,6 +55,15 @@ pub(crate) enum Command {
     /// Stop a queue, once what it has begun is finished, for which the mailbox waits. Where
     /// the device can do that.
     StopQueue = 8,
+}
+
+impl Command {
+    fn timeout(self) -> Delta {
+        match self {
+            Command::StopQueue => STOP_TIMEOUT,
+            _ => TIMEOUT,
+        }
+    }
 }
 
 /// A context of a queue, as the queue manager reads and writes it: 32-bit little-endian words.
@@ -162,7 +173,7 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
     let soon = read_poll_timeout_atomic(state, is_done, Delta::from_micros(1), SOON_MICROS);
     let done = match soon {
         Err(e) if e == ETIMEDOUT => {
-            read_poll_timeout(state, is_done, Delta::from_micros(50), TIMEOUT)?
+            read_poll_timeout(state, is_done, Delta::from_micros(50), command.timeout())?
         }
         soon => soon?,
     };

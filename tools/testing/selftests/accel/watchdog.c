@@ -14,6 +14,8 @@
 #define HARD_SECONDS (2 * STOP_SECONDS + 30)
 /* More events than the driver has room for. */
 #define EVENTS 2100
+/* A device may be so slow to stop a queue. */
+#define STOP_MS 2500
 
 FIXTURE(watchdog) {
 	char address[ACCEL_NAME_MAX];
@@ -365,6 +367,29 @@ TEST_F(watchdog, hung_queue_can_be_closed)
 	}
 	EXPECT_WORKS(&self->other, "another queue afterwards");
 	expect_timeouts(_metadata, self, 0);
+}
+
+static int end_hangs_later(void *address)
+{
+	usleep((LIMIT_MS + STOP_MS) * 1000);
+	return zip_poke(address, ZIP_END_HANGS, 1);
+}
+
+/* The mailbox is waited for that long: then there is no need of a reset. */
+TEST_F(watchdog, hung_queue_may_take_seconds_to_stop)
+{
+	pid_t pid = child_start(end_hangs_later, self->address);
+
+	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE_HARD);
+	EXPECT_TRUE(WAIT_FOR(is_dead(&self->hung), WAIT_SECONDS)) {
+		TH_LOG("expected: the queue is stopped");
+	}
+	EXPECT_RET(0, child_result(pid), "the end of the hang");
+	expect_dead(_metadata, &self->hung, ACCEL_QUEUE_DEAD_TIMEOUT);
+	EXPECT_WORKS(&self->other, "another queue");
+	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
+		TH_LOG("expected: no reset");
+	}
 }
 
 /* --- A queue that can't --- */

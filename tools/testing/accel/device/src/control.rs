@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::mailbox::Command;
 use crate::mailbox::Failure;
 use crate::mailbox::Order;
+use crate::readings::Reading;
 use crate::stale::Table;
 
 impl Device {
@@ -43,8 +44,9 @@ impl Device {
     }
 
     fn begin_stop(&mut self, number: u16) {
+        let abandons = self.config.mild.has(Reading::StopDrains);
         if let Some(sq) = self.queues[usize::from(number)].sq.as_mut() {
-            sq.stopping = true;
+            sq.stopping = abandons;
             self.stand_in_line(number);
         }
     }

@@ -154,7 +154,7 @@ impl Queue {
     /// Whether the queue can't be stopped now.
     pub fn holds_up_stop(&self) -> bool {
         match self.hang {
-            None => self.job.is_some(),
+            None => self.has_work(),
             Some(hang) => hang == Hang::UntilReset,
         }
     }

@@ -40,6 +40,8 @@ pub enum Reading {
     EngineBits,
     /// Whether a chain has 256 lists at most, and an entry of a list 1 byte to 8 MiB.
     ListLimits,
+    /// Whether to stop a queue is to do all that was submitted, or no more than was begun.
+    StopDrains,
     /// Whether the window of an entry limits how far back repetitions are looked for.
     Windows,
 }
@@ -59,6 +61,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("deep-queues", Reading::QueueDepth),
     ("endless-lists", Reading::ListLimits),
     ("loose-registers", Reading::EngineBits),
+    ("stop-abandons", Reading::StopDrains),
     ("whole-window", Reading::Windows),
 ];
 

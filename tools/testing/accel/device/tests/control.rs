@@ -454,28 +454,39 @@ fn completions_that_wait_are_forgotten_with_their_queue() {
     assert_eq!(machine.run(1, &job()).status(), 0);
 }
 
+/// Whether what was submitted, but not begun, is done is a matter of reading.
 #[test]
-fn stop_finishes_what_was_begun_and_no_more() {
-    let mut machine = machine(Page::Cold);
-    machine.submit(1, &job());
-    machine.submit(1, &job());
-    machine.step();
-    assert_eq!(machine.memory.requests.len(), 1);
+fn stop_finishes_what_was_begun_at_least() {
+    let abandons = Mild::NONE.with(Reading::StopDrains);
+    for (mild, done) in [(Mild::NONE, 2), (abandons, 1)] {
+        let machine = Machine::with(Config {
+            mild,
+            ..Machine::CONFIG
+        });
+        let mut machine = machine.prepare(Page::Cold);
+        machine.submit(1, &job());
+        machine.submit(1, &job());
+        machine.step();
+        assert_eq!(machine.memory.requests.len(), 1);
 
-    machine.mailbox(8, 1, 0);
-    machine.step();
-    assert!(machine.mailbox_busy(), "a page request is unanswered");
-    machine.answer_pages();
-    machine.step();
-    assert!(machine.mailbox_busy(), "the job is being computed");
-    machine.settle();
-    assert_eq!(machine.mailbox_status(), 0);
-    assert_eq!(
-        machine.completion(1),
-        Some(Completion { index: 0, queue: 1 })
-    );
-    assert_eq!(machine.completion(1), None);
+        machine.mailbox(8, 1, 0);
+        machine.step();
+        assert!(machine.mailbox_busy(), "a page request is unanswered");
+        machine.answer_pages();
+        machine.step();
+        assert!(machine.mailbox_busy(), "the job is being computed");
+        machine.settle();
+        assert_eq!(machine.mailbox_status(), 0);
+        for index in 0..done {
+            assert_eq!(machine.completion(1), Some(Completion { index, queue: 1 }));
+        }
+        assert_eq!(machine.completion(1), None);
+        expect_stopped(machine);
+    }
+}
 
+/// Queue 1 does nothing any more, whatever is rung.
+fn expect_stopped(mut machine: Machine) {
     machine.memory.own_forbidden = true;
     machine.memory.spaces.clear();
     machine.doorbell(1, 0, 2, 0);
