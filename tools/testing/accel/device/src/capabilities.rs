@@ -162,7 +162,7 @@ impl Capabilities {
     fn tell_engine(&mut self, nonsense: &mut Nonsense) {
         let (compress, decompress) = (self.cores & 0b11, self.cores >> 2);
         let (packers, unpackers) = (compress.count_ones(), decompress.count_ones());
-        let spare = (nonsense.next() as u32) << ALGORITHM_BITS;
+        let spare = (nonsense.draw() as u32) << ALGORITHM_BITS;
         self.registers.extend([
             // Errors of the manager, then of the engine: which are reported as uncorrected, which
             // of them want a reset, which were corrected.
@@ -199,14 +199,14 @@ impl Capabilities {
                 abnormal_events: 1024,
             },
             cores: 0xff,
-            registers: places.map(|at| (at, nonsense.next() as u32)).collect(),
+            registers: places.map(|at| (at, nonsense.draw() as u32)).collect(),
         }
     }
 }
 
 /// Any number from `low` to `high`.
 fn between(nonsense: &mut Nonsense, low: u32, high: u32) -> u32 {
-    low + (nonsense.next() % u64::from(high - low + 1)) as u32
+    low + (nonsense.draw() % u64::from(high - low + 1)) as u32
 }
 
 #[cfg(test)]

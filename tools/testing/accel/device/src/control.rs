@@ -142,11 +142,11 @@ impl Device {
         match command {
             Command::Sqc => {
                 self.start_sq(order.queue, raw)?;
-                self.to_table(bus, Table::Sqc, order.queue, &raw);
+                self.put_in_table(bus, Table::Sqc, order.queue, &raw);
             }
             Command::Cqc => {
                 self.start_cq(order.queue, raw)?;
-                self.to_table(bus, Table::Cqc, order.queue, &raw);
+                self.put_in_table(bus, Table::Cqc, order.queue, &raw);
             }
             Command::Eqc => self.eq.start(raw, eqc(&raw, depths.events)?),
             _ => self.aeq.start(raw, eqc(&raw, depths.abnormal_events)?),

@@ -76,7 +76,7 @@ impl Device {
         } = completion;
         let spare = match self.config.mild.has(Reading::CompletionBits) {
             true => 0,
-            false => self.nonsense.next() as u16,
+            false => self.nonsense.draw() as u16,
         };
         let Some(cq) = self.queues[usize::from(number)].cq.as_mut() else {
             return;

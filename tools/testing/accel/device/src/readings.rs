@@ -106,7 +106,7 @@ impl Nonsense {
     }
 
     /// The next one. Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -132,7 +132,7 @@ mod tests {
     fn nonsense_is_the_seed_s_own() {
         let of = |seed| {
             let mut nonsense = Nonsense::new(seed);
-            [nonsense.next(), nonsense.next(), nonsense.next()]
+            [nonsense.draw(), nonsense.draw(), nonsense.draw()]
         };
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));

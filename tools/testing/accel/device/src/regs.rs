@@ -197,7 +197,7 @@ impl RegisterFile {
     /// Puts anything into those bits of registers that nobody has named.
     pub fn scatter(&mut self, nonsense: &mut Nonsense) {
         for (offset, named) in NAMED {
-            self.values.insert(offset, nonsense.next() as u32 & !named);
+            self.values.insert(offset, nonsense.draw() as u32 & !named);
         }
     }
 

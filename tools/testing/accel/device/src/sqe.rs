@@ -92,7 +92,7 @@ impl Status {
         let mut taken: Vec<u8> = KNOWN.iter().map(|(_, number)| *number).collect();
         for status in UNKNOWN {
             let number = loop {
-                let number = nonsense.next() as u8;
+                let number = nonsense.draw() as u8;
                 if !taken.contains(&number) {
                     break number;
                 }
@@ -187,7 +187,7 @@ impl Carried {
     pub fn asking(asks: Asks, nonsense: &mut Nonsense) -> Self {
         const LAST_BLOCK: u32 = 1 << 7;
         const BITS: u32 = 0x3f << 10;
-        let drawn = [0; 3].map(|_: u32| nonsense.next() as u32 | 1);
+        let drawn = [0; 3].map(|_: u32| nonsense.draw() as u32 | 1);
         let state = drawn[0] & !0xf | asks as u32;
         Self {
             state: match asks {

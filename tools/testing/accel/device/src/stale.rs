@@ -54,7 +54,7 @@ impl Device {
         let LateDoorbell { number, index, tag } = doorbell;
         let at = usize::from(number);
         if self.queues[at].sq.is_none() {
-            let Some(raw) = self.from_table(bus, Table::Sqc, number) else {
+            let Some(raw) = self.read_table(bus, Table::Sqc, number) else {
                 return false;
             };
             if context::is_closed(&raw) || context::tag(&raw) != tag {
@@ -72,7 +72,7 @@ impl Device {
     }
 
     fn revive_cq(&mut self, bus: &mut dyn Bus, number: u16) {
-        let raw = self.from_table(bus, Table::Cqc, number);
+        let raw = self.read_table(bus, Table::Cqc, number);
         let queue = &mut self.queues[usize::from(number)];
         if let (None, Some(raw)) = (&queue.cq, raw) {
             if let Some(cqc) = Cqc::parse(&raw) {
@@ -93,7 +93,7 @@ impl Device {
     }
 
     /// Keeps a context in its table.
-    pub(crate) fn to_table(&mut self, bus: &mut dyn Bus, table: Table, number: u16, raw: &Raw) {
+    pub(crate) fn put_in_table(&mut self, bus: &mut dyn Bus, table: Table, number: u16, raw: &Raw) {
         let place = self.place(table, number);
         if place.is_some_and(|place| bus.write(place, raw).is_err()) {
             self.stats
@@ -101,7 +101,7 @@ impl Device {
         }
     }
 
-    fn from_table(&self, bus: &mut dyn Bus, table: Table, number: u16) -> Option<Raw> {
+    fn read_table(&self, bus: &mut dyn Bus, table: Table, number: u16) -> Option<Raw> {
         let mut raw: Raw = [0; CONTEXT_SIZE];
         bus.read(self.place(table, number)?, &mut raw).ok()?;
         Some(raw)

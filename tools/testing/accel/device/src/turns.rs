@@ -116,7 +116,7 @@ impl Device {
             direction: sq.sqc.direction,
             fast,
             mild: self.config.mild,
-            seed: self.nonsense.next(),
+            seed: self.nonsense.draw(),
             layout: if isolated { 3 } else { 0 },
             raw_deflate: isolated,
             limits: match self.config.mild.has(Reading::ListLimits) {

@@ -54,7 +54,7 @@ impl Checksum {
     /// raw deflate leaves there nobody has said; it is never 0 here.
     pub fn register(&self, nonsense: &mut Nonsense) -> u32 {
         match &self.sum {
-            Sum::None => nonsense.next() as u32 | 1,
+            Sum::None => nonsense.draw() as u32 | 1,
             Sum::Crc32(_) => !self.value().reverse_bits(),
             Sum::Adler32(_) => self.value(),
         }

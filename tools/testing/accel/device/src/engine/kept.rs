@@ -34,7 +34,7 @@ pub struct Kept {
 impl Kept {
     /// The context and the words of a request, which are others than those of any before.
     pub fn new(carried: Carried, nonsense: &mut Nonsense) -> Self {
-        let seed = nonsense.next();
+        let seed = nonsense.draw();
         Self { carried, seed }
     }
 
@@ -43,7 +43,7 @@ impl Kept {
         let mut context = [MAGIC, id.to_le_bytes()].concat();
         let mut nonsense = Nonsense::new(self.seed);
         while context.len() < CONTEXT_SIZE {
-            context.extend(nonsense.next().to_le_bytes());
+            context.extend(nonsense.draw().to_le_bytes());
         }
         context
     }

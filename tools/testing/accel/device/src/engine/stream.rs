@@ -145,7 +145,7 @@ impl Stream {
     /// The end of a block looks much like that of the stream.
     fn status(&mut self) -> Status {
         let decompresses = self.direction() == Direction::Decompress;
-        let block = !self.mild.has(Reading::EarlyEnd) && self.nonsense.next() & 1 != 0;
+        let block = !self.mild.has(Reading::EarlyEnd) && self.nonsense.draw() & 1 != 0;
         match decompresses && (self.is_over() || block) {
             true => Status::StreamEnd,
             false => Status::Ok,
@@ -163,7 +163,7 @@ impl Stream {
     }
 
     fn asks(&mut self) -> Asks {
-        let other = self.nonsense.next() & 1 != 0;
+        let other = self.nonsense.draw() & 1 != 0;
         match (&self.stage, self.pending.is_empty()) {
             (_, false) if other => Asks::Room,
             (_, false) => Asks::RoomInBlock,
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn what_can_not_be_compressed_has_room_in_nine_eighths() {
         let mut nonsense = Nonsense::new(5);
-        let noise: Vec<u8> = (0..1 << 20).map(|_| nonsense.next() as u8).collect();
+        let noise: Vec<u8> = (0..1 << 20).map(|_| nonsense.draw() as u8).collect();
         for size in [1, 177, 200, 4096, 70_001, 1 << 20] {
             let room = (size * 9_usize).div_ceil(8).max(200);
             let mut packer = stream(Direction::Compress, Algorithm::Gzip);
