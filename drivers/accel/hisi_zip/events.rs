@@ -18,10 +18,12 @@ use kernel::{
     },
     dma::pages::CoherentPages,
     io::Io,
-    new_mutex,
     num::Bounded,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        static_lock_class,
+        Mutex, //
+    }, //
 };
 
 /// Entries of the event queue. A process may raise one with each ring of its doorbell, so no number
@@ -140,24 +142,29 @@ pub(crate) struct EventQueue {
 }
 
 impl EventQueue {
-    /// One of `depth_max` entries at most.
+    /// One of `depth_max` entries at most. The lock of abnormal events is taken before that of the
+    /// others, which is of another class.
     pub(crate) fn new(
         dev: &Device<Bound>,
         kind: Kind,
         depth_max: u32,
     ) -> impl PinInit<Self, Error> + '_ {
+        let class = match kind {
+            Kind::Event => static_lock_class!(),
+            Kind::Abnormal => static_lock_class!(),
+        };
         let depth = kind.depth().min(depth_max);
         try_pin_init!(Self {
             kind,
             depth,
-            cursor <- new_mutex!(Cursor {
+            cursor <- Mutex::new(Cursor {
                 ring: CoherentPages::new(dev, *depth as usize * size_of::<Event>())?,
                 old: CoherentPages::new(dev, *depth as usize * size_of::<Event>())?,
                 head: 0,
                 phase: true,
                 taken: [0; 2],
                 shares: KVVec::from_elem(0, QUEUES_MAX, GFP_KERNEL)?,
-            }),
+            }, c"EventQueue::cursor", class),
         })
     }
 

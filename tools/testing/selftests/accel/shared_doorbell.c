@@ -114,7 +114,7 @@ TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 TEST_F(shared_doorbell, nobody_begins_a_closed_queue_again)
 {
 	static __u8 in[PAGE], out[2 * PAGE];
-	struct zip_job job = { HISI_ZIP_DEFLATE, 0, in, out, sizeof(in), sizeof(out) };
+	struct zip_job job = { HISI_ZIP_ZLIB, 0, in, out, sizeof(in), sizeof(out) };
 	static const __u64 tags[] = { 0, 0xaaaa };
 	struct accel_queue closed, q;
 	struct zip_result r;

@@ -103,6 +103,8 @@ enum Tale {
 pub(crate) struct Lies {
     registers: Vec<(u32, u32)>,
     register: u32,
+    /// Registers have lied, and the guest may still go by it.
+    believed: bool,
     tails_run: bool,
     read_back: u16,
     mailbox: u32,
@@ -122,6 +124,12 @@ impl Lies {
         let about = |of: u32| of == ALL_REGISTERS || u64::from(of) == offset;
         let last = self.registers.iter().rev().find(|(of, _)| about(*of));
         last.map(|(_, value)| *value)
+    }
+
+    /// Whether the guest may have been told of registers what is not so. A driver reads some of
+    /// them once.
+    pub(crate) fn may_be_believed(&self) -> bool {
+        self.believed
     }
 
     /// By how many entries the tail of a CQ that is read back is too far.
@@ -204,9 +212,17 @@ impl Device {
         }
         let lies = &mut self.lies;
         match offset {
-            TRUTH => *lies = Lies::default(),
+            TRUTH => {
+                *lies = Lies {
+                    believed: lies.believed,
+                    ..Lies::default()
+                }
+            }
             REGISTER => lies.register = value,
-            VALUE => lies.registers.push((lies.register, value)),
+            VALUE => {
+                lies.registers.push((lies.register, value));
+                lies.believed = true;
+            }
             TAILS_RUN => lies.tails_run = value & 1 != 0,
             MAILBOX => lies.mailbox = value,
             EVENT => lies.tell(Tale::Event(value)),
