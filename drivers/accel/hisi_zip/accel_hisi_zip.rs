@@ -7,6 +7,7 @@
 
 mod capabilities;
 mod distrust;
+mod errors;
 mod events;
 mod hardware;
 mod job;
@@ -24,6 +25,7 @@ use crate::{
         Revision, //
     },
     distrust::LogLimit,
+    errors::Errors,
     events::{
         EventQueue,
         Trouble, //
@@ -127,6 +129,11 @@ struct Zip<'a> {
     /// Queues in `ACCEL_MODE_KERNEL`.
     registry: Arc<Registry>,
     log_limit: LogLimit,
+    /// Held while errors are looked at: an interrupt and the bus tell of the same.
+    #[pin]
+    errors: Mutex<()>,
+    /// For errors that users can make: these must not keep others from the log.
+    errors_log_limit: LogLimit,
     /// It was halted, which may be while a queue is made.
     halted: Atomic<bool>,
     /// Revision 0x21.
@@ -177,6 +184,8 @@ impl<'a> Zip<'a> {
             vectors: pdev.alloc_irq_vectors(count, count, msi)?,
             registry: Registry::new(*queues)?,
             log_limit: LogLimit::new(),
+            errors <- new_mutex!(()),
+            errors_log_limit: LogLimit::new(),
             halted: Atomic::new(false),
             pasid_switch,
             doorbells,
@@ -360,25 +369,48 @@ impl Zip<'_> {
         context.is_ok_and(|context| queue::is_full(&context))
     }
 
-    /// Tells of errors; returns whether there were any.
+    /// Looks after errors; returns whether there were any.
     fn errors(&self, device: &Arc<accel::Device>) -> bool {
-        let (manager, engine) = hardware::take_errors(&self.bar);
-        match (manager, engine) {
-            (0, 0) => return false,
-            (u32::MAX, u32::MAX) => {
-                self.misbehaves(device, fmt!("its error registers read all ones"));
-            }
-            _ => {
-                device.report_error(u64::from(engine) << 32 | u64::from(manager));
-                if self.log_limit.allows() {
-                    dev_err!(
-                        self.pdev,
-                        "errors: queue manager {manager:#x}, engine {engine:#x}\n"
-                    );
-                }
-            }
+        let _guard = self.errors.lock();
+        let errors = hardware::errors(&self.bar);
+        if errors == Errors::NONE {
+            return false;
+        }
+        if errors.is_nonsense() {
+            self.misbehaves(device, fmt!("its error registers read all ones"));
+            return true;
+        }
+        let serious = errors.among(self.capabilities.errors.reset);
+        if serious != Errors::NONE {
+            self.serious_errors(device, serious);
+        }
+        let others = errors.without(serious);
+        if others != Errors::NONE {
+            self.other_errors(device, others, serious);
         }
         true
+    }
+
+    /// Errors that only a reset mends: the hardware has ended its accesses to memory.
+    fn serious_errors(&self, device: &Arc<accel::Device>, errors: Errors) {
+        // It knows of them until the reset, but does not say so again.
+        hardware::report_errors(&self.bar, &self.capabilities.errors, errors);
+        device.report_error(errors.code());
+        if self.log_limit.allows() {
+            dev_err!(self.pdev, "it needs a reset: {errors}\n");
+        }
+        device.request_reset();
+    }
+
+    /// Errors that are mended already, or whose maker alone has to suffer for them; `serious` are
+    /// there besides. Firmware may have switched off that they are told.
+    fn other_errors(&self, device: &Arc<accel::Device>, errors: Errors, serious: Errors) {
+        hardware::clear_errors(&self.bar, errors);
+        hardware::report_errors(&self.bar, &self.capabilities.errors, serious);
+        device.count_error();
+        if self.errors_log_limit.allows() {
+            dev_warn!(self.pdev, "it goes on after: {errors}\n");
+        }
     }
 
     /// A queue could not be made because the device did not do its part.
@@ -492,7 +524,7 @@ impl accel::Driver for ZipDriver {
     }
 
     fn stop(zip: &Zip<'_>) {
-        if let Err(e) = hardware::shut_down(&zip.bar, zip.capabilities.prefetches) {
+        if let Err(e) = hardware::shut_down(&zip.bar, zip.revision, zip.capabilities.prefetches) {
             dev_err!(zip.pdev, "the device does not shut down: {e:?}\n");
             zip.halt();
         }
@@ -622,6 +654,15 @@ impl pci::ErrorHandler for PciDriver {
         this: Pin<&Self>,
         state: pci::ChannelState,
     ) -> pci::Recovery {
+        if state == pci::ChannelState::Normal {
+            // The device tells of its own errors in this way, too: if one of them needs a reset it
+            // is asked for. The bus is not: it would bring back what is isolated.
+            let _ = this.accel.with_data::<ZipDriver, _>(|zip| {
+                zip.errors(&this.accel);
+                Ok(())
+            });
+            return pci::Recovery::CanRecover;
+        }
         this.accel.report_error(PCI_ERROR);
         this.accel.begin_bus_reset();
         if state == pci::ChannelState::PermanentFailure {
@@ -631,7 +672,11 @@ impl pci::ErrorHandler for PciDriver {
         pci::Recovery::NeedReset
     }
 
-    fn slot_reset<'bound>(pdev: &'bound pci::Device<Core<'_>>, _this: Pin<&Self>) -> pci::Recovery {
+    fn slot_reset<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> pci::Recovery {
+        // Another function of the bus may have needed it.
+        if !this.accel.is_in_bus_reset() {
+            this.accel.begin_bus_reset();
+        }
         pdev.restore_state();
         pci::Recovery::Recovered
     }

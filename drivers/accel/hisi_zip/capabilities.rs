@@ -6,6 +6,7 @@
 //! count if they have a version; else it is known, too.
 
 use crate::{
+    errors::ErrorMasks,
     hardware::present,
     mailbox::Bar,
     regs, //
@@ -99,6 +100,7 @@ pub(crate) struct Capabilities {
     pub(crate) prefetches: bool,
     /// The cores, by the bits that switch them on.
     pub(crate) cores: u8,
+    pub(crate) errors: ErrorMasks,
 }
 
 /// Reads capabilities.
@@ -184,6 +186,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn errors(&self) -> Result<ErrorMasks> {
+        let mut masks = ErrorMasks::known(self.revision);
+        for (index, mask) in masks.iter_mut().enumerate() {
+            *mask = self.read(regs::ERRORS + index * size_of::<u32>(), *mask)?;
+        }
+        Ok(ErrorMasks::new(self.revision, masks))
+    }
+
     fn cores(&self) -> Result<u8> {
         let known = match self.revision {
             Revision::V2 => 0xfc_0003,
@@ -263,6 +273,7 @@ impl Capabilities {
             stops_queues: abilities.stop_queue(),
             prefetches: abilities.prefetch(),
             cores: reader.cores()?,
+            errors: reader.errors()?,
         })
     }
 

@@ -7,6 +7,10 @@ use crate::{
         Capabilities,
         Revision, //
     },
+    errors::{
+        ErrorMasks,
+        Errors, //
+    },
     mailbox::Bar,
     regs::{
         self,
@@ -58,7 +62,8 @@ pub(crate) fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
     }
 }
 
-/// Makes the device ready to be told about queues, `queues` of them.
+/// Makes the device ready to be told about queues, `queues` of them. It tells of errors from then
+/// on.
 pub(crate) fn init(
     bar: &Bar<'_>,
     revision: Revision,
@@ -93,9 +98,7 @@ pub(crate) fn init(
     if revision == Revision::V3 {
         set_rates(bar)?;
     }
-    clear_errors(bar);
-    bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed());
-    bar.write_reg(regs::CORE_INT_MASK::zeroed());
+    watch_errors(bar, revision, &capabilities.errors);
     Ok(())
 }
 
@@ -158,13 +161,13 @@ pub(crate) fn mask_events(bar: &Bar<'_>, masked: bool) {
 }
 
 /// Takes all queues from the function and writes back what the device has cached.
-pub(crate) fn shut_down(bar: &Bar<'_>, prefetches: bool) -> Result {
+pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision, prefetches: bool) -> Result {
     if prefetches {
         close_prefetch(bar)?;
     }
     mask_events(bar, true);
-    bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed().with_errors(!0));
-    bar.write_reg(regs::CORE_INT_MASK::zeroed().with_errors(!0));
+    mask_errors(bar, Errors::ALL);
+    contain_errors(bar, revision, Errors::NONE);
     set_queues(bar, 0)?;
     bar.write_reg(regs::CACHE_WB_START::zeroed().with_start(true));
     wait(|| bar.read(regs::CACHE_WB_DONE), |cache| cache.done())
@@ -184,20 +187,54 @@ pub(crate) fn halt(bar: &Bar<'_>) -> Result {
     Ok(())
 }
 
-/// Reads and clears the errors that the device has noted: the queue manager's, the engine's.
-pub(crate) fn take_errors(bar: &Bar<'_>) -> (u32, u32) {
-    let errors = (
-        bar.read(regs::ABNORMAL_INT_STATUS).errors(),
-        bar.read(regs::CORE_INT_STATUS).errors(),
-    );
-    bar.write_reg(regs::ABNORMAL_INT_SOURCE::zeroed().with_errors(errors.0));
-    bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(errors.1));
-    errors
+/// Errors that the device has noted, but those of which it is to be silent.
+pub(crate) fn errors(bar: &Bar<'_>) -> Errors {
+    Errors {
+        manager: bar.read(regs::ABNORMAL_INT_STATUS).errors(),
+        engine: bar.read(regs::CORE_INT_STATUS).errors(),
+    }
 }
 
-fn clear_errors(bar: &Bar<'_>) {
-    bar.write_reg(regs::ABNORMAL_INT_SOURCE::zeroed().with_errors(!0));
-    bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(!0));
+/// Has the device forget errors.
+pub(crate) fn clear_errors(bar: &Bar<'_>, errors: Errors) {
+    bar.write_reg(regs::ABNORMAL_INT_SOURCE::zeroed().with_errors(errors.manager));
+    bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(errors.engine));
+}
+
+/// Has the device tell of the errors in `masks`, but not of `known`.
+pub(crate) fn report_errors(bar: &Bar<'_>, masks: &ErrorMasks, known: Errors) {
+    let corrected = masks.corrected.without(known);
+    let non_fatal = masks.non_fatal.without(known);
+    bar.write_reg(regs::RAS_CE_ENABLE::zeroed().with_errors(corrected.manager));
+    bar.write_reg(regs::RAS_NFE_ENABLE::zeroed().with_errors(non_fatal.manager));
+    bar.write_reg(regs::CORE_RAS_CE_ENABLE::zeroed().with_errors(corrected.engine));
+    bar.write_reg(regs::CORE_RAS_NFE_ENABLE::zeroed().with_errors(non_fatal.engine));
+    mask_errors(bar, Errors::ALL.without(corrected.and(non_fatal)));
+}
+
+fn watch_errors(bar: &Bar<'_>, revision: Revision, masks: &ErrorMasks) {
+    clear_errors(bar, Errors::ALL);
+    bar.write_reg(regs::RAS_CE_THRESHOLD::zeroed().with_count(1));
+    bar.write_reg(regs::RAS_FE_ENABLE::zeroed());
+    bar.write_reg(regs::CORE_RAS_FE_ENABLE::zeroed());
+    contain_errors(bar, revision, masks.contained);
+    report_errors(bar, masks, Errors::NONE);
+}
+
+/// Keeps errors from raising interrupts.
+fn mask_errors(bar: &Bar<'_>, masked: Errors) {
+    bar.write_reg(regs::ABNORMAL_INT_MASK::zeroed().with_errors(masked.manager));
+    bar.write_reg(regs::CORE_INT_MASK::zeroed().with_errors(masked.engine));
+}
+
+/// Has the device end its accesses to memory upon `errors`. Revision 0x21 knows by itself which.
+fn contain_errors(bar: &Bar<'_>, revision: Revision, errors: Errors) {
+    if revision == Revision::V3 {
+        bar.write_reg(regs::OOO_SHUTDOWN_SEL::zeroed().with_errors(errors.manager));
+        bar.write_reg(regs::CORE_OOO_SHUTDOWN_SEL::zeroed().with_errors(errors.engine));
+    }
+    let control = bar.read(regs::SOFT_CTRL);
+    bar.write_reg(control.with_axi_shutdown(errors != Errors::NONE));
 }
 
 /// Gives the function `queues` queues, from 0.

@@ -26,6 +26,9 @@ pub(crate) const ABNORMAL_EVENT_VECTOR: usize = 0x3110;
 pub(crate) const ERROR_VECTOR: usize = 0x3114;
 /// Vectors of a virtual function, of the physical one.
 pub(crate) const VECTORS: usize = 0x311c;
+/// Errors, six registers: of the queue manager, then of the engine, those that the bus is to be told
+/// of, those that need a reset, those that are mended.
+pub(crate) const ERRORS: usize = 0x3124;
 /// Cores that compress, cores that decompress, by the bits that switch them on.
 pub(crate) const CORES: usize = 0x3140;
 /// What the engine can do: two bits each for zlib, gzip, deflate.
@@ -160,6 +163,26 @@ register! {
         0:0 ready => bool;
     }
 
+    /// Errors of the queue manager that count as corrected ones of the bus.
+    pub(crate) RAS_CE_ENABLE(u32) @ 0x10_00ec {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the queue manager that the bus is told of as fatal ones.
+    pub(crate) RAS_FE_ENABLE(u32) @ 0x10_00f0 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the queue manager that the bus is told of as ones that are not fatal.
+    pub(crate) RAS_NFE_ENABLE(u32) @ 0x10_00f4 {
+        31:0 errors => u32;
+    }
+
+    /// How many corrected errors count as one.
+    pub(crate) RAS_CE_THRESHOLD(u32) @ 0x10_00f8 {
+        31:0 count => u32;
+    }
+
     /// What the queue manager does while it is idle. Revision 0x30.
     pub(crate) POWER_CONTROL(u32) @ 0x10_0148 {
         9:9 stay_awake => bool;
@@ -179,6 +202,11 @@ register! {
         9:0 compression;
     }
 
+    /// Errors of the queue manager that end all accesses to memory. Revision 0x30.
+    pub(crate) OOO_SHUTDOWN_SEL(u32) @ 0x10_40f8 {
+        31:0 errors => u32;
+    }
+
     /// Ends all accesses to memory.
     pub(crate) MASTER_GLOBAL_CTRL(u32) @ 0x30_0000 {
         0:0 shutdown => bool;
@@ -188,6 +216,12 @@ register! {
     pub(crate) MASTER_TRANS_RETURN(u32) @ 0x30_0150 {
         1:1 writes => bool;
         0:0 reads => bool;
+    }
+
+    /// What software may switch in the engine.
+    pub(crate) SOFT_CTRL(u32) @ 0x30_100c {
+        /// Errors end all accesses to memory.
+        14:14 axi_shutdown => bool;
     }
 
     /// Errors of the engine that raise no interrupt.
@@ -227,6 +261,26 @@ register! {
         16:16 check => bool;
         15:8 gates => u8;
         7:0 cores => u8;
+    }
+
+    /// Errors of the engine that count as corrected ones of the bus.
+    pub(crate) CORE_RAS_CE_ENABLE(u32) @ 0x30_1160 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the engine that the bus is told of as ones that are not fatal.
+    pub(crate) CORE_RAS_NFE_ENABLE(u32) @ 0x30_1164 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the engine that the bus is told of as fatal ones.
+    pub(crate) CORE_RAS_FE_ENABLE(u32) @ 0x30_1168 {
+        31:0 errors => u32;
+    }
+
+    /// Errors of the engine that end all accesses to memory. Revision 0x30.
+    pub(crate) CORE_OOO_SHUTDOWN_SEL(u32) @ 0x30_120c {
+        31:0 errors => u32;
     }
 
     /// Clocks of the engine's way to the bus. Revision 0x30.
@@ -269,7 +323,7 @@ pub(crate) const AXI_USER: u32 = 1 << 30 | 1 << 12 | 1 << 6 | 1 << 5 | 1 << 4;
 pub(crate) const AXI_USER_PASID: u32 = 1 << 0;
 
 /// What the registers that have no name above are set to when the device starts: bus attributes,
-/// caches, clocks and, by bits, which errors are reported how.
+/// caches and clocks.
 pub(crate) const INIT: &[(usize, u32)] = &[
     // Longest wait for a doorbell's write.
     (0x10_0074, 0x1f_ffff),
@@ -298,9 +352,4 @@ pub(crate) const INIT: &[(usize, u32)] = &[
         0x10_0050,
         1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 11 | 1 << 12,
     ),
-    // Errors: each corrected one counts; which are reported as what.
-    (0x10_00f8, 1),
-    (0x10_00ec, 0),
-    (0x10_00f0, 0),
-    (0x10_00f4, 0xffff_ffff),
 ];

@@ -377,7 +377,9 @@ struct accel_info_sensor {
  * @resets_failed: resets that did not
  * @threshold: hardware errors within an hour that isolate the device, 0 if no
  *	number of them does
- * @recent: hardware errors within this hour, 0 again after a reset
+ * @recent: hardware errors within this hour that count for @threshold: not those
+ *	from which nobody suffers but who has made them. 0 again after a reset that
+ *	was asked for, or that has brought back an isolated device
  */
 struct accel_info_errors {
 	__aligned_u64 hardware;

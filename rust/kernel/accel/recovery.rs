@@ -158,6 +158,8 @@ pub(super) struct Recovery {
     pub(super) threshold: Atomic<u32>,
     #[pin]
     recent: SpinLock<Recent>,
+    /// The reset that is under way is one for which errors are forgotten.
+    forgets: Atomic<bool>,
     /// What a worker was asked for last, as [`Request::packed`] has it. It stays there until a
     /// worker has done it, or a reset has made it needless.
     wanted: Atomic<u64>,
@@ -180,6 +182,7 @@ impl Recovery {
             resets_failed: Atomic::new(0),
             threshold: Atomic::new(threshold),
             recent <- new_spinlock!(Recent { since: 0, count: 0 }),
+            forgets: Atomic::new(false),
             wanted: Atomic::new(0),
             cut: Atomic::new(NOTHING),
             stuck: Atomic::new(false),
@@ -207,17 +210,19 @@ impl Recovery {
 
     /// Takes the device out of operation, if it is in one of these states. Fails with [`EAGAIN`]
     /// if it is not.
+    ///
+    /// One that was isolated and comes back begins anew; after another reset errors of before count
+    /// as they did.
     fn begin(&self, from: &[u32]) -> Result {
-        self.change(from, IN_RESET)
+        let before = self.change(from, IN_RESET)?;
+        self.forgets.store(before == ISOLATED, Relaxed);
+        Ok(())
     }
 
-    fn change(&self, from: &[u32], to: u32) -> Result {
-        let taken = |&state: &u32| self.state.cmpxchg(state, to, Full).is_ok();
-        if from.iter().any(taken) {
-            Ok(())
-        } else {
-            Err(EAGAIN)
-        }
+    /// Returns the state that it was in.
+    fn change(&self, from: &[u32], to: u32) -> Result<u32> {
+        let taken = |&&state: &&u32| self.state.cmpxchg(state, to, Full).is_ok();
+        from.iter().find(taken).copied().ok_or(EAGAIN)
     }
 
     /// Takes the device out of operation for good. If it is being reset, waits for the end of that,
@@ -320,6 +325,13 @@ impl Recovery {
 }
 
 impl Device {
+    /// Counts an error of the hardware that nobody suffers from but who has made it: it was mended,
+    /// or what a process asked for makes no sense to the device. Nobody is told, and it does not
+    /// count for the administrator's threshold, so that no process can have the device isolated.
+    pub fn count_error(&self) {
+        self.counters.errors.fetch_add(1, Relaxed);
+    }
+
     /// Tells of an error of the hardware; `code` is the driver's number for it. An administrator's
     /// threshold of such errors isolates the device.
     ///
@@ -501,6 +513,7 @@ impl Device {
     pub(super) fn reset(self: &Arc<Self>, access: &Access<'_>) -> Result {
         self.ops().reset.ok_or(EOPNOTSUPP)?;
         self.recovery.begin(&[OPERATIONAL, ISOLATED])?;
+        self.recovery.forgets.store(true, Relaxed);
         self.cut_off(access, DEAD_RESET);
         self.finish_reset(access)
     }
@@ -607,7 +620,7 @@ impl Device {
     fn bring_up(self: &Arc<Self>, access: &Access<'_>, reset: Result) -> Result {
         let recovery = &self.recovery;
         // What is asked for, and told, from here on is about the device as it is now.
-        if reset.is_ok() {
+        if reset.is_ok() && recovery.forgets.load(Relaxed) {
             recovery.forget_errors();
         }
         let generation = recovery.generation.fetch_add(1, Relaxed);

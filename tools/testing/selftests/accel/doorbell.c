@@ -18,6 +18,8 @@ struct shared {
 FIXTURE(doorbell) {
 	struct shared *shared;
 	int ctx;
+	__u64 errors;
+	int generation;
 	pid_t victims[VICTIMS];
 };
 
@@ -60,6 +62,10 @@ FIXTURE_SETUP(doorbell)
 	ASSERT_EQ(ACCEL_DOORBELL_PER_QUEUE, device.doorbell) {
 		TH_LOG("expected: a device of revision 0x30");
 	}
+	/* One error that counts is one too many. */
+	ASSERT_RET(0, attribute_write("error_threshold", "1"), "a threshold");
+	self->errors = zip_errors(self->ctx);
+	self->generation = accel_generation(self->ctx);
 	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->shared);
@@ -75,6 +81,7 @@ FIXTURE_SETUP(doorbell)
 FIXTURE_TEARDOWN(doorbell)
 {
 	STORE(self->shared->stop, 1);
+	attribute_write("error_threshold", "0");
 	close(self->ctx);
 }
 
@@ -83,6 +90,9 @@ static void expect_victims_unharmed(struct __test_metadata *_metadata,
 {
 	int i, before[VICTIMS];
 
+	EXPECT_TRUE(WAIT_FOR(zip_errors(self->ctx) > self->errors, WAIT_SECONDS)) {
+		TH_LOG("expected: the device has noticed, and the driver counts it");
+	}
 	for (i = 0; i < VICTIMS; i++)
 		before[i] = LOAD(self->shared->jobs[i]);
 	for (i = 0; i < VICTIMS; i++) {
@@ -94,6 +104,12 @@ static void expect_victims_unharmed(struct __test_metadata *_metadata,
 	for (i = 0; i < VICTIMS; i++)
 		EXPECT_RET(0, child_result(self->victims[i]),
 			   "each job was right, and no event came");
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->ctx)) {
+		TH_LOG("expected: the device is in operation");
+	}
+	EXPECT_EQ(self->generation, accel_generation(self->ctx)) {
+		TH_LOG("expected: it was not reset");
+	}
 }
 
 static void ring_at(const struct accel_queue *q, size_t offset, __u64 value)

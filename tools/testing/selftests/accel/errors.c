@@ -51,11 +51,71 @@ static int raise_error(const char *address, int monitor, __u32 where, __u32 bits
 	return WAIT_FOR(errors_of(monitor).hardware != before, WAIT_SECONDS) ? 0 : -ETIMEDOUT;
 }
 
+static bool operates_in(int fd, int generation)
+{
+	return WAIT_FOR(accel_generation(fd) == generation &&
+			accel_state(fd) == ACCEL_STATUS_OPERATIONAL, WAIT_SECONDS);
+}
+
 /* --- Counting and telling --- */
 
-static void expect_error(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self,
+static void expect_counted(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self,
+			   int count, int recent)
+{
+	struct accel_info_status status = {};
+	struct accel_info_errors errors = errors_of(self->monitor);
+
+	EXPECT_EQ(self->before.hardware + count, errors.hardware) {
+		TH_LOG("expected: INFO_ERRORS counts %d", count);
+	}
+	EXPECT_EQ(recent, errors.recent) {
+		TH_LOG("expected: %d of them count for the threshold", recent);
+	}
+	ASSERT_WORKS(accel_info_status(self->monitor, &status), "INFO_STATUS");
+	EXPECT_EQ(errors.hardware, status.errors) {
+		TH_LOG("expected: INFO_STATUS counts the same");
+	}
+	EXPECT_EQ(errors.hardware, attribute_number("errors")) {
+		TH_LOG("expected: so does the attribute");
+	}
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, status.status) {
+		TH_LOG("expected: the device is in operation");
+	}
+}
+
+/* What the hardware has mended by itself, or does not do for who has asked for nonsense. */
+TEST_F(errors, from_which_nobody_suffers_are_counted)
+{
+	static const struct { __u32 where, bits; } those[] = {
+		{ ZIP_SET_MANAGER_ERRORS, ZIP_MENDED_MANAGER_ERROR },
+		{ ZIP_SET_ENGINE_ERRORS, ZIP_MENDED_ENGINE_ERROR },
+		/* Doorbells of queues that there are not, and such without sense. */
+		{ ZIP_SET_MANAGER_ERRORS, 1 << 12 },
+		{ ZIP_SET_MANAGER_ERRORS, 1 << 12 | ZIP_MENDED_MANAGER_ERROR },
+	};
+	int generation = accel_generation(self->monitor);
+	struct accel_event event = {};
+	unsigned int i;
+
+	ASSERT_RET(0, attribute_write("error_threshold", "1"), "set the threshold");
+	for (i = 0; i < ARRAY_SIZE(those); i++) {
+		ASSERT_RET(0, raise_error(self->address, self->monitor, those[i].where,
+					  those[i].bits), "an error is counted");
+		EXPECT_WORKS(&self->q, "the queue goes on");
+	}
+	usleep(100000);
+	expect_counted(_metadata, self, ARRAY_SIZE(those), 0);
+	EXPECT_EQ(generation, accel_generation(self->monitor)) {
+		TH_LOG("expected: the device is not reset");
+	}
+	EXPECT_RET(-ETIMEDOUT, event_wait(self->monitor, ACCEL_EVENT_ERROR, &event, 0),
+		   "nobody is told");
+}
+
+static void expect_reset(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self,
 			 __u32 where, __u32 bits, __u64 code)
 {
+	int generation = accel_generation(self->monitor);
 	struct accel_event event = {};
 
 	ASSERT_RET(0, raise_error(self->address, self->monitor, where, bits),
@@ -68,34 +128,62 @@ static void expect_error(struct __test_metadata *_metadata, FIXTURE_DATA(errors)
 	EXPECT_EQ(ACCEL_NO_QUEUE, event.queue) {
 		TH_LOG("expected: it is about no queue");
 	}
-	EXPECT_WORKS(&self->q, "the queue goes on");
+	EXPECT_THAT(operates_in(self->monitor, generation + 1), "the device is reset");
+	expect_device_works(_metadata);
 }
 
-TEST_F(errors, are_counted_and_told)
+TEST_F(errors, that_only_a_reset_mends)
 {
-	struct accel_info_status status = {};
-	struct accel_info_errors after;
+	expect_reset(_metadata, self, ZIP_SET_MANAGER_ERRORS, 0x11, 0x11);
+	expect_dead(_metadata, &self->q, ACCEL_QUEUE_DEAD_RESET);
+	expect_reset(_metadata, self, ZIP_SET_ENGINE_ERRORS, ZIP_HARMFUL_ERROR,
+		     (__u64)ZIP_HARMFUL_ERROR << 32);
+	expect_counted(_metadata, self, 2, 2);
+}
 
-	expect_error(_metadata, self, ZIP_SET_MANAGER_ERRORS, 1 << 3, 1 << 3);
-	expect_error(_metadata, self, ZIP_SET_MANAGER_ERRORS, 0x11, 0x11);
-	expect_error(_metadata, self, ZIP_SET_ENGINE_ERRORS, 1 << 2, 1ull << 34);
-	after = errors_of(self->monitor);
-	EXPECT_EQ(self->before.hardware + 3, after.hardware) {
-		TH_LOG("expected: INFO_ERRORS counts three");
+/* Works on queues of its own until it is told to stop; -EBADMSG if a result is not right. */
+static int work(void *arg)
+{
+	int *jobs = arg, ctx = accel_open_shared(), ret = 0;
+	struct accel_queue q;
+
+	if (ctx < 0)
+		return ctx;
+	while (LOAD(jobs[1]) == 0 && !ret) {
+		ret = zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
+		if (ret == -EAGAIN) {
+			ret = 0;
+			continue;
+		}
+		if (ret)
+			break;
+		ret = queue_work_until_dead(&q, jobs) ? 0 : -EBADMSG;
+		queue_close(&q);
 	}
-	EXPECT_EQ(3, after.recent) {
-		TH_LOG("expected: all three are recent");
+	return ret;
+}
+
+/* What hardware computes after an error that it has neither mended nor contained is anything. */
+TEST_F(errors, no_result_is_wrong_that_says_it_is_right)
+{
+	int *jobs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int round, before, generation = accel_generation(self->monitor);
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, jobs);
+	pid = child_start(work, jobs);
+	for (round = 1; round <= 10; round++) {
+		before = LOAD(jobs[0]);
+		ASSERT_TRUE(WAIT_FOR(LOAD(jobs[0]) > before, WAIT_SECONDS));
+		ASSERT_POKE(self->address,
+			    round % 2 ? ZIP_SET_MANAGER_ERRORS : ZIP_SET_ENGINE_ERRORS,
+			    ZIP_HARMFUL_ERROR);
+		EXPECT_THAT(operates_in(self->monitor, generation + round), "the device is reset");
 	}
-	ASSERT_WORKS(accel_info_status(self->monitor, &status), "INFO_STATUS");
-	EXPECT_EQ(after.hardware, status.errors) {
-		TH_LOG("expected: INFO_STATUS counts the same");
-	}
-	EXPECT_EQ(after.hardware, attribute_number("errors")) {
-		TH_LOG("expected: so does the attribute");
-	}
-	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, status.status) {
-		TH_LOG("expected: without a threshold the device stays in operation");
-	}
+	STORE(jobs[1], 1);
+	ASSERT_RET(0, accel_reset(self->ctx), "a reset, which ends its last queue");
+	EXPECT_RET(0, child_result(pid), "each result was right");
+	munmap(jobs, 4096);
 }
 
 TEST_F(errors, storm_is_survived)
@@ -105,11 +193,11 @@ TEST_F(errors, storm_is_survived)
 	for (i = 0; i < 500; i++)
 		ASSERT_POKE(self->address, i % 2 ? ZIP_SET_MANAGER_ERRORS : ZIP_SET_ENGINE_ERRORS,
 			    1u << i % 10);
-	EXPECT_WORKS(&self->q, "the queue goes on");
 	EXPECT_LT(self->before.hardware, errors_of(self->monitor).hardware) {
 		TH_LOG("expected: errors are counted, those that come together as one");
 	}
-	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
+	ASSERT_RET(0, accel_reset_at_last(self->ctx), "a reset");
+	expect_device_works(_metadata);
 	EXPECT_EQ(0, errors_of(self->monitor).recent) {
 		TH_LOG("expected: none is recent after a reset");
 	}
@@ -163,34 +251,47 @@ TEST_F(errors, threshold_can_be_read_and_written)
 
 /* --- Isolation --- */
 
-/* Errors up to the threshold, and the device is out of service. */
-static void raise_too_many(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self)
+/* Errors up to the one before the last that the device stands; each has it reset. */
+static void raise_many(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self)
 {
-	int i;
+	int i, generation = accel_generation(self->monitor);
 
+	queue_close(&self->q);
 	ASSERT_RET(0, attribute_write("error_threshold", "3"), "set the threshold");
-	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->monitor)) {
-			TH_LOG("expected: %d errors do not isolate", i);
-		}
+	for (i = 1; i < 3; i++) {
 		ASSERT_RET(0, raise_error(self->address, self->monitor, ZIP_SET_ENGINE_ERRORS,
 					  1 << i), "a hardware error");
+		EXPECT_THAT(operates_in(self->monitor, generation + i), "it does not isolate");
 	}
+	ASSERT_RET(0, zip_open(&self->q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
+}
+
+/* One more, and the device is out of service. */
+static void raise_last(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self)
+{
+	ASSERT_RET(0, raise_error(self->address, self->monitor, ZIP_SET_MANAGER_ERRORS,
+				  ZIP_HARMFUL_ERROR), "a hardware error");
 	ASSERT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_ISOLATED,
 			     WAIT_SECONDS)) {
-		TH_LOG("expected: three do");
+		TH_LOG("expected: it isolates");
+	}
+	usleep(200000);
+	EXPECT_EQ(ACCEL_STATUS_ISOLATED, accel_state(self->monitor)) {
+		TH_LOG("expected: that the bus tells of the error, too, does not bring it back");
 	}
 }
 
 TEST_F(errors, threshold_isolates_and_reset_brings_back)
 {
-	int unbound = accel_open(), generation = accel_generation(self->monitor);
+	int unbound = accel_open(), generation;
 	struct accel_event event = {};
 	struct accel_queue fresh;
 
 	ASSERT_DEVICE(unbound);
+	raise_many(_metadata, self);
+	generation = accel_generation(self->monitor);
 	EXPECT_WORKS(&self->q, "a job before");
-	raise_too_many(_metadata, self);
+	raise_last(_metadata, self);
 	EXPECT_THAT(attribute_is("status", "isolated"), "the attribute says isolated");
 	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ISOLATED, &event, WAIT_SECONDS),
 		   "the event of it");
@@ -221,13 +322,13 @@ TEST_F(errors, threshold_isolates_and_reset_brings_back)
 	EXPECT_RET(0, accel_bind_shared(unbound), "CONTEXT_BIND again");
 	ASSERT_RET(0, zip_open(&fresh, self->ctx, 8, HISI_ZIP_COMPRESS), "QUEUE_CREATE again");
 	EXPECT_WORKS(&fresh, "a job on the new queue");
-	ASSERT_RET(0, raise_error(self->address, self->monitor, ZIP_SET_ENGINE_ERRORS, 1),
-		   "an error");
+	queue_close(&fresh);
+	ASSERT_RET(0, raise_error(self->address, self->monitor, ZIP_SET_ENGINE_ERRORS,
+				  ZIP_HARMFUL_ERROR), "an error");
 	EXPECT_EQ(1, errors_of(self->monitor).recent) {
 		TH_LOG("expected: counting begins anew");
 	}
-	EXPECT_WORKS(&fresh, "one error does not isolate");
-	queue_close(&fresh);
+	EXPECT_THAT(operates_in(self->monitor, generation + 2), "one error does not isolate");
 	close(unbound);
 }
 
@@ -239,13 +340,14 @@ TEST_F(errors, hisi_cve_2024_47730_isolated_amid_jobs_writes_no_more)
 	__u8 *out = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	bool untouched = true;
 
+	raise_many(_metadata, self);
 	for (i = 0; i < 7; i++) {
 		struct zip_job job = { HISI_ZIP_DEFLATE, i, in, out, size, size };
 
 		zip_put(&self->q, &job);
 	}
 	zip_ring(&self->q, HISI_ZIP_DB_SQ, self->q.tail, 0);
-	raise_too_many(_metadata, self);
+	raise_last(_metadata, self);
 	expect_dead(_metadata, &self->q, ACCEL_QUEUE_DEAD_ISOLATED);
 	memset(out, 0x5a, size);
 	usleep(200000);
@@ -258,7 +360,8 @@ TEST_F(errors, hisi_cve_2024_47730_isolated_amid_jobs_writes_no_more)
 
 TEST_F(errors, isolated_device_can_be_unbound_and_bound)
 {
-	raise_too_many(_metadata, self);
+	raise_many(_metadata, self);
+	raise_last(_metadata, self);
 	ASSERT_RET(0, device_unbind(self->address), "unbind");
 	EXPECT_EQ(ACCEL_STATUS_REMOVED, accel_state(self->monitor)) {
 		TH_LOG("expected: the old monitor descriptor says 'removed'");
@@ -286,8 +389,9 @@ static int is_master(const char *address)
 
 TEST_F(errors, isolated_device_is_brought_back_by_the_bus)
 {
+	raise_many(_metadata, self);
 	EXPECT_EQ(1, is_master(self->address));
-	raise_too_many(_metadata, self);
+	raise_last(_metadata, self);
 	EXPECT_EQ(0, is_master(self->address)) {
 		TH_LOG("expected: what is isolated is cut off from memory");
 	}
@@ -299,25 +403,24 @@ TEST_F(errors, isolated_device_is_brought_back_by_the_bus)
 	expect_device_works(_metadata);
 }
 
-TEST_F(errors, pci_error_is_one_too)
+TEST_F(errors, fatal_pci_error_is_one_too)
 {
 	int generation = accel_generation(self->monitor);
 	struct accel_event event = {};
 
 	ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_CORRECTABLE);
-	usleep(100000);
-	EXPECT_WORKS(&self->q, "a correctable error disturbs nobody");
 	ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_NONFATAL);
+	usleep(100000);
+	EXPECT_WORKS(&self->q, "neither a correctable error disturbs anybody nor one not fatal");
+	expect_counted(_metadata, self, 0, 0);
+	ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_FATAL);
 	EXPECT_RET(0, event_wait(self->monitor, ACCEL_EVENT_ERROR, &event, WAIT_SECONDS),
 		   "the event of the error");
 	EXPECT_EQ(~0ull, event.value) {
 		TH_LOG("expected: the number for errors of the bus");
 	}
-	ASSERT_TRUE(WAIT_FOR(accel_generation(self->monitor) == generation + 1 &&
-			     accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
-			     WAIT_SECONDS)) {
-		TH_LOG("expected: the device is reset");
-	}
+	EXPECT_THAT(operates_in(self->monitor, generation + 1), "the device is reset");
+	expect_counted(_metadata, self, 1, 1);
 	expect_device_works(_metadata);
 }
 

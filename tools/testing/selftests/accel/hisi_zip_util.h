@@ -326,10 +326,16 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 
 /* The shaper: bit 30 switches it on. */
 #define ZIP_SHAPER 0x100164
+/* Bit 0 keeps the device from memory. */
+#define ZIP_MASTER_CTRL 0x300000
 
 /* Raise errors of the queue manager, of the engine. */
 #define ZIP_SET_MANAGER_ERRORS 0x10000c
 #define ZIP_SET_ENGINE_ERRORS 0x3010a8
+/* Of either, those that the hardware mends, and one that only a reset mends. */
+#define ZIP_MENDED_MANAGER_ERROR (1 << 3)
+#define ZIP_MENDED_ENGINE_ERROR (1 << 0)
+#define ZIP_HARMFUL_ERROR (1 << 2)
 
 /* The test port of the emulated device. */
 #define ZIP_PORT 0x3ff000
@@ -405,9 +411,31 @@ static inline int zip_poke(const char *address, __u32 offset, __u32 value)
 	return ret;
 }
 
+/* A register of the device, if @address is one; the machine's little-endian anyway. */
+static inline __u32 zip_peek(const char *address, __u32 offset)
+{
+	char *registers = zip_map_registers(address);
+	__u32 value;
+
+	if (map_error(registers))
+		return ~0u;
+	value = LOAD(*(__u32 *)(registers + offset));
+	munmap(registers, ZIP_REGISTERS_SIZE);
+	return value;
+}
+
 #define ASSERT_POKE(address, offset, value) \
 	ASSERT_RET(0, zip_poke(address, offset, value), \
 		   "an emulated device with faults=on, whose BAR 2 can be mapped")
+
+/* Hardware errors that were counted. */
+static inline __u64 zip_errors(int fd)
+{
+	struct accel_info_errors errors = {};
+
+	accel_info_errors(fd, &errors);
+	return errors.hardware;
+}
 
 /* --- The device as one on which the core is tested --- */
 
@@ -457,7 +485,7 @@ static inline int zip_end(struct accel_queue *q, const void *in, const void *out
 
 static inline int zip_break_down(const char *address)
 {
-	return zip_poke(address, ZIP_SET_MANAGER_ERRORS, 1);
+	return zip_poke(address, ZIP_SET_MANAGER_ERRORS, ZIP_HARMFUL_ERROR);
 }
 
 static inline int zip_unbind(const char *address)

@@ -1214,7 +1214,7 @@ TEST_F(hostile, never_halts)
 		else if (i == 1)
 			ASSERT_RET(0, pci_write(self->address, "reset", "1"), "a reset by the bus");
 		else
-			ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_NONFATAL);
+			ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_FATAL);
 		ASSERT_TRUE(WAIT_FOR(accel_generation(self->watch) == self->generation + i + 1 &&
 				     accel_state(self->watch) == ACCEL_STATUS_OPERATIONAL,
 				     WAIT_SECONDS)) {

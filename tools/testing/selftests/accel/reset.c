@@ -51,11 +51,11 @@ static int reset_by_bus(int watch, const char *address)
 	return pci_write(address, "reset", "1");
 }
 
-/* The kernel answers an error of the bus some time later, by a reset of the device. */
-static int reset_by_error(int watch, const char *address, enum zip_pci_error error)
+/* The kernel, or the driver, answers an error some time later, by a reset of the device. */
+static int reset_by_error(int watch, const char *address, __u32 where, __u32 error)
 {
 	int before = accel_generation(watch);
-	int ret = zip_poke(address, ZIP_PCI_ERROR, error);
+	int ret = zip_poke(address, where, error);
 
 	if (ret)
 		return ret;
@@ -65,18 +65,18 @@ static int reset_by_error(int watch, const char *address, enum zip_pci_error err
 	return 0;
 }
 
-static int reset_by_nonfatal_error(int watch, const char *address)
+static int reset_by_hardware_error(int watch, const char *address)
 {
-	return reset_by_error(watch, address, ZIP_PCI_NONFATAL);
+	return reset_by_error(watch, address, ZIP_SET_ENGINE_ERRORS, ZIP_HARMFUL_ERROR);
 }
 
 static int reset_by_fatal_error(int watch, const char *address)
 {
-	return reset_by_error(watch, address, ZIP_PCI_FATAL);
+	return reset_by_error(watch, address, ZIP_PCI_ERROR, ZIP_PCI_FATAL);
 }
 
 /* Errors come first, when no other reset has saved the function's configuration. */
-FIXTURE_VARIANT_ADD(reset, by_nonfatal_error) { .reset = reset_by_nonfatal_error };
+FIXTURE_VARIANT_ADD(reset, by_hardware_error) { .reset = reset_by_hardware_error };
 FIXTURE_VARIANT_ADD(reset, by_fatal_error) { .reset = reset_by_fatal_error };
 FIXTURE_VARIANT_ADD(reset, by_ioctl) { .reset = reset_by_ioctl };
 FIXTURE_VARIANT_ADD(reset, by_attribute) { .reset = reset_by_attribute };

@@ -194,15 +194,29 @@ static void ring_wildly(struct accel_queue *q)
 TEST_F(shared_doorbell, wild_values_disturb_neither_kernel_nor_device)
 {
 	int *stop = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int generation = accel_generation(self->ctx);
+	__u64 errors = zip_errors(self->ctx);
 	struct accel_queue q;
 	pid_t pid;
 
 	ASSERT_NE(MAP_FAILED, stop);
+	/* One error that counts is one too many. */
+	ASSERT_RET(0, attribute_write("error_threshold", "1"), "a threshold");
 	pid = child_start(be_a_victim, stop);
 	ASSERT_RET(0, zip_open(&q, self->ctx, 8, HISI_ZIP_COMPRESS), "a queue");
 	ring_wildly(&q);
 	STORE(*stop, 1);
 	EXPECT_RET(0, child_result(pid), "the other process");
+	EXPECT_TRUE(WAIT_FOR(zip_errors(self->ctx) > errors, WAIT_SECONDS)) {
+		TH_LOG("expected: the device has noticed, and the driver counts it");
+	}
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->ctx)) {
+		TH_LOG("expected: the device is in operation");
+	}
+	EXPECT_EQ(generation, accel_generation(self->ctx)) {
+		TH_LOG("expected: it was not reset");
+	}
+	attribute_write("error_threshold", "0");
 	queue_close(&q);
 	EXPECT_RET(0, accel_reset(self->ctx), "a reset mends what was disturbed");
 	expect_device_works(_metadata);

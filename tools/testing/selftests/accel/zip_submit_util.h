@@ -273,17 +273,4 @@ static inline void round_trip(struct __test_metadata *_metadata, int ctx, __u32 
 	submit_close(&unpack);
 }
 
-/* A register of the device, if @address is one; the machine's little-endian anyway. */
-static inline __u32 zip_peek(const char *address, __u32 offset)
-{
-	char *registers = zip_map_registers(address);
-	__u32 value;
-
-	if (map_error(registers))
-		return ~0u;
-	value = LOAD(*(__u32 *)(registers + offset));
-	munmap(registers, ZIP_REGISTERS_SIZE);
-	return value;
-}
-
 #endif /* ZIP_SUBMIT_UTIL_H */

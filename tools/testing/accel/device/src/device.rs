@@ -11,6 +11,9 @@ use crate::capabilities::Capabilities;
 use crate::capabilities::QUEUES_SHARED;
 use crate::counters::Entries;
 use crate::engine::Task;
+use crate::errors;
+use crate::errors::Alarms;
+use crate::errors::Damage;
 use crate::event::EventQueue;
 use crate::event::Flushed;
 use crate::faults::Faults;
@@ -121,7 +124,8 @@ pub struct Device {
     pub(crate) faults: Faults,
     pub(crate) lies: Lies,
     pub(crate) nonsense: Nonsense,
-    abnormal: bool,
+    pub(crate) alarms: Alarms,
+    pub(crate) damage: Damage,
 }
 
 impl Device {
@@ -160,7 +164,8 @@ impl Device {
             faults: Faults::default(),
             lies: Lies::default(),
             nonsense,
-            abnormal: false,
+            alarms: Alarms::default(),
+            damage: Damage::None,
         }
     }
 
@@ -235,8 +240,9 @@ impl Device {
     }
 
     /// Takes back a task that was given to [`Bus::compute`].
-    pub fn computed(&mut self, task: Task) {
+    pub fn computed(&mut self, mut task: Task) {
         self.computing -= 1;
+        self.spoil(&mut task);
         let Some(queue) = self.queues.get_mut(usize::from(task.queue)) else {
             return;
         };
@@ -270,10 +276,15 @@ impl Device {
             return false;
         }
         let lies = self.tell_lie(bus);
-        self.raise_abnormal(bus);
-        if self.faults.device_hangs() {
-            return lies;
+        let works = !self.faults.device_hangs() && !self.is_contained();
+        if works {
+            self.work(bus);
         }
+        self.raise_alarms(bus);
+        lies || works && self.may_access() && !self.line.is_empty()
+    }
+
+    fn work(&mut self, bus: &mut dyn Bus) {
         self.run_mailbox(bus);
         if self.may_access() {
             self.answer_late_doorbells(bus);
@@ -285,16 +296,6 @@ impl Device {
         self.feed_engines(bus);
         self.finish_stops();
         self.flush_events(bus);
-        self.raise_abnormal(bus);
-        lies || self.may_access() && !self.line.is_empty()
-    }
-
-    fn raise_abnormal(&mut self, bus: &mut dyn Bus) {
-        if std::mem::take(&mut self.abnormal) {
-            bus.interrupt(self.capabilities.vectors.errors);
-            self.stats.interrupts += 1;
-            self.stats.abnormal_interrupts += 1;
-        }
     }
 
     fn flush_events(&mut self, bus: &mut dyn Bus) {
@@ -378,7 +379,7 @@ impl Device {
             (Bar::Doorbells, _) => self.doorbell_page(offset, size, value),
             (_, regs::DOORBELL_QUEUE) => {
                 let works = size == 8 && !self.config.is_isolated();
-                self.queue_doorbell(works, value);
+                self.queue_doorbell(works, true, value);
             }
             (_, regs::DOORBELL_EVENT) => self.event_doorbell(value),
             (_, regs::MAILBOX..regs::MAILBOX_END) => {
@@ -399,8 +400,7 @@ impl Device {
             return;
         }
         if let Some(group) = Abnormal::at(offset) {
-            self.abnormal |= self.regs.set_abnormal(group, offset, value);
-            return;
+            return self.write_abnormal(group, offset, value);
         }
         self.judge_write(offset, value);
         self.regs.set(offset, value);
@@ -414,12 +414,6 @@ impl Device {
             regs::CQE_COUNT_SELECT => self.select_counter(Entries::Completed),
             _ => {}
         }
-    }
-
-    /// Notes an error of the queue manager, and interrupts if it is not masked.
-    pub(crate) fn raise_manager_error(&mut self, errors: u32) {
-        let group = regs::QM_ABNORMAL;
-        self.abnormal |= self.regs.set_abnormal(group, group.set, errors);
     }
 
     /// Notes it if the guest must not write `value` there, for all that it has been told.
@@ -494,14 +488,22 @@ impl Device {
         self.is_shut() && (self.requests.is_empty() || self.lies.goes_on())
     }
 
+    /// Whether an error has closed the way to memory.
+    fn is_contained(&self) -> bool {
+        self.damage == Damage::Contained
+    }
+
     /// Whether no access to memory is due, whatever work there is.
     fn is_still(&self) -> bool {
-        self.has_returned() || self.faults.device_hangs() || self.faults.is_removed()
+        self.has_returned()
+            || self.faults.device_hangs()
+            || self.faults.is_removed()
+            || self.is_contained()
     }
 
     /// Whether memory may be accessed at all.
     pub(crate) fn may_access(&self) -> bool {
-        self.bus_master && (!self.is_shut() || self.lies.goes_on())
+        self.bus_master && !self.is_contained() && (!self.is_shut() || self.lies.goes_on())
     }
 
     /// Queues that still need memory lose it, and their work with it.
@@ -530,51 +532,53 @@ impl Device {
     fn doorbell_page(&mut self, offset: u64, size: u8, value: u64) {
         let own_page = offset / regs::DOORBELL_STRIDE == value & 0xfff;
         let place = offset % regs::DOORBELL_STRIDE == regs::DOORBELL_QUEUE;
-        self.queue_doorbell(size == 8 && own_page && place, value);
+        self.queue_doorbell(size == 8 && place, own_page, value);
     }
 
-    /// An SQ or CQ doorbell; it does nothing unless it `works`.
-    fn queue_doorbell(&mut self, works: bool, value: u64) {
+    /// An SQ or CQ doorbell: whether it was rung `properly`, and on the page of its queue.
+    fn queue_doorbell(&mut self, properly: bool, own_page: bool, value: u64) {
         let number = (value & 0xfff) as u16;
         let index = (value >> 32) as u16;
         let arms = value >> 48 & 1 != 0;
-        let late = LateDoorbell {
-            number,
-            index,
-            tag: (value >> 16) as u16,
+        let tag = (value >> 16) as u16;
+        let stranger = !own_page || !self.in_range(number);
+        let result = match value >> 12 & 0xf {
+            _ if !properly => Err(errors::DOORBELL_INVALID),
+            0 if !stranger && self.queues[usize::from(number)].sq.is_none() => {
+                self.ring_late(LateDoorbell { number, index, tag })
+            }
+            _ if tag != 0 => Err(errors::DOORBELL_INVALID),
+            0 if stranger => Err(errors::SQ_INVALID),
+            0 => self.sq_doorbell(number, index),
+            1 if stranger => Err(errors::CQ_INVALID),
+            1 => self.cq_doorbell(number, index, arms),
+            _ => Err(errors::KIND_INVALID),
         };
-        let done = works
-            && self.in_range(number)
-            && match value >> 12 & 0xf {
-                0 if self.queues[usize::from(number)].sq.is_none() => self.ring_late(late),
-                0 => self.sq_doorbell(number, index),
-                1 => self.cq_doorbell(number, index, arms),
-                _ => false,
-            };
-        self.stats.doorbells_dropped += u64::from(!done);
-    }
-
-    pub(crate) fn sq_doorbell(&mut self, number: u16, tail: u16) -> bool {
-        let sq = self.queues[usize::from(number)].sq.as_mut();
-        let done = sq.is_some_and(|sq| sq.submit(tail));
-        if done {
-            self.stand_in_line(number);
+        if let Err(error) = result {
+            self.bad_doorbell(error);
         }
-        done
     }
 
-    fn cq_doorbell(&mut self, number: u16, head: u16, arms: bool) -> bool {
-        let Some(cq) = self.queues[usize::from(number)].cq.as_mut() else {
-            return false;
-        };
+    pub(crate) fn sq_doorbell(&mut self, number: u16, tail: u16) -> Result<(), u32> {
+        let sq = self.queues[usize::from(number)].sq.as_mut();
+        if !sq.ok_or(errors::SQ_INVALID)?.submit(tail) {
+            return Err(errors::DOORBELL_INVALID);
+        }
+        self.stand_in_line(number);
+        Ok(())
+    }
+
+    fn cq_doorbell(&mut self, number: u16, head: u16, arms: bool) -> Result<(), u32> {
+        let cq = self.queues[usize::from(number)].cq.as_mut();
+        let cq = cq.ok_or(errors::CQ_INVALID)?;
         if !cq.ring.consume(head) {
-            return false;
+            return Err(errors::DOORBELL_INVALID);
         }
         cq.armed = arms && cq.ring.is_empty();
         if arms && !cq.ring.is_empty() && !self.faults.drops_event(&mut self.stats) {
             self.eq.post(u32::from(number));
         }
-        true
+        Ok(())
     }
 
     fn event_doorbell(&mut self, value: u64) {

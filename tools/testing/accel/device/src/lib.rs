@@ -23,6 +23,7 @@ mod control;
 mod counters;
 pub mod device;
 pub mod engine;
+pub mod errors;
 pub mod event;
 pub mod faults;
 #[expect(unsafe_code)]

@@ -8,7 +8,9 @@
 use crate::bus::Bus;
 use crate::counters::Entries;
 use crate::device::Device;
+use crate::errors;
 use crate::readings::Reading;
+use crate::regs;
 use crate::sqe;
 
 /// Completions that can wait.
@@ -18,8 +20,6 @@ pub const WAITING: usize = 64;
 const AEQ_CQ_OVERFLOW: u32 = 0 << 17;
 /// An AEQ entry: a completion can't be written.
 const AEQ_CQE_ERROR: u32 = 2 << 17;
-/// An error of the queue manager: the FIFO has no room.
-pub const FIFO_OVERFLOW: u32 = 1 << 11;
 
 /// A completion.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl Device {
         if self.overflow.len() < WAITING {
             self.overflow.push_back(completion);
         } else {
-            self.raise_manager_error(FIFO_OVERFLOW);
+            self.raise(regs::QM_ABNORMAL, errors::FIFO_OVERFLOW);
         }
     }
 

@@ -44,6 +44,10 @@ pub enum Reading {
     StopDrains,
     /// Whether the window of an entry limits how far back repetitions are looked for.
     Windows,
+    /// A doorbell that should not have been rung: an error of the hardware, or ignored.
+    BadDoorbells,
+    /// After an error that is not contained: wrong results, or right ones.
+    UncontainedErrors,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -63,6 +67,8 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("loose-registers", Reading::EngineBits),
     ("stop-abandons", Reading::StopDrains),
     ("whole-window", Reading::Windows),
+    ("quiet-doorbells", Reading::BadDoorbells),
+    ("uncontained-harmless", Reading::UncontainedErrors),
 ];
 
 /// The readings that are the mild ones.

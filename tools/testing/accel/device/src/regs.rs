@@ -41,6 +41,9 @@ pub const QM_ABNORMAL: Abnormal = Abnormal {
     mask: 0x10_0004,
     status: 0x10_0008,
     set: 0x10_000c,
+    non_fatal: 0x10_00f4,
+    fatal: 0x10_00f0,
+    contained: 0x10_40f8,
 };
 /// Forgets contexts and ranges when 1 is written.
 pub const MEM_INIT: u64 = 0x10_0040;
@@ -116,7 +119,12 @@ pub const ZIP_ABNORMAL: Abnormal = Abnormal {
     mask: 0x30_10a4,
     status: 0x30_10ac,
     set: 0x30_10a8,
+    non_fatal: 0x30_1164,
+    fatal: 0x30_1168,
+    contained: 0x30_120c,
 };
+/// Bit 14: an error that is to be contained closes the way to memory.
+pub const ZIP_CONTROL: u64 = 0x30_100c;
 /// Bit 0 makes data accesses use the PASID (revision 0x21).
 pub const DATA_USER: u64 = 0x30_1128;
 /// Bit 0 prefers speed to size.
@@ -161,6 +169,12 @@ pub struct Abnormal {
     pub status: u64,
     /// Adds to the source.
     pub set: u64,
+    /// What is reported to the bus as an error that is not fatal.
+    pub non_fatal: u64,
+    /// What is reported to the bus as a fatal error.
+    pub fatal: u64,
+    /// What ends all DMA at once (revision 0x30).
+    pub contained: u64,
 }
 
 impl Abnormal {
@@ -189,6 +203,8 @@ impl RegisterFile {
             (VFT_READY, 1),
             (QM_ABNORMAL.mask, u32::MAX),
             (ZIP_ABNORMAL.mask, u32::MAX),
+            (QM_ABNORMAL.non_fatal, u32::MAX),
+            (ZIP_ABNORMAL.non_fatal, u32::MAX),
         ]);
         values.extend(capabilities.iter().copied());
         Self { values }
@@ -236,18 +252,21 @@ impl RegisterFile {
         }
     }
 
-    /// Writes `value` to the register at `offset`, one of an abnormal interrupt's.
-    ///
-    /// Returns whether that leaves something to interrupt for.
-    pub fn set_abnormal(&mut self, group: Abnormal, offset: u64, value: u32) -> bool {
+    /// Clears or masks errors, as `value` in the register at `offset` of `group` says.
+    pub fn set_abnormal(&mut self, group: Abnormal, offset: u64, value: u32) {
         let source = self.get(group.source);
         match offset {
             _ if offset == group.source => self.set(offset, source & !value),
-            _ if offset == group.set => self.set(group.source, source | value),
             _ if offset == group.mask => self.set(offset, value),
             _ => {}
         }
-        self.abnormal_status(group) != 0
+    }
+
+    /// Adds errors to those of `group`; returns those that were not there before.
+    pub fn raise(&mut self, group: Abnormal, errors: u32) -> u32 {
+        let source = self.get(group.source);
+        self.set(group.source, source | errors);
+        errors & !source
     }
 
     /// What an abnormal interrupt is for.
@@ -330,18 +349,19 @@ mod tests {
     #[test]
     fn abnormal_group() {
         let mut regs = registers();
+        assert_eq!(regs.raise(QM_ABNORMAL, 0b110), 0b110);
+        assert_eq!(regs.raise(QM_ABNORMAL, 0b011), 0b001);
+        assert_eq!(regs.abnormal_status(QM_ABNORMAL), 0);
         // (register, value, status after it)
         let steps = [
-            (QM_ABNORMAL.set, 0b110, 0),
-            (QM_ABNORMAL.mask, 0b010, 0b100),
-            (QM_ABNORMAL.source, 0b100, 0),
+            (QM_ABNORMAL.mask, 0b011, 0b100),
+            (QM_ABNORMAL.source, 0b101, 0),
             (QM_ABNORMAL.mask, 0, 0b010),
             (QM_ABNORMAL.status, 0xff, 0b010),
         ];
         for (register, value, status) in steps {
-            let raised = regs.set_abnormal(QM_ABNORMAL, register, value);
+            regs.set_abnormal(QM_ABNORMAL, register, value);
             assert_eq!(regs.abnormal_status(QM_ABNORMAL), status);
-            assert_eq!(raised, status != 0);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::context::Raw;
 use crate::context::Sqc;
 use crate::context::CONTEXT_SIZE;
 use crate::device::Device;
+use crate::errors;
 use crate::readings::Reading;
 
 /// Which table.
@@ -33,36 +34,40 @@ pub(crate) struct LateDoorbell {
 }
 
 impl Device {
-    /// Notes an SQ doorbell of a queue that does not work. False if that means nothing.
-    pub(crate) fn ring_late(&mut self, doorbell: LateDoorbell) -> bool {
-        let looks = !self.config.mild.has(Reading::StaleContexts);
-        if looks {
-            self.late.push_back(doorbell);
+    /// Notes an SQ doorbell of a queue that does not work. Fails with an error of the queue manager
+    /// if the device does not look for it.
+    pub(crate) fn ring_late(&mut self, doorbell: LateDoorbell) -> Result<(), u32> {
+        if self.config.mild.has(Reading::StaleContexts) {
+            return Err(errors::SQ_INVALID);
         }
-        looks
+        self.late.push_back(doorbell);
+        Ok(())
     }
 
     /// Looks in the tables for queues whose doorbells were rung though they do not work.
     pub(crate) fn answer_late_doorbells(&mut self, bus: &mut dyn Bus) {
         while let Some(doorbell) = self.late.pop_front() {
-            let done = self.in_range(doorbell.number) && self.revive(bus, doorbell);
-            self.stats.doorbells_dropped += u64::from(!done);
+            let result = match self.in_range(doorbell.number) {
+                true => self.revive(bus, doorbell),
+                false => Err(errors::SQ_INVALID),
+            };
+            if let Err(error) = result {
+                self.bad_doorbell(error);
+            }
         }
     }
 
-    fn revive(&mut self, bus: &mut dyn Bus, doorbell: LateDoorbell) -> bool {
+    fn revive(&mut self, bus: &mut dyn Bus, doorbell: LateDoorbell) -> Result<(), u32> {
         let LateDoorbell { number, index, tag } = doorbell;
         let at = usize::from(number);
         if self.queues[at].sq.is_none() {
-            let Some(raw) = self.read_table(bus, Table::Sqc, number) else {
-                return false;
-            };
-            if context::is_closed(&raw) || context::tag(&raw) != tag {
-                return false;
+            let raw = self.read_table(bus, Table::Sqc, number);
+            let raw = raw.filter(|raw| !context::is_closed(raw));
+            let raw = raw.ok_or(errors::SQ_INVALID)?;
+            if context::tag(&raw) != tag {
+                return Err(errors::DOORBELL_INVALID);
             }
-            let Some(sqc) = self.parse_sqc(&raw) else {
-                return false;
-            };
+            let sqc = self.parse_sqc(&raw).ok_or(errors::SQ_INVALID)?;
             self.revive_cq(bus, sqc.cq);
             self.queues[at].start_sq(raw, sqc);
             self.stats

@@ -6,6 +6,7 @@ mod common;
 
 use common::workload::*;
 use common::*;
+use hisi_zip_model::errors;
 use hisi_zip_model::overflow;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
@@ -433,7 +434,7 @@ fn completions_without_room_add_up_to_an_error() {
     machine.settle();
     assert_eq!(
         machine.read(regs::QM_ABNORMAL.status),
-        overflow::FIFO_OVERFLOW
+        errors::FIFO_OVERFLOW
     );
     let errors = machine.vector(regs::ERROR_VECTOR);
     assert_eq!(machine.memory.interrupts.last(), Some(&errors));
@@ -625,9 +626,15 @@ fn a_closed_queue_stays_so() {
     tagged.memory.poke(SQC_TABLE + 32 + 16, &[0xaa, 0xaa]);
     let mut empty = stopped(Mild::NONE);
     empty.memory.poke(SQC_TABLE + 32, &[0; 32]);
-    for mut machine in [by_mailbox, in_table, tagged, empty] {
+    for (mut machine, error) in [
+        (by_mailbox, errors::SQ_INVALID),
+        (in_table, errors::SQ_INVALID),
+        (tagged, errors::DOORBELL_INVALID),
+        (empty, errors::SQ_INVALID),
+    ] {
         machine.doorbell(1, 0, 1, 0);
         machine.settle();
+        assert_eq!(machine.read(regs::QM_ABNORMAL.source), error);
         assert_eq!(machine.device.stats().jobs, 1);
         assert_eq!(machine.device.stats().doorbells_dropped, 1);
         machine.start(1, COMPRESS);

@@ -237,8 +237,8 @@ pub struct Machine {
     tails: HashMap<u16, u16>,
     heads: HashMap<u16, (u16, bool)>,
     eq: (u16, bool),
-    /// Whether all queues have one doorbell.
-    shared: bool,
+    /// Whether all queues have one doorbell: revision 0x21.
+    pub shared: bool,
     pub answers: HashSet<u64>,
 }
 
@@ -304,7 +304,7 @@ impl Machine {
         self.device.read(Bar::Registers, offset, 4) as u32
     }
 
-    /// MSI vector of what the register at `offset` is about.
+    /// MSI vector of what the register at `offset` is about. Revision 0x30.
     pub fn vector(&mut self, offset: u64) -> u8 {
         self.read(offset) as u8
     }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Errors of the hardware: who is told of them, and what they do to the device.
+
+use crate::bus::Bus;
+use crate::bus::PciError;
+use crate::device::Device;
+use crate::engine::Task;
+use crate::readings::Reading;
+use crate::regs;
+use crate::regs::Abnormal;
+
+/// Of the queue manager: a doorbell of neither kind.
+pub const KIND_INVALID: u32 = 1 << 7;
+/// Of the queue manager: a CQ doorbell of a queue that does not work, or is another page's.
+pub const CQ_INVALID: u32 = 1 << 8;
+/// Of the queue manager: the same for an SQ doorbell.
+pub const SQ_INVALID: u32 = 1 << 9;
+/// Of the queue manager: its FIFO has no room for completions.
+pub const FIFO_OVERFLOW: u32 = 1 << 11;
+/// Of the queue manager: a doorbell that makes no sense.
+pub const DOORBELL_INVALID: u32 = 1 << 12;
+
+/// Arms the engine's way to memory, in [`regs::ZIP_CONTROL`].
+const ARMED: u32 = 1 << 14;
+
+/// What an error has done that only a reset mends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Damage {
+    #[default]
+    None,
+    /// The way to memory is closed, and the mailbox is silent.
+    Contained,
+    /// The device goes on, and computes nonsense.
+    Spreads,
+}
+
+/// Errors that have happened and that nobody was told of.
+#[derive(Default)]
+pub(crate) struct Alarms {
+    interrupt: bool,
+    reports: Vec<PciError>,
+}
+
+impl Device {
+    /// Obeys a write to a register of `group`.
+    pub(crate) fn write_abnormal(&mut self, group: Abnormal, offset: u64, value: u32) {
+        if offset == group.set {
+            return self.raise(group, value);
+        }
+        self.regs.set_abnormal(group, offset, value);
+        self.alarms.interrupt |= self.regs.abnormal_status(group) != 0;
+    }
+
+    /// Errors happen.
+    pub(crate) fn raise(&mut self, group: Abnormal, errors: u32) {
+        let new = self.regs.raise(group, errors);
+        self.alarms.interrupt |= self.regs.abnormal_status(group) != 0;
+        let reports = [
+            (group.non_fatal, PciError::NonFatal),
+            (group.fatal, PciError::Fatal),
+        ];
+        for (register, report) in reports {
+            if new & self.regs.get(register) != 0 {
+                self.alarms.reports.push(report);
+            }
+        }
+        let harmful = new & self.need_reset(group);
+        if harmful != 0 && self.damage != Damage::Contained {
+            self.damage = self.damage_by(group, harmful);
+        }
+    }
+
+    /// Errors that only a reset mends: mainline's masks, by revision.
+    fn need_reset(&self, group: Abnormal) -> u32 {
+        match (
+            group.source == regs::QM_ABNORMAL.source,
+            self.config.is_isolated(),
+        ) {
+            (true, true) => 0x6c77,
+            (true, false) => 0xc57,
+            (false, _) => 0x7fe,
+        }
+    }
+
+    fn damage_by(&self, group: Abnormal, errors: u32) -> Damage {
+        let isolated = self.config.is_isolated();
+        let armed = self.regs.get(regs::ZIP_CONTROL) & ARMED != 0;
+        let chosen = !isolated || self.regs.get(group.contained) & errors != 0;
+        let is_engine = group.source == regs::ZIP_ABNORMAL.source;
+        if chosen && (armed || isolated && !is_engine) {
+            Damage::Contained
+        } else if self.config.mild.has(Reading::UncontainedErrors) {
+            Damage::None
+        } else {
+            Damage::Spreads
+        }
+    }
+
+    /// A doorbell was rung that should not have been.
+    pub(crate) fn bad_doorbell(&mut self, error: u32) {
+        self.stats.doorbells_dropped += 1;
+        if !self.config.mild.has(Reading::BadDoorbells) {
+            self.raise(regs::QM_ABNORMAL, error);
+        }
+    }
+
+    /// What a device computes that goes on after an error.
+    pub(crate) fn spoil(&mut self, task: &mut Task) {
+        if self.damage != Damage::Spreads {
+            return;
+        }
+        if let Some(outcome) = &mut task.outcome {
+            for byte in &mut outcome.output {
+                *byte ^= 1 << (self.nonsense.draw() % 8);
+            }
+        }
+    }
+
+    /// Tells of what has happened.
+    pub(crate) fn raise_alarms(&mut self, bus: &mut dyn Bus) {
+        let alarms = std::mem::take(&mut self.alarms);
+        if alarms.interrupt {
+            bus.interrupt(self.capabilities.vectors.errors);
+            self.stats.interrupts += 1;
+            self.stats.abnormal_interrupts += 1;
+        }
+        for report in alarms.reports {
+            bus.report_error(report);
+            self.stats.pci_errors += 1;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Errors of the hardware: what raises them, who is told, and what they do.
+
+mod common;
+
+use common::workload::*;
+use common::*;
+use hisi_zip_model::errors;
+use hisi_zip_model::readings::Mild;
+use hisi_zip_model::readings::Reading;
+use hisi_zip_model::regs;
+use hisi_zip_model::regs::Abnormal;
+use hisi_zip_model::sqe::Sqe;
+use hisi_zip_model::Bar;
+use hisi_zip_model::Config;
+use hisi_zip_model::PciError;
+use hisi_zip_model::ResetKind;
+
+const REVISIONS: [u8; 2] = [0x21, 0x30];
+/// Arms the engine's containment.
+const ARMED: u32 = 1 << 14;
+
+fn with(revision: u8, mild: Mild) -> Machine {
+    let mut machine = Machine::with(Config {
+        revision,
+        mild,
+        ..Machine::CONFIG
+    });
+    machine.memory.map(INPUT, SIZE, Page::Present);
+    machine.memory.map(OUTPUT, SIZE, Page::Present);
+    start(&mut machine);
+    machine
+}
+
+/// Starts queue 1, with data under its PASID.
+fn start(machine: &mut Machine) {
+    machine.write(regs::DATA_USER, 1);
+    machine.start(1, COMPRESS);
+}
+
+/// Rings the doorbell of queue 1 with `value`.
+fn ring(machine: &mut Machine, value: u64) {
+    let (bar, offset) = match machine.shared {
+        true => (Bar::Registers, regs::DOORBELL_QUEUE),
+        false => (Bar::Doorbells, regs::DOORBELL_STRIDE + regs::DOORBELL_QUEUE),
+    };
+    machine.device.write(bar, offset, 8, value);
+    machine.step();
+}
+
+/// MSI vector of errors.
+fn vector(machine: &mut Machine) -> u8 {
+    match machine.shared {
+        true => 3,
+        false => machine.vector(regs::ERROR_VECTOR),
+    }
+}
+
+/// An entry, as the revision has it.
+fn laid_out(machine: &Machine, mut entry: Sqe) -> Sqe {
+    if machine.shared {
+        set_word(&mut entry, 7, 0);
+    }
+    entry
+}
+
+fn submit(machine: &mut Machine, entry: Sqe) {
+    let entry = laid_out(machine, entry);
+    machine.submit(1, &entry);
+}
+
+/// Submits an entry, lets it finish and returns its status.
+fn run(machine: &mut Machine, entry: Sqe) -> u32 {
+    let entry = laid_out(machine, entry);
+    machine.run(1, &entry).status()
+}
+
+/// What is rung on the page of queue 1, and the error it is.
+const BAD: [(&str, u64, u32); 7] = [
+    ("an idle queue's SQ", 2, errors::SQ_INVALID),
+    ("an idle queue's CQ", 2 | 1 << 12, errors::CQ_INVALID),
+    ("an SQ that there is not", 0xfff, errors::SQ_INVALID),
+    ("no kind of doorbell", 1 | 9 << 12, errors::KIND_INVALID),
+    ("a tag", 1 | 1 << 16, errors::DOORBELL_INVALID),
+    (
+        "an entry that there is not",
+        1 | 8 << 32,
+        errors::DOORBELL_INVALID,
+    ),
+    (
+        "the same of the CQ",
+        1 | 1 << 12 | 8 << 32,
+        errors::DOORBELL_INVALID,
+    ),
+];
+
+#[test]
+fn bad_doorbells_are_errors() {
+    for revision in REVISIONS {
+        for (what, value, error) in BAD {
+            let mut machine = with(revision, Mild::NONE);
+            machine.write(regs::QM_ABNORMAL.non_fatal, errors::DOORBELL_INVALID);
+            machine.write(regs::QM_ABNORMAL.mask, 0);
+            ring(&mut machine, value);
+            assert_eq!(machine.read(regs::QM_ABNORMAL.source), error, "{what}");
+            let vector = vector(&mut machine);
+            assert_eq!(machine.memory.interrupts, [vector], "{what}");
+            let reported: &[PciError] = match error {
+                errors::DOORBELL_INVALID => &[PciError::NonFatal],
+                _ => &[],
+            };
+            assert_eq!(machine.memory.pci_errors, reported, "{what}");
+            // Until it is cleared, the same again is nothing new.
+            ring(&mut machine, value);
+            assert_eq!(machine.memory.pci_errors, reported, "{what}");
+            assert_eq!(machine.device.stats().doorbells_dropped, 2, "{what}");
+            assert_eq!(run(&mut machine, job()), 0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn bad_doorbells_read_mildly() {
+    for (what, value, _) in BAD {
+        let mut machine = with(0x30, Mild::NONE.with(Reading::BadDoorbells));
+        ring(&mut machine, value);
+        assert_eq!(machine.read(regs::QM_ABNORMAL.source), 0, "{what}");
+        assert!(machine.memory.pci_errors.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn another_queues_page() {
+    let mut machine = with(0x30, Mild::NONE);
+    machine.start(2, COMPRESS);
+    ring(&mut machine, 2);
+    assert_eq!(machine.read(regs::QM_ABNORMAL.source), errors::SQ_INVALID);
+    ring(&mut machine, 2 | 1 << 12);
+    assert_eq!(
+        machine.read(regs::QM_ABNORMAL.source),
+        errors::SQ_INVALID | errors::CQ_INVALID
+    );
+}
+
+/// Nobody has said yet what is to be reported.
+#[test]
+fn after_a_reset_each_error_is_reported() {
+    for group in [regs::QM_ABNORMAL, regs::ZIP_ABNORMAL] {
+        let mut machine = Machine::new();
+        machine.write(group.set, 1 << 3);
+        machine.step();
+        assert_eq!(machine.memory.pci_errors, [PciError::NonFatal]);
+        machine.write(group.fatal, 1 << 4);
+        machine.write(group.non_fatal, 0);
+        machine.write(group.set, 1 << 4);
+        machine.step();
+        assert_eq!(
+            machine.memory.pci_errors,
+            [PciError::NonFatal, PciError::Fatal]
+        );
+    }
+}
+
+/// Errors that need a reset, of each revision: group, error.
+fn harmful(revision: u8) -> Vec<(Abnormal, u32)> {
+    let manager = if revision == 0x30 { 0x6c77 } else { 0xc57 };
+    let bits = |group, mask: u32| {
+        (0..32)
+            .map(|bit| 1 << bit)
+            .filter(move |bit| mask & bit != 0)
+            .map(move |bit| (group, bit))
+    };
+    bits(regs::QM_ABNORMAL, manager)
+        .chain(bits(regs::ZIP_ABNORMAL, 0x7fe))
+        .collect()
+}
+
+fn arm(machine: &mut Machine) {
+    machine.write(regs::QM_ABNORMAL.contained, 0x6c77);
+    machine.write(regs::ZIP_ABNORMAL.contained, 0x7fe);
+    machine.write(regs::ZIP_CONTROL, ARMED);
+}
+
+#[test]
+fn what_is_contained_stands_still_until_a_reset() {
+    for revision in REVISIONS {
+        for (group, error) in harmful(revision) {
+            let mut machine = with(revision, Mild::NONE);
+            arm(&mut machine);
+            machine.write(group.set, error);
+            submit(&mut machine, job());
+            machine.mailbox(4, 0, 0);
+            machine.settle();
+            // To clear it is no help.
+            machine.write(group.source, error);
+            machine.write(regs::MEM_INIT, 0);
+            machine.settle();
+            assert_eq!(machine.completion(1), None, "{error:#x}");
+            assert!(machine.mailbox_busy(), "{error:#x}");
+
+            machine.set_range(0, 0);
+            machine.device.reset(ResetKind::Function);
+            machine.start_function();
+            start(&mut machine);
+            assert_eq!(run(&mut machine, job()), 0, "{error:#x}");
+            assert!(machine.violations().is_empty(), "{error:#x}");
+        }
+    }
+}
+
+/// What an error leaves of the next job: whether its status says that it went well, and its output.
+fn after(mut machine: Machine, group: Abnormal, error: u32) -> Option<Vec<u8>> {
+    machine.write(group.set, error);
+    submit(&mut machine, job());
+    machine.settle();
+    machine.completion(1)?;
+    let done = machine.done(1, 0);
+    assert_eq!(done.status(), 0);
+    Some(machine.memory.data(OUTPUT, done.produced() as usize))
+}
+
+#[test]
+fn what_is_not_contained_spreads() {
+    let mild = Mild::NONE.with(Reading::UncontainedErrors);
+    for revision in REVISIONS {
+        // An error that concerns nobody else.
+        let right = after(with(revision, Mild::NONE), regs::QM_ABNORMAL, 1 << 3);
+        assert!(right.is_some());
+        for (group, error) in harmful(revision) {
+            let wrong = after(with(revision, Mild::NONE), group, error);
+            assert!(wrong.is_some() && wrong != right, "{error:#x}");
+            assert_eq!(after(with(revision, mild), group, error), right);
+        }
+    }
+}
+
+#[test]
+fn the_newer_revision_contains_what_is_chosen() {
+    let mut machine = with(0x30, Mild::NONE);
+    arm(&mut machine);
+    machine.write(regs::ZIP_ABNORMAL.contained, 1 << 1);
+    assert!(after(machine, regs::ZIP_ABNORMAL, 1 << 2).is_some());
+
+    let mut machine = with(0x30, Mild::NONE);
+    arm(&mut machine);
+    machine.write(regs::ZIP_CONTROL, 0);
+    assert!(after(machine, regs::ZIP_ABNORMAL, 1 << 2).is_some());
+}
