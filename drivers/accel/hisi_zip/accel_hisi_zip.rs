@@ -102,6 +102,10 @@ const PCI_ERROR: u64 = u64::MAX;
 /// Bytes of a context in the device's tables.
 const CONTEXT_SIZE: usize = size_of::<Context>();
 
+/// How long jobs that were begun may take to end before the device is halted in their midst. Others
+/// wait for that.
+const LAST_JOBS: Delta = Delta::from_millis(20);
+
 /// Rings that are kept for the next queues. One takes 144 KiB if it has the default depth.
 const RINGS_KEPT: usize = 4;
 
@@ -196,9 +200,8 @@ impl<'a> Zip<'a> {
 
 impl Zip<'_> {
     fn start(&self) -> Result {
-        // `halt` has switched it off. If the bus is resetting the function, `reset_done` has
-        // switched it on, or will call this again.
-        let _ = self.pdev.try_restore_master();
+        // Firmware, or the kernel before this one, may have left it at work.
+        self.quiet();
         let fast = module_parameters::perf_mode.value();
         hardware::init(
             &self.bar,
@@ -207,6 +210,9 @@ impl Zip<'_> {
             self.queues,
             fast,
         )?;
+        // If the bus is resetting the function, `reset_done` has switched it on, or will call this
+        // again.
+        let _ = self.pdev.try_restore_master();
         let doubtful = core::mem::take(&mut *self.doubtful.lock());
         drop(doubtful);
 
@@ -227,6 +233,7 @@ impl Zip<'_> {
     /// Ends all accesses to memory, whatever it takes. Interrupts are such accesses.
     fn halt(&self) {
         self.halted.store(true, Relaxed);
+        self.drain();
         match hardware::halt(&self.bar) {
             // It was pulled out, or looks like that.
             Ok(()) | Err(ENODEV) => {}
@@ -235,6 +242,33 @@ impl Zip<'_> {
         // Also if it says that it has: others get the memory next. The bus itself does so for a
         // reset, if this is part of one.
         let _ = self.pdev.try_clear_master();
+    }
+
+    /// Gives jobs that were begun the time to end, if they do, as the C driver does before a reset
+    /// of the function.
+    fn drain(&self) {
+        // In that state nothing comes of it.
+        let broken = hardware::all_errors(&self.bar).among(self.capabilities.errors.contained)
+            != Errors::NONE;
+        if broken || !self.capabilities.flushes_queues {
+            return;
+        }
+        // Who rings a doorbell after that must not have the device find the queue there.
+        if fill(&self.sqc_table, self.queues, &queue::CLOSED).is_err() {
+            return;
+        }
+        if self.mailbox.try_flush(&self.bar, LAST_JOBS).is_ok() {
+            // No context is needed any more: it is no harm if this fails.
+            let _ = hardware::write_back(&self.bar);
+        }
+    }
+
+    /// Leaves it with nothing to do, and its way to memory open, if the bus lets it.
+    fn quiet(&self) {
+        match hardware::quiet(&self.bar, self.revision, self.capabilities.prefetches) {
+            Ok(()) | Err(ENODEV) => {}
+            Err(e) => dev_err!(self.pdev, "it does not come to rest ({e:?})\n"),
+        }
     }
 
     /// Keeps memory that the device may write until it has forgotten that, or is gone.
@@ -524,10 +558,8 @@ impl accel::Driver for ZipDriver {
     }
 
     fn stop(zip: &Zip<'_>) {
-        if let Err(e) = hardware::shut_down(&zip.bar, zip.revision, zip.capabilities.prefetches) {
-            dev_err!(zip.pdev, "the device does not shut down: {e:?}\n");
-            zip.halt();
-        }
+        // As the next driver expects it.
+        zip.quiet();
     }
 
     fn context_create(_zip: &Zip<'_>, _request: &ContextRequest<'_>) -> Result {
@@ -647,6 +679,16 @@ impl pci::Driver for PciDriver {
     }
 }
 
+impl PciDriver {
+    /// Leaves a device that is halted with nothing to do.
+    fn quiet(&self) {
+        let _ = self.accel.with_data::<ZipDriver, _>(|zip| {
+            zip.quiet();
+            Ok(())
+        });
+    }
+}
+
 #[vtable]
 impl pci::ErrorHandler for PciDriver {
     fn error_detected<'bound>(
@@ -688,6 +730,8 @@ impl pci::ErrorHandler for PciDriver {
 
     fn reset_prepare<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
         this.accel.begin_bus_reset();
+        // Also in a reset of its own: it comes by here.
+        this.quiet();
     }
 
     fn reset_done<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {

@@ -96,6 +96,8 @@ pub(crate) struct Capabilities {
     pub(crate) has_doorbell_pages: bool,
     /// Queues can be told to stop.
     pub(crate) stops_queues: bool,
+    /// All queues can be told to stop at once.
+    pub(crate) flushes_queues: bool,
     /// Translations can be fetched before they are needed.
     pub(crate) prefetches: bool,
     /// The cores, by the bits that switch them on.
@@ -178,6 +180,7 @@ impl<'a> Reader<'a> {
     fn abilities(&self) -> Result<regs::CAPABILITIES> {
         let all = regs::CAPABILITIES::zeroed()
             .with_stop_queue(true)
+            .with_flush(true)
             .with_prefetch(true);
         match (self.revision, self.counts) {
             (Revision::V2, _) => Ok(regs::CAPABILITIES::zeroed()),
@@ -271,6 +274,7 @@ impl Capabilities {
             functions: reader.functions()?,
             has_doorbell_pages,
             stops_queues: abilities.stop_queue(),
+            flushes_queues: abilities.flush(),
             prefetches: abilities.prefetch(),
             cores: reader.cores()?,
             errors: reader.errors()?,

@@ -160,20 +160,33 @@ pub(crate) fn mask_events(bar: &Bar<'_>, masked: bool) {
     bar.write_reg(regs::AEQ_INT_MASK::zeroed().with_masked(masked));
 }
 
-/// Takes all queues from the function and writes back what the device has cached.
-pub(crate) fn shut_down(bar: &Bar<'_>, revision: Revision, prefetches: bool) -> Result {
-    if prefetches {
-        close_prefetch(bar)?;
-    }
-    mask_events(bar, true);
-    mask_errors(bar, Errors::ALL);
-    contain_errors(bar, revision, Errors::NONE);
-    set_queues(bar, 0)?;
+/// Has the device write back what it has cached of contexts.
+pub(crate) fn write_back(bar: &Bar<'_>) -> Result {
     bar.write_reg(regs::CACHE_WB_START::zeroed().with_start(true));
     wait(|| bar.read(regs::CACHE_WB_DONE), |cache| cache.done())
 }
 
-/// Ends all accesses of the device to memory, for good, if it means what it says. Fails with
+/// Leaves the device with nothing to do, whatever it was at, and whoever has left it there: it has
+/// no queues, tells of nothing, and its way to memory is open. May be called before [`init`].
+///
+/// A reset must not come while it has work, and does not open what is shut. Fails as [`halt`] does,
+/// or with [`ETIMEDOUT`] if the queues can't be taken away, or fetches in advance
+/// don't end.
+pub(crate) fn quiet(bar: &Bar<'_>, revision: Revision, prefetches: bool) -> Result {
+    mask_events(bar, true);
+    mask_errors(bar, Errors::ALL);
+    let closed = match prefetches {
+        true => close_prefetch(bar),
+        false => Ok(()),
+    };
+    let halted = halt(bar);
+    let taken = set_queues(bar, 0);
+    contain_errors(bar, revision, Errors::NONE);
+    bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed());
+    closed.and(halted).and(taken)
+}
+
+/// Ends all accesses of the device to memory, until [`quiet`], if it means what it says. Fails with
 /// [`ETIMEDOUT`] if it does not end them, [`ENODEV`] if it is gone.
 pub(crate) fn halt(bar: &Bar<'_>) -> Result {
     bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed().with_shutdown(true));
@@ -192,6 +205,14 @@ pub(crate) fn errors(bar: &Bar<'_>) -> Errors {
     Errors {
         manager: bar.read(regs::ABNORMAL_INT_STATUS).errors(),
         engine: bar.read(regs::CORE_INT_STATUS).errors(),
+    }
+}
+
+/// Errors that the device has noted.
+pub(crate) fn all_errors(bar: &Bar<'_>) -> Errors {
+    Errors {
+        manager: bar.read(regs::ABNORMAL_INT_SOURCE).errors(),
+        engine: bar.read(regs::CORE_INT_SOURCE).errors(),
     }
 }
 
@@ -262,7 +283,11 @@ fn set_rates(bar: &Bar<'_>) -> Result {
 
 /// Sets a range of the function 0, whose number `function` has in its lowest bits.
 fn set_range(bar: &Bar<'_>, kind: VftType, function: u32, range: u64) -> Result {
-    wait(|| bar.read(regs::VFT_CFG_RDY), |range| range.ready())?;
+    match wait(|| bar.read(regs::VFT_CFG_RDY), |range| range.ready()) {
+        // To be taken away from is never wrong.
+        Err(_) if range == 0 => {}
+        ready => ready?,
+    }
     bar.write_reg(regs::VFT_CFG_OP_WR::zeroed());
     bar.write_reg(regs::VFT_CFG_TYPE::zeroed().with_kind(kind as u32));
     bar.write_reg(regs::VFT_CFG::zeroed().with_function(function));

@@ -55,12 +55,14 @@ pub(crate) enum Command {
     /// Stop a queue, once what it has begun is finished, for which the mailbox waits. Where
     /// the device can do that.
     StopQueue = 8,
+    /// The same for all queues.
+    Flush = 9,
 }
 
 impl Command {
     fn timeout(self) -> Delta {
         match self {
-            Command::StopQueue => STOP_TIMEOUT,
+            Command::StopQueue | Command::Flush => STOP_TIMEOUT,
             _ => TIMEOUT,
         }
     }
@@ -98,7 +100,8 @@ impl Mailbox {
         for (i, word) in context.iter().enumerate() {
             buffer.write(i * size_of::<u32>(), word.to_le())?;
         }
-        send(bar, command, queue, buffer.dma_address(), false)
+        let limit = command.timeout();
+        send(bar, command, queue, buffer.dma_address(), false, limit)
     }
 
     /// Has the queue manager write a context back. Fails with [`EIO`] if it says that it has, and
@@ -112,7 +115,8 @@ impl Mailbox {
         for (i, word) in UNWRITTEN.iter().enumerate() {
             buffer.write(i * size_of::<u32>(), *word)?;
         }
-        send(bar, command, queue, buffer.dma_address(), true)?;
+        let limit = command.timeout();
+        send(bar, command, queue, buffer.dma_address(), true, limit)?;
 
         let mut context = Context::default();
         for (i, word) in context.iter_mut().enumerate() {
@@ -128,7 +132,18 @@ impl Mailbox {
     pub(crate) fn send(&self, bar: &Bar<'_>, command: Command, queue: u16, address: u64) -> Result {
         let _guard = self.buffer.lock();
         self.check_idle(bar)?;
-        send(bar, command, queue, address, false)
+        send(bar, command, queue, address, false, command.timeout())
+    }
+
+    /// Stops all queues, once what they have begun is finished, if that does not take longer than
+    /// `limit`. Where the device can do that.
+    ///
+    /// Fails with [`EBUSY`] if somebody else is at the mailbox, who may have to wait for long, or
+    /// as sending does.
+    pub(crate) fn try_flush(&self, bar: &Bar<'_>, limit: Delta) -> Result {
+        let _guard = self.buffer.try_lock().ok_or(EBUSY)?;
+        self.check_idle(bar)?;
+        send(bar, Command::Flush, 0, 0, false, limit)
     }
 
     /// Fails with [`ENXIO`] while a message that was given up is still under way, [`ENODEV`] if the
@@ -152,9 +167,16 @@ fn state(bar: &Bar<'_>) -> Result<regs::MAILBOX_LOW> {
     }
 }
 
-/// Sends a message and waits until it is done. Fails with [`ETIMEDOUT`] if it is not, [`EIO`] if
-/// the queue manager refuses it, [`ENODEV`] if the device is no longer there.
-fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -> Result {
+/// Sends a message and waits until it is done, but for `limit`. Fails with [`ETIMEDOUT`] if it is
+/// not, [`EIO`] if the queue manager refuses it, [`ENODEV`] if the device is no longer there.
+fn send(
+    bar: &Bar<'_>,
+    command: Command,
+    queue: u16,
+    address: u64,
+    read: bool,
+    limit: Delta,
+) -> Result {
     let first = regs::MAILBOX_LOW::zeroed()
         .with_command(command as u8)
         .with_read(read)
@@ -173,7 +195,7 @@ fn send(bar: &Bar<'_>, command: Command, queue: u16, address: u64, read: bool) -
     let soon = read_poll_timeout_atomic(state, is_done, Delta::from_micros(1), SOON_MICROS);
     let done = match soon {
         Err(e) if e == ETIMEDOUT => {
-            read_poll_timeout(state, is_done, Delta::from_micros(50), command.timeout())?
+            read_poll_timeout(state, is_done, Delta::from_micros(50), limit)?
         }
         soon => soon?,
     };

@@ -101,6 +101,7 @@ register! {
     /// Revision 0x30.
     pub(crate) CAPABILITIES(u32) @ 0x3100 {
         14:14 prefetch => bool;
+        10:10 flush => bool;
         9:9 stop_queue => bool;
         7:0 version;
     }

@@ -13,13 +13,15 @@ use crate::{
 };
 
 impl Device<device::Core<'_>> {
-    /// Enables the function and bus mastering until the driver is unbound, when, after all that was
-    /// registered later is gone, both are switched off again. Calls `pcim_enable_device()`.
+    /// Enables the function until the driver is unbound, when, after all that was registered later
+    /// is gone, it is switched off again, and bus mastering with it. Calls `pcim_enable_device()`.
+    ///
+    /// Bus mastering is left to the driver, which calls [`set_master`](Self::set_master), or
+    /// [`try_restore_master`](Device::try_restore_master), when it knows that the function is at
+    /// rest: firmware, or another kernel, may have left it at work.
     pub fn enable_managed(&self) -> Result {
         // SAFETY: `self` is a valid device inside its probe.
-        to_result(unsafe { bindings::pcim_enable_device(self.as_raw()) })?;
-        self.set_master();
-        Ok(())
+        to_result(unsafe { bindings::pcim_enable_device(self.as_raw()) })
     }
 }
 
@@ -51,8 +53,8 @@ impl Device<device::Bound> {
         Ok(())
     }
 
-    /// Switches bus mastering on again, after [`try_clear_master`](Self::try_clear_master). May
-    /// sleep. Calls `pci_set_master()`.
+    /// Switches bus mastering on, for the first time or after
+    /// [`try_clear_master`](Self::try_clear_master). May sleep. Calls `pci_set_master()`.
     ///
     /// Fails with [`EAGAIN`] as that does. In the callbacks of a reset it is
     /// [`set_master`](Self::set_master) that does it.

@@ -407,11 +407,17 @@ static uint32_t hisi_zip_config_read(PCIDevice *pdev, uint32_t addr, int len)
                                   : pci_default_read_config(pdev, addr, len);
 }
 
+static bool hisi_zip_sleeps(PCIDevice *pdev)
+{
+    return pci_get_word(pdev->config + pdev->pm_cap + PCI_PM_CTRL) &
+           PCI_PM_CTRL_STATE_MASK;
+}
+
 static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
                                   int len)
 {
     HisiZip *s = HISI_ZIP(pdev);
-    bool master;
+    bool slept = hisi_zip_sleeps(pdev), master;
 
     if (s->absent) {
         return;
@@ -424,6 +430,10 @@ static void hisi_zip_config_write(PCIDevice *pdev, uint32_t addr, uint32_t val,
     if (master != s->bus_master) {
         s->bus_master = master;
         hisi_zip_model_set_bus_master(s->model, master);
+        hisi_zip_schedule(s);
+    }
+    if (slept && !hisi_zip_sleeps(pdev)) {
+        hisi_zip_model_power_up(s->model);
         hisi_zip_schedule(s);
     }
 }
@@ -477,6 +487,20 @@ static void hisi_zip_add_bar(HisiZip *s, HisiZipBar *bar, unsigned number,
                      &bar->mr);
 }
 
+/* What is in the configuration space stays there in D3hot. */
+static bool hisi_zip_add_power_management(PCIDevice *pdev, Error **errp)
+{
+    if (pci_pm_init(pdev, 0, errp) < 0) {
+        return false;
+    }
+    pci_set_word(pdev->config + pdev->pm_cap + PCI_PM_PMC, PCI_PM_CAP_VER_1_2);
+    pci_set_word(pdev->config + pdev->pm_cap + PCI_PM_CTRL,
+                 PCI_PM_CTRL_NO_SOFT_RESET);
+    pci_set_word(pdev->wmask + pdev->pm_cap + PCI_PM_CTRL,
+                 PCI_PM_CTRL_STATE_MASK);
+    return true;
+}
+
 static bool hisi_zip_add_capabilities(PCIDevice *pdev, Error **errp)
 {
     uint16_t offset = PCI_CONFIG_SPACE_SIZE;
@@ -487,6 +511,9 @@ static bool hisi_zip_add_capabilities(PCIDevice *pdev, Error **errp)
     }
     pcie_cap_flr_init(pdev);
     pcie_cap_deverr_init(pdev);
+    if (!hisi_zip_add_power_management(pdev, errp)) {
+        return false;
+    }
     if (msi_init(pdev, 0, VECTORS, true, true, errp)) {
         return false;
     }

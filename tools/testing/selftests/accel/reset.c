@@ -520,6 +520,24 @@ TEST_F(asked, reset_takes_no_flags_and_is_not_for_the_monitor)
 	expect_no_reset(_metadata, self);
 }
 
+/* Neither a driver before may have left it so, nor may this one. */
+TEST_F(asked, way_to_memory_is_open_before_and_after)
+{
+	EXPECT_RET(0, accel_reset(self->watch), "a reset");
+	EXPECT_EQ(0, zip_peek(self->address, ZIP_MASTER_CTRL)) {
+		TH_LOG("expected: open after a reset");
+	}
+	ASSERT_RET(0, device_unbind(self->address), "unbind");
+	ASSERT_RET(0, pci_write(self->address, "enable", "1"), "registers without a driver");
+	EXPECT_EQ(0, zip_peek(self->address, ZIP_MASTER_CTRL)) {
+		TH_LOG("expected: left open");
+	}
+	ASSERT_RET(0, zip_poke(self->address, ZIP_MASTER_CTRL, 1), "shut it");
+	ASSERT_RET(0, pci_write(self->address, "enable", "0"), "no registers");
+	ASSERT_RET(0, device_bind(self->address), "bind");
+	expect_device_works(_metadata);
+}
+
 TEST_F(asked, attribute_takes_1_alone)
 {
 	static const char *const wrong[] = {

@@ -176,7 +176,11 @@ impl Device {
 
     /// Resets everything but the counters, and the lies.
     pub fn reset(&mut self, kind: ResetKind) {
-        if kind == ResetKind::Function {
+        let of_function = kind == ResetKind::Function;
+        let dies = of_function && self.dies_of_reset();
+        let opens = !of_function || self.config.mild.has(Reading::BusAfterReset);
+        let shut = !opens && self.is_shut();
+        if of_function {
             self.refuse_work("a function-level reset came");
             self.stats.flrs += 1;
         }
@@ -201,6 +205,16 @@ impl Device {
             ..Self::new(self.config)
         };
         self.regs.set(regs::SHAPER, shaper);
+        self.regs.set(regs::MASTER_CTRL, u32::from(shut));
+        if dies {
+            self.die();
+        }
+    }
+
+    /// The function has its power again: the platform opens its way to memory.
+    pub fn power_up(&mut self) {
+        self.regs.set(regs::MASTER_CTRL, 0);
+        self.wake_all();
     }
 
     /// Bus mastering was switched on or off.
@@ -276,7 +290,7 @@ impl Device {
             return false;
         }
         let lies = self.tell_lie(bus);
-        let works = !self.faults.device_hangs() && !self.is_contained();
+        let works = !self.faults.device_hangs() && !self.damage.stops_all();
         if works {
             self.work(bus);
         }
@@ -355,6 +369,7 @@ impl Device {
             regs::MASTER_RETURN if self.has_returned() && !self.faults.device_hangs() => {
                 ALL_RETURNED
             }
+            regs::MEM_INIT_DONE if self.damage == Damage::Dead => 0,
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
             _ => self
                 .read_abnormal(offset)
@@ -435,8 +450,9 @@ impl Device {
         self.aeq.stop();
         self.tables = [0; 2];
         self.rates = Rates::default();
-        // After a suspension the driver does no more than this to have its DMA back.
-        self.regs.set(regs::MASTER_CTRL, 0);
+        if self.config.mild.has(Reading::BusAfterReset) {
+            self.regs.set(regs::MASTER_CTRL, 0);
+        }
     }
 
     fn configure_range(&mut self) {
@@ -485,12 +501,9 @@ impl Device {
 
     /// Whether the driver forbade all DMA, and none is under way any more.
     fn has_returned(&self) -> bool {
-        self.is_shut() && (self.requests.is_empty() || self.lies.goes_on())
-    }
-
-    /// Whether an error has closed the way to memory.
-    fn is_contained(&self) -> bool {
-        self.damage == Damage::Contained
+        self.damage != Damage::Dead
+            && self.is_shut()
+            && (self.requests.is_empty() || self.lies.goes_on())
     }
 
     /// Whether no access to memory is due, whatever work there is.
@@ -498,12 +511,12 @@ impl Device {
         self.has_returned()
             || self.faults.device_hangs()
             || self.faults.is_removed()
-            || self.is_contained()
+            || self.damage.stops_all()
     }
 
     /// Whether memory may be accessed at all.
     pub(crate) fn may_access(&self) -> bool {
-        self.bus_master && !self.is_contained() && (!self.is_shut() || self.lies.goes_on())
+        self.bus_master && !self.damage.stops_all() && (!self.is_shut() || self.lies.goes_on())
     }
 
     /// Queues that still need memory lose it, and their work with it.

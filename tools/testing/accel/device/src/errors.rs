@@ -6,6 +6,7 @@ use crate::bus::Bus;
 use crate::bus::PciError;
 use crate::device::Device;
 use crate::engine::Task;
+use crate::queue::Queue;
 use crate::readings::Reading;
 use crate::regs;
 use crate::regs::Abnormal;
@@ -21,6 +22,9 @@ pub const FIFO_OVERFLOW: u32 = 1 << 11;
 /// Of the queue manager: a doorbell that makes no sense.
 pub const DOORBELL_INVALID: u32 = 1 << 12;
 
+/// Of the queue manager: a function-level reset does not end.
+pub const RESET_TIMEOUT: u32 = 1 << 14;
+
 /// Arms the engine's way to memory, in [`regs::ZIP_CONTROL`].
 const ARMED: u32 = 1 << 14;
 
@@ -33,6 +37,15 @@ pub(crate) enum Damage {
     Contained,
     /// The device goes on, and computes nonsense.
     Spreads,
+    /// Nothing works any more until the platform resets it.
+    Dead,
+}
+
+impl Damage {
+    /// Whether there is neither DMA nor an answer of the mailbox.
+    pub(crate) fn stops_all(self) -> bool {
+        matches!(self, Self::Contained | Self::Dead)
+    }
 }
 
 /// Errors that have happened and that nobody was told of.
@@ -66,7 +79,7 @@ impl Device {
             }
         }
         let harmful = new & self.need_reset(group);
-        if harmful != 0 && self.damage != Damage::Contained {
+        if harmful != 0 && !self.damage.stops_all() {
             self.damage = self.damage_by(group, harmful);
         }
     }
@@ -95,6 +108,21 @@ impl Device {
         } else {
             Damage::Spreads
         }
+    }
+
+    /// Whether a function-level reset that comes now never ends.
+    pub(crate) fn dies_of_reset(&self) -> bool {
+        if self.config.mild.has(Reading::ResetAmidWork) {
+            return false;
+        }
+        let works = self.queues.iter().any(Queue::has_work);
+        self.damage == Damage::Dead || works || !self.requests.is_empty()
+    }
+
+    /// A function-level reset has come that never ends.
+    pub(crate) fn die(&mut self) {
+        self.regs.raise(regs::QM_ABNORMAL, RESET_TIMEOUT);
+        self.damage = Damage::Dead;
     }
 
     /// A doorbell was rung that should not have been.

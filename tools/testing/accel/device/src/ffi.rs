@@ -330,6 +330,18 @@ pub unsafe extern "C" fn hisi_zip_model_reset(model: *mut Model, function: bool)
     model.save();
 }
 
+/// The function has its power again.
+///
+/// # Safety
+///
+/// `model` comes from [`hisi_zip_model_new`], and nothing else uses it meanwhile.
+#[no_mangle]
+pub unsafe extern "C" fn hisi_zip_model_power_up(model: *mut Model) {
+    // SAFETY: by this function's contract.
+    let model = unsafe { &mut *model };
+    model.device.power_up();
+}
+
 /// Bus mastering was switched on or off.
 ///
 /// # Safety

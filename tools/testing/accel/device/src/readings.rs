@@ -48,6 +48,11 @@ pub enum Reading {
     BadDoorbells,
     /// After an error that is not contained: wrong results, or right ones.
     UncontainedErrors,
+    /// What opens the way to memory that the driver has shut: only the driver, and the platform, or
+    /// each reset.
+    BusAfterReset,
+    /// A function-level reset amid work: the end of the device, or of the work.
+    ResetAmidWork,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -69,6 +74,8 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("whole-window", Reading::Windows),
     ("quiet-doorbells", Reading::BadDoorbells),
     ("uncontained-harmless", Reading::UncontainedErrors),
+    ("reset-opens-bus", Reading::BusAfterReset),
+    ("reset-ends-work", Reading::ResetAmidWork),
 ];
 
 /// The readings that are the mild ones.

@@ -565,6 +565,7 @@ fn a_suspended_device_wakes_up() {
     let mut machine = machine(Page::Present);
     machine.write(regs::MASTER_CTRL, 1);
     assert_eq!(machine.read(regs::MASTER_RETURN), 3);
+    machine.device.power_up();
     machine.write(regs::MEM_INIT, 1);
     machine.set_range(0, 64);
     machine.start(1, COMPRESS);

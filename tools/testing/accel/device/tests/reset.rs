@@ -6,16 +6,28 @@ mod common;
 
 use common::workload::*;
 use common::*;
+use hisi_zip_model::errors;
+use hisi_zip_model::readings::Mild;
+use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
 use hisi_zip_model::sqe::Status;
 use hisi_zip_model::Bar;
+use hisi_zip_model::Config;
 use hisi_zip_model::ResetKind;
 
 const STOP: u64 = 8;
+const FLUSH: u64 = 9;
 
-/// A machine whose driver has started queue 1.
+fn with(mild: Mild) -> Machine {
+    Machine::with(Config {
+        mild,
+        ..Machine::CONFIG
+    })
+}
+
+/// A machine whose driver has started queue 1, and whose device lives on after any reset.
 fn machine() -> Machine {
-    Machine::new().prepare(Page::Cold)
+    with(Mild::NONE.with(Reading::ResetAmidWork)).prepare(Page::Cold)
 }
 
 type Stage = fn(&mut Machine);
@@ -119,13 +131,139 @@ fn page_requests_hold_up_a_halt() {
     assert_eq!(machine.violations().len(), 1);
 }
 
-/// Whatever was done to it, a device that was reset is like a new one.
+/// What opens the way to memory again that the driver has shut.
+#[test]
+fn who_opens_the_way_to_memory() {
+    let openers: [(&str, Stage, bool); 5] = [
+        (
+            "the driver",
+            |machine| machine.write(regs::MASTER_CTRL, 0),
+            true,
+        ),
+        (
+            "the platform",
+            |machine| machine.device.reset(ResetKind::Machine),
+            true,
+        ),
+        ("its power", |machine| machine.device.power_up(), true),
+        (
+            "a function-level reset",
+            |machine| machine.device.reset(ResetKind::Function),
+            false,
+        ),
+        (
+            "forgetting the contexts",
+            |machine| machine.write(regs::MEM_INIT, 1),
+            false,
+        ),
+    ];
+    for mild in [Mild::NONE, Mild::NONE.with(Reading::BusAfterReset)] {
+        for (name, open, always) in openers {
+            let mut machine = with(mild);
+            machine.write(regs::MASTER_CTRL, 1);
+            open(&mut machine);
+            let shut = machine.read(regs::MASTER_CTRL);
+            assert_eq!(shut == 0, always || mild != Mild::NONE, "{name}");
+        }
+    }
+}
+
+/// What a function-level reset amid work leaves: whether the device can be used.
+fn survives(mut machine: Machine) -> bool {
+    machine.device.reset(ResetKind::Function);
+    machine.write(regs::MASTER_CTRL, 0);
+    machine.write(regs::MEM_INIT, 1);
+    let ready = machine.read(regs::MEM_INIT_DONE) == 1;
+    machine.device.set_bus_master(true);
+    machine.mailbox(4, 0, 0);
+    machine.step();
+    assert_eq!(ready, !machine.mailbox_busy());
+    let timed_out = machine.read(regs::QM_ABNORMAL.source) == errors::RESET_TIMEOUT;
+    assert_eq!(ready, !timed_out);
+    ready
+}
+
+#[test]
+fn a_reset_amid_work_is_the_end_of_the_device() {
+    for (name, stage) in STAGES {
+        for mild in [Mild::NONE, Mild::NONE.with(Reading::ResetAmidWork)] {
+            let machine = || {
+                let mut machine = with(mild).prepare(Page::Cold);
+                machine.submit(1, &job());
+                stage(&mut machine);
+                machine
+            };
+            assert_eq!(survives(machine()), mild != Mild::NONE, "{name}");
+            // Shut is not enough.
+            let mut shut = machine();
+            shut.write(regs::MASTER_CTRL, 1);
+            shut.answer_pages();
+            assert_eq!(survives(shut), mild != Mild::NONE, "{name}");
+
+            // The queues have to be gone.
+            let mut empty = machine();
+            empty.write(regs::MASTER_CTRL, 1);
+            empty.answer_pages();
+            empty.set_range(0, 0);
+            assert!(survives(empty), "{name}");
+        }
+    }
+}
+
+/// What the driver does, however far the job is, whether it flushes the queues or not.
+#[test]
+fn a_reset_that_all_devices_survive() {
+    for (name, stage) in STAGES {
+        for flushes in [true, false] {
+            let mut machine = with(Mild::NONE).prepare(Page::Cold);
+            machine.submit(1, &job());
+            stage(&mut machine);
+            if flushes {
+                machine.mailbox(FLUSH, 0, 0);
+                machine.step();
+            }
+            machine.write(regs::MASTER_CTRL, 1);
+            machine.answer_pages();
+            assert_eq!(machine.read(regs::MASTER_RETURN), 3, "{name}");
+            machine.device.set_bus_master(false);
+            machine.set_range(0, 0);
+            machine.write(regs::MASTER_CTRL, 0);
+            machine.device.reset(ResetKind::Function);
+
+            machine.write(regs::MEM_INIT, 1);
+            assert_eq!(machine.read(regs::MEM_INIT_DONE), 1, "{name}");
+            machine.start_function();
+            machine.start(1, COMPRESS);
+            assert_eq!(machine.run(1, &job()).status(), 0, "{name}");
+            machine.expect_no_violation();
+        }
+    }
+}
+
+#[test]
+fn only_the_platform_brings_a_dead_device_back() {
+    let dead = || {
+        let mut machine = with(Mild::NONE).prepare(Page::Present);
+        machine.submit(1, &job());
+        machine.device.reset(ResetKind::Function);
+        machine
+    };
+    assert!(!survives(dead()));
+
+    let mut machine = dead();
+    machine.device.reset(ResetKind::Machine);
+    machine.start_function();
+    machine.start(1, COMPRESS);
+    assert_eq!(machine.run(1, &job()).status(), 0);
+}
+
+/// Whatever was done to it, a device that was reset is like a new one, but for what stays shut.
 #[test]
 fn as_new() {
-    let mut machine = machine();
+    let mut machine = with(Mild::ALL).prepare(Page::Cold);
     let offsets = || (0..regs::BAR2_SIZE).step_by(4);
     let new: Vec<u32> = {
-        let mut new = Machine::new();
+        let mut new = with(Mild::ALL);
         new.device.reset(ResetKind::Function);
         offsets().map(|offset| new.read(offset)).collect()
     };
@@ -256,7 +394,6 @@ fn forgetting_the_contexts_ends_the_command_under_way() {
     machine.answer_pages();
     machine.write(regs::MEM_INIT, 1);
     assert!(!machine.mailbox_busy());
-    assert_eq!(machine.read(regs::MASTER_CTRL), 0);
     assert_eq!(machine.device.read(Bar::Doorbells, 0x1_1000, 8), 0);
     machine.settle();
     assert!(machine.violations().is_empty());

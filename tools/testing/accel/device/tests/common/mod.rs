@@ -290,6 +290,7 @@ impl Machine {
 
     /// What the driver does first, and after a reset.
     pub fn start_function(&mut self) {
+        self.write(regs::MASTER_CTRL, 0);
         self.device.set_bus_master(true);
         self.set_range(0, 64);
         self.start_events();
