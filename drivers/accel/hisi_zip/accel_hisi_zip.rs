@@ -677,6 +677,12 @@ impl pci::Driver for PciDriver {
             accel: accel::register::<ZipDriver>(pdev)?,
         })
     }
+
+    fn shutdown<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
+        // If another reset does not end, the device is cut off by that.
+        let _ = this.accel.suspend();
+        this.quiet();
+    }
 }
 
 impl PciDriver {

@@ -38,6 +38,7 @@ HOMES = {
     "killed-amid-jobs": Home(CHECK, "lifetimes: address spaces that end while the device uses them", check=44),
     "mainline-zip": Home(CHECK, "mainline's driver on the emulated device, and its self-tests", check=16),
     "no-system-call": Home(PLAIN, "counts system calls", plain=6),
+    "off-amid-jobs": Home(PLAIN, "the machine goes off, in either kernel", plain=4),
     "round-trip-200m": Home(PLAIN, "sizes, of files that take long", plain=116),
     "sample": Home(PLAIN, "a program that a newcomer compiles", plain=1),
     "unbound-amid-jobs": Home(CHECK, "lifetimes: a driver that goes while its device is used", check=26),

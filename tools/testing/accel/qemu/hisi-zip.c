@@ -372,6 +372,7 @@ static void hisi_zip_at_exit(Notifier *n, void *data)
     HisiZip *s = container_of(n, HisiZip, exit_notifier);
 
     hisi_zip_model_tick(s->model, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL));
+    hisi_zip_model_leave(s->model);
 }
 
 static uint64_t hisi_zip_bar_read(void *opaque, hwaddr addr, unsigned size)

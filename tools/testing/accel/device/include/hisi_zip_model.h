@@ -77,6 +77,8 @@ void hisi_zip_model_page_answer(HisiZipModel *model, uint16_t group,
 void hisi_zip_model_reset(HisiZipModel *model, bool function);
 /* It goes from D3hot to D0. */
 void hisi_zip_model_power_up(HisiZipModel *model);
+/* The machine goes off. */
+void hisi_zip_model_leave(HisiZipModel *model);
 void hisi_zip_model_set_bus_master(HisiZipModel *model, bool on);
 void hisi_zip_model_tick(HisiZipModel *model, uint64_t now_ms);
 void hisi_zip_task_run(HisiZipTask *task);

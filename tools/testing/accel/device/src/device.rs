@@ -225,6 +225,14 @@ impl Device {
         self.bus_master = on;
     }
 
+    /// The machine goes off. It might as well be that another kernel takes over.
+    pub fn leave(&mut self) {
+        if self.may_access() && self.range.is_some() {
+            self.stats
+                .violation("the machine went off while the function had queues".into());
+        }
+    }
+
     /// Sets the clock, in milliseconds.
     ///
     /// To be called now and then: late page requests are given up, and waiting queues try again.

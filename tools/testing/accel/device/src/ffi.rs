@@ -342,6 +342,19 @@ pub unsafe extern "C" fn hisi_zip_model_power_up(model: *mut Model) {
     model.device.power_up();
 }
 
+/// The machine goes off.
+///
+/// # Safety
+///
+/// `model` comes from [`hisi_zip_model_new`], and nothing else uses it meanwhile.
+#[no_mangle]
+pub unsafe extern "C" fn hisi_zip_model_leave(model: *mut Model) {
+    // SAFETY: by this function's contract.
+    let model = unsafe { &mut *model };
+    model.device.leave();
+    model.save();
+}
+
 /// Bus mastering was switched on or off.
 ///
 /// # Safety

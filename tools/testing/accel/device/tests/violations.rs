@@ -46,6 +46,28 @@ const TABLE: [(&str, Deed); 6] = [
     }),
 ];
 
+/// What becomes of memory if another kernel takes over from one that has left the device at work.
+#[test]
+fn the_machine_goes_off() {
+    let rest: [Deed; 3] = [
+        |machine| machine.set_range(0, 0),
+        |machine| machine.write(regs::MASTER_CTRL, 1),
+        |machine| machine.device.set_bus_master(false),
+    ];
+    for deed in rest {
+        let mut machine = Machine::new();
+        deed(&mut machine);
+        machine.device.leave();
+        assert!(machine.violations().is_empty());
+    }
+    let mut machine = Machine::new();
+    machine.device.leave();
+    assert_eq!(
+        machine.violations(),
+        ["the machine went off while the function had queues"]
+    );
+}
+
 #[test]
 fn caught() {
     for (text, deed) in TABLE {
