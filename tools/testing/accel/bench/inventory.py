@@ -10,7 +10,7 @@ from .schedule import KINDS
 
 # A test says in a comment what it needs: `accel-bench: limit=600 kernel=plain revision=0x21`
 DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
-MACHINE = ("revision", "queues", "memory", "device", "append")
+MACHINE = ("revision", "queues", "mild", "memory", "device", "append")
 WORDS = ("limit", "kernel", "modules", "option", *MACHINE)
 KERNELS = ("plain", "check", "races", "cfi", "quick")
 DEFAULT_LIMIT = 300  # seconds
@@ -25,6 +25,7 @@ class Boot:
     flavour: str
     revision: str = "0x30"
     queues: int = 64
+    mild: str = ""
     memory: int = MEMORY
     device: str = ""
     append: str = ""

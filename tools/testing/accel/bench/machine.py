@@ -69,6 +69,7 @@ class Machine(Files):
     memory: int = 1024
     revision: str = "0x30"
     queues: int = 64
+    mild: str = ""
     append: str = ""
     verbosity: str = "ignore_loglevel"
     clocked: bool = False
@@ -102,7 +103,7 @@ class Machine(Files):
             f"{CLOCKED_COMMAND_LINE if self.clocked else ''}".strip()]
 
     def _accelerator(self):
-        return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"
+        return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},mild={self.mild},"
                 f"faults=on,clocked={'on' if self.clocked else 'off'},stats={self.stats}")
 
     def start(self):

@@ -6,10 +6,12 @@ use crate::bus::Bus;
 use crate::bus::PciError;
 use crate::device::Device;
 use crate::engine::Task;
+use crate::job::Job;
 use crate::queue::Queue;
 use crate::readings::Reading;
 use crate::regs;
 use crate::regs::Abnormal;
+use crate::sqe::Status;
 
 /// Of the queue manager: a doorbell of neither kind.
 pub const KIND_INVALID: u32 = 1 << 7;
@@ -24,6 +26,17 @@ pub const DOORBELL_INVALID: u32 = 1 << 12;
 
 /// Of the queue manager: a function-level reset does not end.
 pub const RESET_TIMEOUT: u32 = 1 << 14;
+
+/// Of the engine: the bus has refused to read.
+pub const READ_REFUSED: u32 = 1 << 2;
+/// Of the engine: the bus has refused to write.
+pub const WRITE_REFUSED: u32 = 1 << 3;
+/// Of the engine: it can't make sense of where the input is.
+pub const INPUT_UNCLEAR: u32 = 1 << 4;
+/// Of the engine: it can't make sense of where the output is to be.
+pub const OUTPUT_UNCLEAR: u32 = 1 << 5;
+/// Of the engine: an address that its PASID does not have (revision 0x30).
+pub const PASID_REFUSED: u32 = 1 << 12;
 
 /// Arms the engine's way to memory, in [`regs::ZIP_CONTROL`].
 const ARMED: u32 = 1 << 14;
@@ -68,7 +81,7 @@ impl Device {
     /// Errors happen.
     pub(crate) fn raise(&mut self, group: Abnormal, errors: u32) {
         let new = self.regs.raise(group, errors);
-        self.alarms.interrupt |= self.regs.abnormal_status(group) != 0;
+        self.alarms.interrupt |= new & self.regs.abnormal_status(group) != 0;
         let reports = [
             (group.non_fatal, PciError::NonFatal),
             (group.fatal, PciError::Fatal),
@@ -107,6 +120,20 @@ impl Device {
             Damage::None
         } else {
             Damage::Spreads
+        }
+    }
+
+    /// Errors of the engine that a job has made which ends with `status`.
+    pub(crate) fn errors_of(&self, job: &Job, status: Status) -> u32 {
+        let mild = self.config.mild;
+        match status {
+            Status::BadList if mild.has(Reading::MalformedList) => 0,
+            Status::BadList if job.knows_its_input() => OUTPUT_UNCLEAR,
+            Status::BadList => INPUT_UNCLEAR,
+            _ if !status.is_fault() || mild.has(Reading::RefusedAccess) => 0,
+            _ if self.config.is_isolated() && !job.is_own() => PASID_REFUSED,
+            Status::InputFault => READ_REFUSED,
+            _ => WRITE_REFUSED,
         }
     }
 

@@ -134,6 +134,11 @@ impl Job {
         self.setting.pasid.is_none()
     }
 
+    /// Whether it is known where its input is.
+    pub fn knows_its_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
     /// What comes when it is known where the data is.
     fn first_access(&self) -> Stage {
         if !self.sqe.is_stream() {

@@ -53,6 +53,10 @@ pub enum Reading {
     BusAfterReset,
     /// A function-level reset amid work: the end of the device, or of the work.
     ResetAmidWork,
+    /// An access of a job's data that is refused: an error of the device, too, or of the job alone.
+    RefusedAccess,
+    /// A malformed scatter list: an error of the device, too, or of the job alone.
+    MalformedList,
 }
 
 /// All of them, as `mild` names what is chosen with it.
@@ -76,6 +80,8 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("uncontained-harmless", Reading::UncontainedErrors),
     ("reset-opens-bus", Reading::BusAfterReset),
     ("reset-ends-work", Reading::ResetAmidWork),
+    ("faults-of-job", Reading::RefusedAccess),
+    ("lists-of-job", Reading::MalformedList),
 ];
 
 /// The readings that are the mild ones.

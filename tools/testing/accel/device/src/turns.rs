@@ -143,6 +143,10 @@ impl Device {
         if job.is_own() {
             self.judge(number, report.status);
         }
+        self.raise(regs::ZIP_ABNORMAL, self.errors_of(&job, report.status));
+        if self.damage.stops_all() {
+            return;
+        }
         job.sqe.set_report(&report, self.config.seed);
         if bus.write(entry, &job.sqe.0).is_err() {
             return self.dead_ring(number, "SQ");

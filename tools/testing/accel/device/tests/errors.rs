@@ -209,6 +209,87 @@ fn what_is_contained_stands_still_until_a_reset() {
     }
 }
 
+/// What a job does that is mistaken, and the error it is: revision 0x21, 0x30.
+type Mistake = (&'static str, fn() -> Sqe, [u32; 2]);
+
+const MISTAKES: [Mistake; 4] = [
+    (
+        "no such input",
+        || sqe(GZIP, STATELESS, (NOWHERE, SIZE), (OUTPUT, SIZE)),
+        [errors::READ_REFUSED, errors::PASID_REFUSED],
+    ),
+    (
+        "no such output",
+        || sqe(GZIP, STATELESS, (INPUT, SIZE), (NOWHERE, SIZE)),
+        [errors::WRITE_REFUSED, errors::PASID_REFUSED],
+    ),
+    (
+        "a list that is none",
+        || lists(INPUT + 8, OUTPUT),
+        [errors::INPUT_UNCLEAR; 2],
+    ),
+    (
+        "the same for output",
+        || lists(LIST, OUTPUT + 8),
+        [errors::OUTPUT_UNCLEAR; 2],
+    ),
+];
+
+/// Nothing is there.
+const NOWHERE: u64 = 0x7777_0000_0000;
+/// A list of the input.
+const LIST: u64 = 0x5100_0000;
+
+fn lists(input: u64, output: u64) -> Sqe {
+    let mut sqe = sqe(GZIP, STATELESS, (input, SIZE), (output, SIZE));
+    set_word(&mut sqe, 9, GZIP | 1 << 8);
+    sqe
+}
+
+fn with_a_list(revision: u8, mild: Mild) -> Machine {
+    let mut machine = with(revision, mild);
+    machine.memory.map(LIST, 0x1000, Page::Present);
+    let mut list = vec![0; 64];
+    list[8..14].copy_from_slice(&[1, 0, 1, 0, 1, 0]);
+    list.extend(INPUT.to_le_bytes());
+    list.extend([0; 8]);
+    list.extend((SIZE as u32).to_le_bytes());
+    list.extend([0; 12]);
+    machine.memory.set_data(LIST, &list);
+    arm(&mut machine);
+    machine
+}
+
+#[test]
+fn mistakes_of_a_job_are_errors_of_the_device() {
+    for (revision, index) in [(0x21, 0), (0x30, 1)] {
+        for (what, mistaken, by_revision) in MISTAKES {
+            let error = by_revision[index];
+            let mut machine = with_a_list(revision, Mild::NONE);
+            submit(&mut machine, mistaken());
+            machine.settle();
+            assert_eq!(machine.read(regs::ZIP_ABNORMAL.source), error, "{what}");
+            let goes_on = error == errors::PASID_REFUSED;
+            assert_eq!(machine.completion(1).is_some(), goes_on, "{what}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_of_a_job_read_mildly() {
+    let mild = Mild::NONE
+        .with(Reading::RefusedAccess)
+        .with(Reading::MalformedList);
+    for revision in REVISIONS {
+        for (what, mistaken, _) in MISTAKES {
+            let mut machine = with_a_list(revision, mild);
+            assert_ne!(run(&mut machine, mistaken()), 0, "{what}");
+            assert_eq!(machine.read(regs::ZIP_ABNORMAL.source), 0, "{what}");
+            assert_eq!(run(&mut machine, job()), 0, "{what}");
+        }
+    }
+}
+
 /// What an error leaves of the next job: whether its status says that it went well, and its output.
 fn after(mut machine: Machine, group: Abnormal, error: u32) -> Option<Vec<u8>> {
     machine.write(group.set, error);
