@@ -49,7 +49,7 @@ pub struct Stats {
     pub completions_dropped: u64,
     /// Events lost on command.
     pub events_dropped: u64,
-    /// PCI errors reported on command.
+    /// PCI errors that were reported.
     pub pci_errors: u64,
     /// How often the device was pulled out on command.
     pub removals: u64,
