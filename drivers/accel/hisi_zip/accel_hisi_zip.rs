@@ -653,6 +653,23 @@ kernel::pci_device_table!(
     [(pci::DeviceId::from_id(pci::Vendor::HUAWEI, 0xa250), ())]
 );
 
+/// Resets a function that has errors which nothing else mends: it was isolated for them before it was
+/// unbound, or firmware, or another kernel, has left it so.
+fn mend(pdev: &pci::Device<Core<'_>>) -> Result {
+    let revision = Revision::of(pdev)?;
+    let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
+    let capabilities = Capabilities::new(pdev, revision, &bar)?;
+    let errors = hardware::all_errors(&bar);
+    let serious = errors.among(capabilities.errors.reset);
+    if errors.is_nonsense() || serious == Errors::NONE {
+        return Ok(());
+    }
+    dev_warn!(pdev, "it was left with errors: {serious}\n");
+    // A reset must not come while it has work. What does not come to rest has to be reset anyway.
+    let _ = hardware::quiet(&bar, revision, capabilities.prefetches);
+    pdev.reset_function_locked()
+}
+
 /// The driver, to the PCI bus.
 struct PciDriver {
     accel: Arc<accel::Device>,
@@ -671,6 +688,7 @@ impl pci::Driver for PciDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'bound {
         pdev.enable_managed()?;
+        mend(pdev)?;
         // What it is given back after an error of the bus.
         pdev.save_state()?;
         Ok(Self {

@@ -60,3 +60,18 @@ impl Device<device::Bound> {
         to_result(unsafe { bindings::pci_try_reset_function(self.as_raw()) })
     }
 }
+
+impl Device<device::Core<'_>> {
+    /// Resets the function, whose device lock is held, as in every callback of the bus.
+    ///
+    /// For a driver that finds in its probe that nothing less helps: the callbacks that
+    /// [`try_reset_function`](Device::try_reset_function) calls are not called before the driver
+    /// has its data. May sleep: a second or longer. Calls `pci_reset_function_locked()`.
+    ///
+    /// Fails with [`ENOTTY`] if the function has no way to be reset alone, or with another error of
+    /// the method that was tried.
+    pub fn reset_function_locked(&self) -> Result {
+        // SAFETY: `self` is a valid device whose lock is held.
+        to_result(unsafe { bindings::pci_reset_function_locked(self.as_raw()) })
+    }
+}
