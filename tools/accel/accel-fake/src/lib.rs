@@ -170,6 +170,18 @@ impl Context {
         watcher: &Arc<Watcher>,
         plan: Plan,
     ) -> io::Result<ZipQueue> {
+        let parts = self.parts(direction, depth, watcher, plan)?;
+        ZipQueue::from_parts(parts).map_err(io::Error::other)
+    }
+
+    /// The parts of such a queue.
+    pub fn parts(
+        &self,
+        direction: Direction,
+        depth: u32,
+        watcher: &Arc<Watcher>,
+        plan: Plan,
+    ) -> io::Result<ZipQueueParts> {
         let (common, watcher) = (Common::new()?, Arc::clone(watcher));
         let (events, status) = (common.engine_events, common.engine_status);
         let entries = depth as usize;
@@ -213,7 +225,7 @@ impl Context {
             let doorbell = Box::new(Wire(sender));
             ZipPort::Rings { ring, doorbell }
         };
-        let parts = ZipQueueParts {
+        Ok(ZipQueueParts {
             device: "fake0".into(),
             revision: self.revision,
             direction,
@@ -223,8 +235,7 @@ impl Context {
             status: common.status,
             space: self.space.clone(),
             port,
-        };
-        ZipQueue::from_parts(parts).map_err(io::Error::other)
+        })
     }
 
     /// How the engine gets at memory by the addresses in rings.

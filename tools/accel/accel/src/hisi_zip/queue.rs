@@ -131,33 +131,7 @@ struct Slot {
 impl ZipQueue {
     /// Creates a queue of `depth` entries; 0 for the driver's default.
     pub fn create(context: &Context, direction: Direction, depth: u32) -> Result<Self> {
-        let revision = revision(context)?;
-        let queue = context.create_queue(&QueueOptions {
-            depth,
-            driver_data: &direction.driver_data(),
-            ..Default::default()
-        })?;
-        let (id, depth) = (queue.facts().id, queue.facts().depth);
-        let port = if context.mode() == AddressMode::Kernel {
-            Mapped::Records(queue.records()?)
-        } else {
-            let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?);
-            let doorbell = doorbell.ok_or_else(|| too_short(queue.device_name(), id))?;
-            Mapped::Rings(queue.map(RegionKind::Ring)?, doorbell)
-        };
-        let (events, status, node) = queue.into_parts();
-        let events = Arc::new(events);
-        let parts = ZipQueueParts {
-            device: node.name().into(),
-            revision,
-            direction,
-            id,
-            depth,
-            status,
-            space: context.address_space().clone(),
-            port: port.with(&events),
-            events,
-        };
+        let (parts, node) = create_parts(context, direction, depth)?;
         Self::assemble(parts, Some(node))
     }
 
@@ -367,6 +341,43 @@ impl ZipQueue {
     }
 }
 
+/// Creates a queue of `depth` entries, 0 for the driver's default: its parts, and what keeps its
+/// context open.
+pub(super) fn create_parts(
+    context: &Context,
+    direction: Direction,
+    depth: u32,
+) -> Result<(ZipQueueParts, Arc<Node>)> {
+    let revision = revision(context)?;
+    let queue = context.create_queue(&QueueOptions {
+        depth,
+        driver_data: &direction.driver_data(),
+        ..Default::default()
+    })?;
+    let (id, depth) = (queue.facts().id, queue.facts().depth);
+    let port = if context.mode() == AddressMode::Kernel {
+        Mapped::Records(queue.records()?)
+    } else {
+        let doorbell = DoorbellRegion::new(queue.map(RegionKind::Doorbell)?);
+        let doorbell = doorbell.ok_or_else(|| too_short(queue.device_name(), id))?;
+        Mapped::Rings(queue.map(RegionKind::Ring)?, doorbell)
+    };
+    let (events, status, node) = queue.into_parts();
+    let events = Arc::new(events);
+    let parts = ZipQueueParts {
+        device: node.name().into(),
+        revision,
+        direction,
+        id,
+        depth,
+        status,
+        space: context.address_space().clone(),
+        port: port.with(&events),
+        events,
+    };
+    Ok((parts, node))
+}
+
 /// What is mapped of a queue, by its address mode.
 enum Mapped {
     Rings(Region, DoorbellRegion),
@@ -398,7 +409,7 @@ fn revision(context: &Context) -> Result<Revision> {
     })
 }
 
-fn too_short(device: &str, queue: u32) -> Error {
+pub(super) fn too_short(device: &str, queue: u32) -> Error {
     Error::Mismatch {
         device: device.into(),
         what: format!("a region of queue {queue} is too short"),
@@ -409,7 +420,7 @@ fn too_short(device: &str, queue: u32) -> Error {
 const DEPTH_MAX: u16 = 1 << 12;
 
 /// The number of entries, if there can be so many.
-fn checked_depth(parts: &ZipQueueParts) -> Result<u16> {
+pub(super) fn checked_depth(parts: &ZipQueueParts) -> Result<u16> {
     let fits = |depth: &u16| (2..=DEPTH_MAX).contains(depth);
     let depth = u16::try_from(parts.depth).ok().filter(fits);
     depth.ok_or_else(|| Error::Mismatch {

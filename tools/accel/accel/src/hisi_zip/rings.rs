@@ -88,6 +88,20 @@ impl Rings {
         })
     }
 
+    /// Takes the oldest completion, which there is: the entry that it is about, if it is one, and
+    /// the completion itself.
+    pub(super) fn take(&mut self) -> (Words, [u16; uapi::HISI_ZIP_CQE_SIZE / 2]) {
+        barrier::after_device_word();
+        let completion = sqe::load_completion(&self.ring, self.depth, self.head);
+        let slot = sqe::load_sq_head(&self.ring, self.depth, self.head);
+        let words = match slot < self.depth {
+            true => sqe::load(&self.ring, slot),
+            false => Words::default(),
+        };
+        self.advance();
+        (words, completion)
+    }
+
     /// Tells the engine which completions are read.
     fn report(&mut self, arm: u64) {
         self.unreported = 0;

@@ -148,6 +148,21 @@ pub(super) fn store(ring: &Region, index: u16, words: &Words) {
     }
 }
 
+/// Reads entry `index` of the submission queue.
+pub(super) fn load(ring: &Region, index: u16) -> Words {
+    let base = usize::from(index) * uapi::HISI_ZIP_SQE_SIZE;
+    std::array::from_fn(|word| u32::from_le(ring.read(base + word * 4)))
+}
+
+/// Reads completion entry `index`.
+pub(super) fn load_completion<const HALVES: usize>(
+    ring: &Region,
+    depth: u16,
+    index: u16,
+) -> [u16; HALVES] {
+    std::array::from_fn(|half| cqe_word(ring, depth, index, half * 2))
+}
+
 /// Whether completion entry `index` is new, that is, has phase `phase`.
 pub(super) fn is_new(ring: &Region, depth: u16, index: u16, phase: bool) -> bool {
     (cqe_word(ring, depth, index, offset_of!(HisiZipCqe, w7)) & 1 == 1) == phase
