@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Questions to the silicon of the HiSilicon ZIP engine.
+//!
+//! What is known of it was read in the programs that drive it, and leaves things open. The emulated
+//! device reads each of these in the harmful way, or in a mild one if it is told so by a name. Here
+//! are [`QUESTIONS`] that tell by experiment which of the two an engine does; the emulated one is
+//! asked too, so that they are known to tell.
+//!
+//! There is no way to a device in here: whoever has one gives it as an [`Engine`].
+
+pub mod data;
+mod engine;
+mod questions;
+
+pub use engine::{
+    Algorithm, CARRIED, Direction, Done, Engine, Layout, PATTERN, Queue, Request, Revision, Stream,
+    Trouble,
+};
+pub use questions::QUESTIONS;
+
+/// How an answer is come by.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// By requests that programs make every day, or that any file of a user can come to.
+    Harmless(Experiment),
+    /// By requests that no program is known to make. If a queue hangs by one, and does not stop,
+    /// the device is reset, and the queues of all end.
+    Alone(Experiment),
+    /// By what the driver saw when it started the device.
+    Driver(Experiment),
+    /// Not at all, for this reason.
+    Never(&'static str),
+}
+
+/// Asks an engine.
+pub type Experiment = fn(&mut dyn Engine) -> Result<Finding, Trouble>;
+
+/// Something that the evidence leaves open, or that is good to be sure of.
+pub struct Question {
+    /// Its name, for programs.
+    pub name: &'static str,
+    /// What is asked.
+    pub text: &'static str,
+    /// Name of the mild reading of the model that it is about; none if the model has but one.
+    pub mild: Option<&'static str>,
+    /// How it is asked.
+    pub way: Way,
+}
+
+/// What an experiment comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which reading of the model that is.
+    pub reading: Reading,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// A reading of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The one that it has by default.
+    Default,
+    /// The mild one.
+    Mild,
+    /// Neither: the model is wrong.
+    Neither,
+}
+
+impl Reading {
+    /// The default if `harmful`, the mild one if `mild`, neither if neither or both.
+    fn of(harmful: bool, mild: bool) -> Self {
+        match (harmful, mild) {
+            (true, false) => Self::Default,
+            (false, true) => Self::Mild,
+            _ => Self::Neither,
+        }
+    }
+
+    /// Of something of which the model has but one reading.
+    fn only(as_modelled: bool) -> Self {
+        Self::of(as_modelled, false)
+    }
+
+    fn with(self, seen: impl Into<String>) -> Finding {
+        let (reading, seen) = (self, seen.into());
+        Finding { reading, seen }
+    }
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was answered.
+    Found(Finding),
+    /// It was not asked, for this reason.
+    NotAsked(String),
+    /// It was asked, and this came between.
+    Failed(String),
+}
+
+/// Puts a question; those that need the device for themselves only if it is there for `alone`.
+pub fn ask(question: &Question, engine: &mut dyn Engine, alone: bool) -> Answer {
+    let experiment = match question.way {
+        Way::Never(reason) => return Answer::NotAsked(reason.into()),
+        Way::Alone(_) if !alone => return Answer::NotAsked(NOT_ALONE.into()),
+        Way::Harmless(experiment) | Way::Alone(experiment) | Way::Driver(experiment) => experiment,
+    };
+    match experiment(engine) {
+        Ok(finding) => Answer::Found(finding),
+        Err(Trouble::NotHere(reason)) => Answer::NotAsked(reason),
+        Err(Trouble::Failed(reason)) => Answer::Failed(reason),
+    }
+}
+
+const NOT_ALONE: &str = "no program is known to do this: a queue that hangs by it may cost the \
+                         queues of all; --alone asks";
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// An engine that says of each request that it is done, and does nothing; it counts them.
+    struct Idle {
+        revision: Revision,
+        word: u32,
+        requests: Rc<Cell<usize>>,
+    }
+
+    impl Engine for Idle {
+        fn revision(&self) -> Revision {
+            self.revision
+        }
+
+        fn depth_max(&self) -> u32 {
+            4096
+        }
+
+        fn queue(&mut self, _: Direction, _: u32) -> Result<Box<dyn Queue>, Trouble> {
+            Ok(Box::new(IdleQueue(self.word, Rc::clone(&self.requests))))
+        }
+
+        fn observed(&self, _: &str) -> Result<Option<u64>, Trouble> {
+            Ok(None)
+        }
+    }
+
+    struct IdleQueue(u32, Rc<Cell<usize>>);
+
+    impl Queue for IdleQueue {
+        fn run(&mut self, request: &Request) -> Result<Done, Trouble> {
+            self.1.set(self.1.get() + 1);
+            let mut words = [self.0; 32];
+            words[3] = 0;
+            Ok(Done {
+                words,
+                completion: [1; 8],
+                room: vec![PATTERN; request.room],
+                spilled: false,
+            })
+        }
+
+        fn depth(&self) -> u32 {
+            4096
+        }
+    }
+
+    #[test]
+    fn each_question_ends_whatever_the_engine_does() {
+        // Nothing is consumed and produced, or more than there is.
+        for (revision, word) in [
+            (Revision::V2, 0),
+            (Revision::V3, 0),
+            (Revision::V3, u32::MAX),
+        ] {
+            for question in QUESTIONS {
+                let requests = Rc::<Cell<usize>>::default();
+                let mut engine = Idle {
+                    revision,
+                    word,
+                    requests: Rc::clone(&requests),
+                };
+                let answer = ask(question, &mut engine, true);
+                let (name, count) = (question.name, requests.get());
+                assert!(count < 5000, "{name}: {count} requests");
+                if let Way::Never(_) = question.way {
+                    assert!(
+                        matches!(answer, Answer::NotAsked(_)) && count == 0,
+                        "{name}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn questions_have_names_of_their_own() {
+        for (at, question) in QUESTIONS.iter().enumerate() {
+            let others = &QUESTIONS[..at];
+            let known = others.iter().any(|other| other.name == question.name);
+            assert!(!known, "{}", question.name);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What ties the requests of a stream together.
+
+use super::entries::name_of;
+use super::{DONE, Question, ROOM_MIN, Way, crc_register, inflates_to, once, told, whole};
+use crate::data;
+use crate::engine::{Algorithm, CARRIED, Direction, Done, Engine, Request, Stream, Trouble};
+use crate::{Finding, Reading};
+
+/// Bytes of the requests of a stream.
+const PIECE: usize = 8 << 10;
+
+/// What is sent of the words that a stream carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Words {
+    /// As they came back.
+    Carried,
+    /// Zeros.
+    Lost,
+}
+
+/// Compresses pieces as one stream; the answers to its requests.
+fn compress(engine: &mut dyn Engine, pieces: &[&[u8]], words: Words) -> Result<Vec<Done>, Trouble> {
+    let layout = engine.revision().layout();
+    let mut queue = engine.queue(Direction::Compress, 0)?;
+    let mut answers: Vec<Done> = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        let carried = match answers.last() {
+            Some(done) if words == Words::Carried => done.carried(),
+            _ => [0; CARRIED.len()],
+        };
+        let stream = Stream {
+            begin: number == 0,
+            last: number + 1 == pieces.len(),
+            carried,
+        };
+        let request = Request {
+            // More than can come of it.
+            room: piece.len() * 2 + ROOM_MIN,
+            stream: Some(stream),
+            ..whole(layout, Algorithm::Gzip, piece.to_vec())
+        };
+        answers.push(queue.run(&request)?);
+    }
+    Ok(answers)
+}
+
+/// Whether what the requests have written is `plain`, compressed.
+fn are_good(engine: &mut dyn Engine, answers: &[Done], plain: &[u8]) -> Result<bool, Trouble> {
+    let mut deflated = Vec::new();
+    for done in answers {
+        match done.output() {
+            Some(output) if DONE.contains(&done.status()) => deflated.extend(output),
+            _ => return Ok(false),
+        }
+    }
+    // The engine refuses a request without input, and nothing is no stream.
+    Ok(!deflated.is_empty() && inflates_to(engine, deflated, plain)?)
+}
+
+pub(super) const CHECKSUM: Question = Question {
+    name: "stream-checksum",
+    text: "Is word 31 of a stream of gzip its CRC-32, reversed and inverted?",
+    mild: None,
+    way: Way::Harmless(checksum),
+};
+
+fn checksum(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let plain = data::text(2 * PIECE);
+    let pieces: Vec<_> = plain.chunks(PIECE).collect();
+    let answers = compress(engine, &pieces, Words::Carried)?;
+    let words = [answers[0].words[31], answers[1].words[31]];
+    let as_modelled = words == [crc_register(&plain[..PIECE]), crc_register(&plain)];
+    let names = [
+        name_of(words[0], &plain[..PIECE]),
+        name_of(words[1], &plain),
+    ];
+    let seen = format!(
+        "{:#010x} ({}), then {:#010x} ({})",
+        words[0], names[0], words[1], names[1]
+    );
+    Ok(Reading::only(as_modelled).with(seen))
+}
+
+pub(super) const CARRIED_WORDS: Question = Question {
+    name: "carried-words",
+    text: "What comes back in words 15 and 28 to 31 of a stream?",
+    mild: None,
+    way: Way::Harmless(carried_words),
+};
+
+fn carried_words(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let plain = data::text(3 * PIECE);
+    let pieces: Vec<_> = plain.chunks(PIECE).collect();
+    let answers = compress(engine, &pieces, Words::Carried)?;
+    let good = are_good(engine, &answers, &plain)?;
+    let [state, low, high, len, sum] = answers[1].carried();
+    let has_state = state >> 4 | low | high != 0;
+    let as_modelled = good && has_state && len as usize == 2 * PIECE;
+    let seen = format!(
+        "after {} bytes: {state:#x}, {low:#x}, {high:#x}, {len}, {sum:#x}; the stream is {}",
+        2 * PIECE,
+        quality(good)
+    );
+    Ok(Reading::only(as_modelled).with(seen))
+}
+
+pub(super) const LOST_WORDS: Question = Question {
+    name: "lost-words",
+    text: "Does a stream fail that does not bring these words back?",
+    mild: None,
+    way: Way::Alone(lost_words),
+};
+
+fn lost_words(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let plain = data::text(2 * PIECE);
+    let pieces: Vec<_> = plain.chunks(PIECE).collect();
+    let answers = compress(engine, &pieces, Words::Lost)?;
+    let good = are_good(engine, &answers, &plain)?;
+    let seen = format!(
+        "second request: {}; the stream is {}",
+        told(&answers[1]),
+        quality(good)
+    );
+    Ok(Reading::only(!good).with(seen))
+}
+
+pub(super) const EMPTY_LAST: Question = Question {
+    name: "empty-last",
+    text: "Does the last request of a stream that is compressed fail if it has no input?",
+    mild: Some("empty-finish-fails"),
+    way: Way::Alone(empty_last),
+};
+
+fn empty_last(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let plain = data::text(PIECE);
+    let answers = compress(engine, &[&plain, &[]], Words::Carried)?;
+    let done = &answers[1];
+    // It says that all is well, but the stream has no end.
+    let ignored = done.status() == 0 && done.produced() == 0;
+    let fails = !DONE.contains(&done.status());
+    Ok(Reading::of(ignored, fails).with(told(done)))
+}
+
+pub(super) const ROOM_TO_COMPRESS: Question = Question {
+    name: "room-to-compress",
+    text: "Is a request of a stream refused that has no room for 9/8 of its input?",
+    mild: None,
+    way: Way::Alone(room_to_compress),
+};
+
+fn room_to_compress(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let request = Request {
+        room: PIECE,
+        stream: Some(Stream {
+            begin: true,
+            last: true,
+            carried: [0; CARRIED.len()],
+        }),
+        ..whole(
+            engine.revision().layout(),
+            Algorithm::Gzip,
+            data::text(PIECE),
+        )
+    };
+    let done = once(engine, Direction::Compress, &request)?;
+    Ok(Reading::only(!DONE.contains(&done.status())).with(told(&done)))
+}
+
+/// In word 3, at the end of a stream.
+const LAST_BLOCK: u32 = 1 << 8;
+
+/// Requests that are more than a stream takes, whatever it asks for.
+const REQUESTS_MAX: usize = 200;
+
+/// What requests have written.
+fn output_of(answers: &[Done]) -> Vec<u8> {
+    let outputs = answers.iter().filter_map(Done::output);
+    outputs.flatten().copied().collect()
+}
+
+fn quality(good: bool) -> &'static str {
+    match good {
+        true => "good",
+        false => "damaged",
+    }
+}
+
+/// Decompresses a stream in pieces, with `room` for what comes of each; the answers until it ends.
+fn decompress(
+    engine: &mut dyn Engine,
+    input: &[u8],
+    piece: usize,
+    room: usize,
+) -> Result<Vec<Done>, Trouble> {
+    let layout = engine.revision().layout();
+    let mut queue = engine.queue(Direction::Decompress, 0)?;
+    let mut answers: Vec<Done> = Vec::new();
+    let mut at = 0;
+    for _ in 0..REQUESTS_MAX {
+        let end = input.len().min(at + piece);
+        let stream = Stream {
+            begin: answers.is_empty(),
+            last: end == input.len(),
+            carried: answers.last().map_or([0; CARRIED.len()], Done::carried),
+        };
+        let request = Request {
+            room,
+            stream: Some(stream),
+            ..whole(layout, Algorithm::Gzip, input[at..end].to_vec())
+        };
+        let done = queue.run(&request)?;
+        at = end.min(at + done.consumed());
+        let over = done.words[3] & LAST_BLOCK != 0 || !DONE.contains(&done.status());
+        answers.push(done);
+        if over {
+            return Ok(answers);
+        }
+    }
+    Err(Trouble::Failed(
+        "a stream that was decompressed does not end".into(),
+    ))
+}
+
+/// A stream of many blocks, and what it holds.
+fn many_blocks() -> (Vec<u8>, Vec<u8>) {
+    let plain = data::text(BLOCKS * BLOCK);
+    let mut stream = Vec::new();
+    for block in plain.chunks(BLOCK) {
+        stream.extend(data::stored(block, false));
+    }
+    stream.extend(data::stored(&[], true));
+    stream.extend(data::gzip_trailer(&plain));
+    (stream, plain)
+}
+
+const BLOCKS: usize = 40;
+const BLOCK: usize = 1000;
+
+pub(super) const STREAM_END: Question = Question {
+    name: "stream-end",
+    text: "Does status 0x13 come at the end of a stream alone?",
+    mild: Some("end-is-the-end"),
+    way: Way::Harmless(stream_end),
+};
+
+fn stream_end(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let (stream, plain) = many_blocks();
+    let answers = decompress(engine, &stream, BLOCK, ROOM_MIN)?;
+    let right = output_of(&answers) == plain;
+    let (last, others) = answers.split_last().expect("a request at least");
+    let early = others.iter().filter(|done| done.status() == 0x13).count();
+    let good = right && last.words[3] & 0x1ff == 0x13 | LAST_BLOCK;
+    let seen = format!(
+        "in {} requests {early} times before it; at its end {:#x}; the data is {}",
+        answers.len(),
+        last.words[3],
+        quality(right)
+    );
+    Ok(Reading::of(good && early > 0, good && early == 0).with(seen))
+}
+
+pub(super) const INPUT_AHEAD: Question = Question {
+    name: "input-ahead",
+    text: "Does a stream take input for whose output it has no room, and ask for more room?",
+    mild: None,
+    way: Way::Harmless(input_ahead),
+};
+
+fn input_ahead(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let (stream, plain) = many_blocks();
+    let answers = decompress(engine, &stream, stream.len(), BLOCK)?;
+    let right = output_of(&answers) == plain;
+    let first = &answers[0];
+    let asks = |done: &Done| done.words[15] & 0xf;
+    let ahead = first.consumed() > 2 * BLOCK && first.produced() == BLOCK;
+    let as_modelled = right && ahead && matches!(asks(first), 1 | 2);
+    let mut asked: Vec<_> = answers.iter().map(asks).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let seen = format!(
+        "first request: {}; word 15 [3:0] has been {asked:?}; the data is {}",
+        told(first),
+        quality(right)
+    );
+    Ok(Reading::only(as_modelled).with(seen))
+}
