@@ -14,6 +14,7 @@ mod job;
 mod jobs;
 mod lists;
 mod mailbox;
+mod observed;
 mod pasid;
 mod queue;
 mod regs;
@@ -41,6 +42,7 @@ use crate::{
         Context,
         Mailbox, //
     },
+    observed::Observed,
     pasid::PasidSwitch,
     queue::{
         Queue,
@@ -63,6 +65,7 @@ use kernel::{
         Submit,
         Ticket, //
     },
+    debugfs,
     device::{
         Bound,
         Core,
@@ -138,6 +141,7 @@ struct Zip<'a> {
     errors: Mutex<()>,
     /// For errors that users can make: these must not keep others from the log.
     errors_log_limit: LogLimit,
+    observed: Observed,
     /// It was halted, which may be while a queue is made.
     halted: Atomic<bool>,
     /// Revision 0x21.
@@ -190,6 +194,7 @@ impl<'a> Zip<'a> {
             log_limit: LogLimit::new(),
             errors <- new_mutex!(()),
             errors_log_limit: LogLimit::new(),
+            observed: Observed::new(&bar, *revision),
             halted: Atomic::new(false),
             pasid_switch,
             doorbells,
@@ -614,6 +619,10 @@ impl accel::Driver for ZipDriver {
 
     fn reset(zip: &Zip<'_>) -> Result {
         zip.pdev.try_reset_function()
+    }
+
+    fn debugfs<'a>(zip: &'a Zip<'_>, _: &'a Arc<accel::Device>, dir: &debugfs::ScopedDir<'a, '_>) {
+        zip.observed.add_file(dir);
     }
 }
 
