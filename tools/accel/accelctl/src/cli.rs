@@ -12,8 +12,8 @@ use crate::find::{self, Near};
 use crate::top::{self, Sort};
 
 const AFTER_HELP: &str = "\
-DEV is a number, accelN or a path. But for reset, only the monitor nodes (/dev/accel_monitorN) are \
-opened: no answer waits for hardware, and no access to the compute nodes is needed. Of the use by \
+DEV is a number, accelN or a path. But for reset and selftest, only the monitor nodes \
+(/dev/accel_monitorN) are opened: no answer waits for hardware, and no access to the compute nodes is needed. Of the use by \
 processes, you see that of your own; root, or who has CAP_PERFMON, sees that of all.
 
 Exit status: 0, or 1 after an error, or 2 after a mistake on the command line. That there is no \
@@ -45,6 +45,21 @@ const RESET_HELP: &str = "\
 All queues of the device end, and their programs must make new ones. A device that is isolated \
 after too many errors is in service again. Needs CAP_SYS_ADMIN; nothing is asked.";
 
+const SELFTEST_HELP: &str = "\
+The programs that drive the HiSilicon ZIP engine leave open what it does in some cases. Each is \
+asked by requests on queues of the command's own, and the answer is a reading of the emulated \
+device: the one that it has by default, or the name of the milder one. `neither` is news.
+
+Without --alone nobody else is in danger: only such requests are sent as programs make every day, \
+or any file can come to, and each is waited for 10 seconds at most. With --alone there are some \
+that no program is known to make. A queue that hangs by one may cost a reset of the device, and \
+the queues of all; so the device must not be in use. No doorbell is rung and no address given that \
+is not the command's own. What can't be asked without that is listed with the reason.
+
+It takes access to the compute node; what the driver has seen is told to root.
+
+Exit status: 1 if an answer fits no reading, or something that must work does not.";
+
 const FIND_HELP: &str = "\
 The best device takes a new queue now (those in reset and those without a free queue come last), \
 is nearest by the distance of NUMA nodes, then by the PCI bridges that it shares with ADDR, and is \
@@ -56,7 +71,7 @@ Exit status: 1 if there is none.
 Example:
   accel-gzip --device $(accelctl find --function gzip --near-address 0000:41:00.0) FILE";
 
-/// Shows, watches, chooses and resets accelerators.
+/// Shows, watches, chooses, resets and questions accelerators.
 #[derive(Debug, Parser)]
 #[command(name = "accelctl", version, after_help = AFTER_HELP)]
 pub struct Args {
@@ -93,6 +108,21 @@ pub enum Command {
     },
     /// Path of the one that suits best
     Find(Find),
+    /// What the silicon of a HiSilicon ZIP engine does
+    Selftest(Selftest),
+}
+
+/// Arguments of `selftest`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SELFTEST_HELP)]
+pub struct Selftest {
+    /// Which one; not needed if there is only one
+    #[arg(value_name = "DEV")]
+    pub device: Option<String>,
+
+    /// Also ask what might end in a reset; nobody else may use it
+    #[arg(long)]
+    pub alone: bool,
 }
 
 /// Arguments of `top`.

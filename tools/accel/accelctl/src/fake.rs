@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use accel::{Answers, Device, Error, Event, EventMask, Topology, uapi};
+use accel::{Answers, Device, DeviceInfo, Error, Event, EventMask, Topology, uapi};
+use accel_silicon::{Direction, Done, Engine, Queue, Request, Revision, Trouble};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
@@ -33,6 +34,8 @@ pub struct FakeDevice {
     pub load: u64,
     /// Whether the kernel takes samples of its use.
     pub sampled: bool,
+    /// Last half-word of the completions that its engine writes; none: it writes none.
+    pub spare_bits: Option<u16>,
 }
 
 fn padded(text: &str) -> [u8; uapi::NAME_MAX] {
@@ -73,6 +76,7 @@ impl FakeDevice {
             reset_errno: None,
             load: 500,
             sampled: true,
+            spare_bits: Some(1),
         }
     }
 
@@ -195,6 +199,46 @@ impl Answers for FakeDevice {
     }
 }
 
+/// An engine that does nothing, and says that it is done, in words that are all the same from the
+/// sixteenth on; or is silent.
+struct FakeEngine(Option<u16>);
+
+impl Engine for FakeEngine {
+    fn revision(&self) -> Revision {
+        Revision::V3
+    }
+
+    fn depth_max(&self) -> u32 {
+        1024
+    }
+
+    fn queue(&mut self, _: Direction, _: u32) -> std::result::Result<Box<dyn Queue>, Trouble> {
+        Ok(Box::new(FakeQueue(self.0)))
+    }
+
+    fn observed(&self, _: &str) -> std::result::Result<Option<u64>, Trouble> {
+        Ok(None)
+    }
+}
+
+struct FakeQueue(Option<u16>);
+
+impl Queue for FakeQueue {
+    fn run(&mut self, request: &Request) -> std::result::Result<Done, Trouble> {
+        let word = self.0.ok_or_else(|| Trouble::Failed("silence".into()))?;
+        Ok(Done {
+            words: std::array::from_fn(|word| if word < 16 { 0 } else { 7 }),
+            completion: [0, 0, 0, 0, 0, 0, 0, word],
+            room: vec![0; request.room],
+            spilled: false,
+        })
+    }
+
+    fn depth(&self) -> u32 {
+        1024
+    }
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Fake {
@@ -262,6 +306,11 @@ impl System for Fake {
         target.status.generation += 1;
         target.status.queues = 0;
         Ok(())
+    }
+
+    fn engine(&self, device: &Device, _facts: &DeviceInfo) -> Result<Box<dyn Engine>> {
+        let opened = self.open(device, device.compute_path())?;
+        Ok(Box::new(FakeEngine(opened.spare_bits)))
     }
 
     fn command(&self, pid: i32) -> Option<String> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Shows, watches, chooses and resets accelerators. Each command is a file of its name.
+//! Shows, watches, chooses, resets and questions accelerators. Each command is a file of its name.
 
 mod choice;
 mod cli;
@@ -13,6 +13,7 @@ mod json;
 mod list;
 mod report;
 mod reset;
+mod selftest;
 mod system;
 mod table;
 mod top;
@@ -55,6 +56,10 @@ fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
             events::run(system, device, &events.options(json), out)
         }
         Command::Reset { device } => reset::run(system, device, json, out),
+        Command::Selftest(selftest) => {
+            let device = selftest.device.as_deref();
+            selftest::run(system, device, selftest.alone, json, out)
+        }
         Command::Find(find) => find::run(system, &find.options(json), out),
     }
 }

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use accel::{Answers, Device, Event, EventMask, Topology};
+use accel::{Answers, Device, DeviceInfo, Event, EventMask, Topology};
+use accel_silicon::Engine;
+
+use crate::failure::Result;
+use crate::selftest::Hardware;
 
 /// The events of a device, as they come.
 pub type Stream = Box<dyn Iterator<Item = accel::Result<Event>> + Send>;
@@ -21,6 +25,9 @@ pub trait System {
 
     /// Resets a device.
     fn reset(&self, device: &Device) -> accel::Result<()>;
+
+    /// Opens the compute node of a device that has told `facts`, to ask its engine.
+    fn engine(&self, device: &Device, facts: &DeviceInfo) -> Result<Box<dyn Engine>>;
 
     /// Name of the command that a process runs.
     fn command(&self, pid: i32) -> Option<String>;
@@ -51,6 +58,10 @@ impl System for Machine {
 
     fn reset(&self, device: &Device) -> accel::Result<()> {
         device.reset()
+    }
+
+    fn engine(&self, device: &Device, facts: &DeviceInfo) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(Hardware::open(device, facts)?))
     }
 
     fn command(&self, pid: i32) -> Option<String> {

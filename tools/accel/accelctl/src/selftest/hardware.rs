@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A device of this machine as something to be asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use accel::hisi_zip::{self, CONTEXT_SIZE, RawJob, RawQueue};
+use accel::memory::Memory;
+use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo};
+use accel_silicon::{Direction, Done, Engine, PATTERN, Queue, Request, Revision, Trouble};
+
+use crate::failure::Result;
+
+/// Where the driver says what it has seen.
+const DEBUGFS: &str = "/sys/kernel/debug/accelerator";
+
+/// How long a request may take, with others before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes behind the room for output that must stay as they are.
+const BEHIND: usize = 4096;
+
+/// An open device.
+#[derive(Debug)]
+pub struct Hardware {
+    context: Context,
+    revision: Revision,
+    depth_max: u32,
+    /// What the driver has seen.
+    observed: PathBuf,
+}
+
+impl Hardware {
+    /// Opens a device that has told `facts`.
+    pub fn open(device: &Device, facts: &DeviceInfo) -> Result<Self> {
+        let revision = match facts.version.as_str() {
+            "V2" => Revision::V2,
+            "V3" => Revision::V3,
+            other => return Err(format!("{device}: nobody knows {other}").into()),
+        };
+        // Rings are to be seen as the engine has left them, which those of the kernel are not.
+        let context = device
+            .context(AddressMode::Shared)
+            .or_else(|_| device.context(AddressMode::Private))?;
+        Ok(Self {
+            context,
+            revision,
+            depth_max: facts.depth_max,
+            observed: PathBuf::from(DEBUGFS)
+                .join(device.to_string())
+                .join("observed"),
+        })
+    }
+}
+
+fn failed(error: accel::Error) -> Trouble {
+    Trouble::Failed(error.to_string())
+}
+
+impl Engine for Hardware {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn depth_max(&self) -> u32 {
+        self.depth_max
+    }
+
+    fn queue(
+        &mut self,
+        direction: Direction,
+        depth: u32,
+    ) -> std::result::Result<Box<dyn Queue>, Trouble> {
+        let direction = match direction {
+            Direction::Compress => hisi_zip::Direction::Compress,
+            Direction::Decompress => hisi_zip::Direction::Decompress,
+        };
+        let space = self.context.address_space().clone();
+        let queue = RawQueue::create(&self.context, direction, depth).map_err(failed)?;
+        Ok(Box::new(HardwareQueue {
+            queue,
+            space,
+            stream: None,
+        }))
+    }
+
+    fn observed(&self, name: &str) -> std::result::Result<Option<u64>, Trouble> {
+        let text = std::fs::read_to_string(&self.observed).map_err(|error| {
+            let path = self.observed.display();
+            Trouble::NotHere(format!("{path}: {error}; it takes root, and debugfs"))
+        })?;
+        Ok(value(&text, name))
+    }
+}
+
+/// The value of the line `name value`.
+fn value(text: &str, name: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(" 0x"));
+    u64::from_str_radix(line?, 16).ok()
+}
+
+/// A queue, and the context of the stream that it is at.
+struct HardwareQueue {
+    queue: RawQueue,
+    space: AddressSpace,
+    stream: Option<Memory>,
+}
+
+impl HardwareQueue {
+    /// Memory that is there, so that nothing but the request can fail.
+    fn memory(&self, bytes: &[u8], len: usize, fill: u8) -> accel::Result<Memory> {
+        let mut memory = self.space.memory(len)?;
+        memory.bytes_mut().fill(fill);
+        memory.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        Ok(memory)
+    }
+
+    fn job(&mut self, request: &Request) -> accel::Result<RawJob> {
+        let context = match request.stream {
+            Some(stream) if stream.begin => Some(self.memory(&[], CONTEXT_SIZE, 0)?),
+            Some(_) => self.stream.take(),
+            None => None,
+        };
+        Ok(RawJob {
+            flags: request.flags(),
+            method: request.method(),
+            carried: request.stream.map_or([0; 5], |stream| stream.carried),
+            input: self.memory(&request.input, request.input.len().max(1), 0)?,
+            input_len: request.input.len(),
+            output: self.memory(&[], request.room + BEHIND, PATTERN)?,
+            room: request.room,
+            context,
+        })
+    }
+}
+
+impl Queue for HardwareQueue {
+    fn run(&mut self, request: &Request) -> std::result::Result<Done, Trouble> {
+        let job = self.job(request).map_err(failed)?;
+        let done = self.queue.run(job, PATIENCE).map_err(failed)?;
+        let output = done.job.output.bytes();
+        let (room, behind) = output.split_at(request.room);
+        let spilled = behind.iter().any(|byte| *byte != PATTERN);
+        let room = room.to_vec();
+        self.stream = done.job.context;
+        Ok(Done {
+            words: done.entry,
+            completion: done.completion,
+            room,
+            spilled,
+        })
+    }
+
+    fn depth(&self) -> u32 {
+        self.queue.depth().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_driver_has_seen_is_found_by_its_whole_name() {
+        let text = "perf 0x12\nperform 0x1\nper 0x7\n";
+        assert_eq!(value(text, "perf"), Some(0x12));
+        assert_eq!(value(text, "per"), Some(7));
+        assert_eq!(value(text, "perform"), Some(1));
+        assert_eq!(value(text, "p"), None);
+    }
+}
