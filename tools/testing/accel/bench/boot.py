@@ -58,8 +58,8 @@ class TestBoot:
         if kernel.is_process:
             return Process(self.name, kernel.image, self.boot.memory, append)
         return Machine(self.name, qemu, kernel.image, memory=self.boot.memory,
-                       revision=self.boot.revision, queues=self.boot.queues,
-                       mild=self.boot.mild, append=append, devices=self.boot.device.split())
+                       revision=self.boot.revision, queues=self.boot.queues, append=append,
+                       mild=self.boot.mild, devices=self.boot.device.split())
 
     def _silent(self, machine, seconds):
         """Whether to wait on. A test at its limit is ended, then the machine if that stays."""

@@ -10,7 +10,7 @@ from .schedule import KINDS
 
 # A test says in a comment what it needs: `accel-bench: limit=600 kernel=plain revision=0x21`
 DIRECTIVE = re.compile(r"accel-bench:((?: +\w+=\S+)+)")
-MACHINE = ("revision", "queues", "mild", "memory", "device", "append")
+MACHINE = ("revision", "queues", "memory", "mild", "device", "append")
 WORDS = ("limit", "kernel", "modules", "option", *MACHINE)
 KERNELS = ("plain", "check", "races", "cfi", "quick")
 DEFAULT_LIMIT = 300  # seconds
@@ -25,8 +25,8 @@ class Boot:
     flavour: str
     revision: str = "0x30"
     queues: int = 64
-    mild: str = ""
     memory: int = MEMORY
+    mild: str = ""
     device: str = ""
     append: str = ""
 

@@ -69,7 +69,7 @@ class Machine(Files):
     memory: int = 1024
     revision: str = "0x30"
     queues: int = 64
-    mild: str = ""
+    mild: str = ""  # what the accelerator does the milder way, by the names in its README
     append: str = ""
     verbosity: str = "ignore_loglevel"
     clocked: bool = False
@@ -103,8 +103,9 @@ class Machine(Files):
             f"{CLOCKED_COMMAND_LINE if self.clocked else ''}".strip()]
 
     def _accelerator(self):
-        return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},mild={self.mild},"
-                f"faults=on,clocked={'on' if self.clocked else 'off'},stats={self.stats}")
+        return (f"hisi-zip,bus=rp0,revision={self.revision},queues={self.queues},"
+                f"faults=on,clocked={'on' if self.clocked else 'off'},mild={self.mild},"
+                f"stats={self.stats}")
 
     def start(self):
         """Starts it in the background, the console going to a file."""

@@ -4,7 +4,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from bench import homes, inventory
+from bench import homes, inventory, paths
+from bench.boot import TestBoot
 from bench.inventory import Test
 from bench.report import Stop
 
@@ -31,6 +32,14 @@ class Directives(unittest.TestCase):
         test = asking("device=edu", "device=pci-bridge,chassis_nr=1")
         self.assertEqual(test.boot("plain").device, "edu pci-bridge,chassis_nr=1")
         self.assertNotEqual(test.boot("plain"), Test("other").boot("plain"))
+
+    def test_choose_what_the_accelerator_does_mildly(self):
+        boot = asking("mild=small-rooms+deep-queues").boot("plain")
+        self.assertNotEqual(boot, Test("other").boot("plain"))
+        with tempfile.TemporaryDirectory() as directory, \
+                mock.patch.object(paths, "BUILD", Path(directory)):
+            machine = TestBoot("some", boot, [], None)._machine("qemu", mock.Mock(is_process=False))
+        self.assertIn(",mild=small-rooms+deep-queues,", " ".join(machine.command([])))
 
     def test_give_options_to_modules(self):
         test = asking("modules=a,b option=a.x=1", "option=b.y=2")

@@ -94,8 +94,11 @@ impl Mild {
     /// Each reading is the mild one.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// Those that `list` names, separated by `+`. Fails with the name that is none.
+    /// Those that `list` names, separated by `+`, or `all`. Fails with the name that is none.
     pub fn parse(list: &str) -> Result<Self, &str> {
+        if list == "all" {
+            return Ok(Self::ALL);
+        }
         let names = list.split('+').filter(|name| !name.is_empty());
         names.into_iter().try_fold(Self::NONE, |mild, name| {
             let known = NAMES.iter().find(|(other, _)| *other == name);
@@ -144,6 +147,7 @@ mod tests {
             let mild = Mild::parse(name).unwrap();
             assert!(mild.has(*reading) && !Mild::NONE.has(*reading), "{name}");
         }
+        assert_eq!(Mild::parse("all"), Ok(Mild::ALL));
         assert_eq!(Mild::parse("clean-completions+cleen"), Err("cleen"));
     }
 
