@@ -195,7 +195,8 @@ def shellcheck():
     """All shell scripts."""
     scripts = [path for path in _tracked() if _first_line(path).startswith(("#!/bin/sh",
                                                                             "#!/bin/bash"))]
-    scripts += [paths.HERE / "guest/tap", *sorted((paths.HERE / "guest/jobs").iterdir())]
+    guest = paths.HERE / "guest"
+    scripts += [guest / "tap", guest / "silicon", *sorted((guest / "jobs").iterdir())]
     # 1090, 1091: files that lie in the guest only. 2154: variables that those files set.
     _run("shellcheck", ["shellcheck", "-S", "warning", "-e", "1090,1091,2154", *map(str, scripts)])
 

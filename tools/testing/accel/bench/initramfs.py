@@ -60,7 +60,8 @@ def _add_base(archive):
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
     archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     archive.copy("init", GUEST / "init")
-    archive.copy("accel/tap", GUEST / "tap")
+    for shared in ("tap", "silicon"):
+        archive.copy(f"accel/{shared}", GUEST / shared)
     for job in sorted((GUEST / "jobs").iterdir()):
         archive.copy(f"accel/jobs/{job.name}", job)
     _add_busybox(archive)
