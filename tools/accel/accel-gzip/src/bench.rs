@@ -208,7 +208,12 @@ impl Stage for Replay<'_> {
     }
 
     fn recycle(&mut self, chunk: Chunk) {
-        self.spare.put(compress::without_end(chunk));
+        // What is decompressed has no trailer, and may be shorter than one.
+        let plain = self.items.iter().any(|item| item.trailer.is_some());
+        self.spare.put(match plain {
+            true => chunk.buffer,
+            false => compress::without_end(chunk),
+        });
     }
 
     fn pollable(&self) -> Option<BorrowedFd<'_>> {

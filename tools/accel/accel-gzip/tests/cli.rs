@@ -631,6 +631,19 @@ fn the_bench_counts_its_jobs() {
     }
 }
 
+/// A member may have less than a trailer's bytes to tell.
+#[test]
+fn small_members_are_measured() {
+    for bench in MODES.map(Bench::in_mode) {
+        for len in [1, 5, 7, 8, 9] {
+            bench.file("data", &text(len));
+            check(&bench.run(&["-f", "data"]), 0, "");
+            let output = bench.run(&["-d", "--bench", "2", "data.gz"]);
+            check(&output, 0, "bench: begin\nbench: end\n");
+        }
+    }
+}
+
 #[test]
 fn all_modes_are_measured_side_by_side() {
     let bench = Bench::new();
