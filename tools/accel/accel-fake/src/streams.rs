@@ -121,6 +121,13 @@ const LEAST_ROOM: usize = 200;
 const AHEAD: usize = 5000;
 /// Bytes of a context that the engine uses.
 const CONTEXT_USED: usize = 0x97c0;
+/// Where in a context the window is, behind which the beginning of the next block is kept.
+const KEPT_AT: usize = 0xc00;
+/// A last block without content, and its bits.
+const EMPTY_LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+const EMPTY_LAST_BITS: u32 = 10;
+/// Bit 7 of word 15: the block is the last.
+const AMID_LAST: u32 = 1 << 7;
 /// Bit 8 of the status: the stream ends.
 const LAST_BLOCK: u32 = 1 << 8;
 
@@ -177,12 +184,10 @@ impl Streams {
         if request.algorithm >> uapi::HISI_ZIP_WINDOW_SHIFT != window {
             return Err(BAD_WINDOW);
         }
-        assert_eq!(
-            request.algorithm & 0xff,
-            uapi::HISI_ZIP_GZIP,
-            "the only one that tests use"
-        );
         let resends = request.is_stream() && self.direction == Direction::Decompress;
+        // Of raw deflate, tests use streams that are decompressed.
+        let raw = request.algorithm & 0xff == uapi::HISI_ZIP_DEFLATE;
+        assert!(raw && resends || request.algorithm & 0xff == uapi::HISI_ZIP_GZIP);
         let input_missing = request.input_len == 0 && !resends;
         if input_missing || request.input_len > 8 << 20 || request.output_room < LEAST_ROOM {
             return Err(BAD_LENGTH);
@@ -207,7 +212,8 @@ impl Streams {
         let context = work.reach.read(request.context, CONTEXT_SIZE);
         let context = context.ok_or(CONTEXT_ADDRESS)?;
         if request.is_new() {
-            let stream = Stream::new(self.direction);
+            let raw = request.algorithm & 0xff == uapi::HISI_ZIP_DEFLATE;
+            let stream = Stream::new(self.direction, raw);
             self.open.insert(request.context, stream);
         }
         let stream = self.open.get_mut(&request.context).ok_or(NO_STREAM)?;
@@ -236,10 +242,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(direction: Direction) -> Self {
+    fn new(direction: Direction, raw: bool) -> Self {
         let body = match direction {
             Direction::Compress => Body::Deflate(Deflate::new()),
-            Direction::Decompress => Body::Inflate(Inflate::new()),
+            Direction::Decompress => Body::Inflate(Inflate::new(raw)),
         };
         Self {
             body,
@@ -263,6 +269,10 @@ impl Stream {
         self.carried = carried;
         let bytes = std::iter::repeat_with(anything).flat_map(u64::to_le_bytes);
         self.context = bytes.take(CONTEXT_USED).collect();
+        if let Body::Inflate(inflate) = &self.body {
+            let window = (carried[2] as usize & 0xffff).next_multiple_of(16);
+            self.context[KEPT_AT + window..][..2].copy_from_slice(&inflate.kept);
+        }
     }
 
     fn advance(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
@@ -273,11 +283,66 @@ impl Stream {
     }
 }
 
-/// The words that a request leaves, of which the lowest bits ask for something.
-fn carried(asks: u32, crc: &crc32fast::Hasher, len: u32) -> Carried {
-    let any = || anything() as u32 | 1;
-    let register = !crc.clone().finalize().reverse_bits();
-    [any() & !0xf | asks, any(), any(), len, register]
+/// What the words that a request leaves ask for. All other bits of them are anything.
+#[derive(Clone, Copy)]
+struct Asks {
+    /// Word 15, in the bits of `mask`.
+    state: u32,
+    mask: u32,
+    /// Word 28 [18:0] is 0.
+    stores_nothing: bool,
+}
+
+impl Asks {
+    fn of(state: u32) -> Self {
+        Self {
+            state,
+            mask: 0xf,
+            stores_nothing: false,
+        }
+    }
+
+    /// For room, amid the last block.
+    fn room_in_last_block() -> Self {
+        Self {
+            state: 2 | AMID_LAST,
+            mask: 0xf | AMID_LAST,
+            stores_nothing: false,
+        }
+    }
+
+    /// Nothing, though it has no room: one of the two other conditions is missing.
+    fn nothing_amid_a_block() -> Self {
+        let stores_nothing = anything() & 1 != 0;
+        Self {
+            state: 2,
+            mask: if stores_nothing { 0xf } else { 0xf | AMID_LAST },
+            stores_nothing,
+        }
+    }
+
+    /// For the next block, of which `bits` bits are kept.
+    fn block(bits: u32) -> Self {
+        Self {
+            state: 3 | bits << 10,
+            mask: 0xf | 0x3f << 10,
+            stores_nothing: false,
+        }
+    }
+
+    /// The words, with the checksum and the length so far.
+    fn carried(self, crc: &crc32fast::Hasher, len: u32) -> Carried {
+        let any = || anything() as u32 | 1;
+        let stored = match self.stores_nothing {
+            true => any() & !0x7_ffff,
+            false => any(),
+        };
+        // The length of the window is no more than 32 KiB.
+        let window = any() & !0xffff | any() & 0x7fff;
+        let register = !crc.clone().finalize().reverse_bits();
+        let state = any() & !self.mask | self.state;
+        [state, stored, window, len, register]
+    }
 }
 
 /// A stream being compressed.
@@ -315,7 +380,7 @@ impl Deflate {
         }
         work.store(&output)?;
         Ok(Outcome {
-            carried: carried(0, &self.crc, self.len),
+            carried: Asks::of(0).carried(&self.crc, self.len),
             ..Outcome::new(uapi::HISI_ZIP_OK, input.len(), output.len())
         })
     }
@@ -353,7 +418,7 @@ fn compress(work: &Work<'_>) -> Result<Outcome, u8> {
 
 fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
     let room = work.request.output_room;
-    let mut stream = Inflate::new();
+    let mut stream = Inflate::new(false);
     let consumed = stream.feed(&work.input, room + 1)?;
     if stream.pending.len() > room {
         return Err(uapi::HISI_ZIP_NO_ROOM as u8);
@@ -366,9 +431,14 @@ fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
     Ok(Outcome::new(uapi::HISI_ZIP_OK, consumed, produced))
 }
 
-/// A gzip stream, without its header, being decompressed.
+/// A gzip stream, without its header, or a raw one, being decompressed.
 struct Inflate {
     inflate: Decompress,
+    raw: bool,
+    /// In the context, the beginning of the next block.
+    kept: [u8; 2],
+    /// That is the last one, and it is whole: what ends the stream is a request without input.
+    keeps_last: bool,
     crc: crc32fast::Hasher,
     len: u32,
     ended: bool,
@@ -378,9 +448,12 @@ struct Inflate {
 }
 
 impl Inflate {
-    fn new() -> Self {
+    fn new(raw: bool) -> Self {
         Self {
             inflate: Decompress::new(false),
+            raw,
+            kept: [0; 2],
+            keeps_last: false,
             crc: crc32fast::Hasher::new(),
             len: 0,
             ended: false,
@@ -391,7 +464,10 @@ impl Inflate {
 
     fn advance(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
         let room = work.request.output_room;
+        let went_on = !self.ended;
         let consumed = self.feed(&work.input, room + AHEAD)?;
+        let ends_empty = work.input[..consumed].ends_with(&EMPTY_LAST_BLOCK);
+        self.keeps_last = self.raw && went_on && self.ended && ends_empty;
         let output: Vec<u8> = self.pending.drain(..room.min(self.pending.len())).collect();
         work.store(&output)?;
         let ends = self.is_over()? && self.pending.is_empty();
@@ -401,18 +477,41 @@ impl Inflate {
             false if anything() & 1 != 0 => uapi::HISI_ZIP_STREAM_END,
             false => uapi::HISI_ZIP_OK,
         };
+        let asks = self.asks(consumed < work.input.len());
         Ok(Outcome {
-            carried: carried(self.asks(), &self.crc, self.len),
+            carried: asks.carried(&self.crc, self.len),
             ..Outcome::new(status, consumed, output.len())
         })
     }
 
-    /// For room, for the trailer, for nothing.
-    fn asks(&self) -> u32 {
-        match (self.pending.is_empty(), self.ended) {
-            (false, _) => 1 + (anything() & 1) as u32,
-            (true, true) if self.trailer.len() < TRAILER => 4,
-            (true, _) => 3 * (anything() & 1) as u32,
+    /// For room, for the trailer, for nothing. `rest`: there is input that it has not taken.
+    fn asks(&mut self, rest: bool) -> Asks {
+        let other = anything() & 1 != 0;
+        match self.pending.is_empty() {
+            false if !other => Asks::of(1),
+            false if rest => Asks::nothing_amid_a_block(),
+            false => Asks::room_in_last_block(),
+            true if self.raw => self.asks_raw(other),
+            true if self.ended && self.trailer.len() < TRAILER => Asks::of(4),
+            true => Asks::of(if other { 3 } else { 0 }),
+        }
+    }
+
+    /// The same of a raw stream that has no output left.
+    fn asks_raw(&mut self, other: bool) -> Asks {
+        self.kept = EMPTY_LAST_BLOCK;
+        if self.keeps_last {
+            return Asks::block(EMPTY_LAST_BITS);
+        }
+        match (other, anything() & 1 != 0) {
+            (false, _) => Asks::of(0),
+            // Not whole.
+            (true, false) => Asks::block(EMPTY_LAST_BITS - 1),
+            // Not the last.
+            (true, true) => {
+                self.kept[0] &= !1;
+                Asks::block(EMPTY_LAST_BITS)
+            }
         }
     }
 
@@ -432,7 +531,7 @@ impl Inflate {
             self.crc.update(new);
             self.len = self.len.wrapping_add(new.len() as u32);
         }
-        if self.ended {
+        if self.ended && !self.raw {
             let rest = &input[consumed..];
             let part = &rest[..rest.len().min(TRAILER - self.trailer.len())];
             self.trailer.extend_from_slice(part);
@@ -441,8 +540,11 @@ impl Inflate {
         Ok(consumed)
     }
 
-    /// Whether the trailer is there; an error if it is wrong.
+    /// Whether all is there, and the trailer; an error if that is wrong.
     fn is_over(&self) -> Result<bool, u8> {
+        if self.raw {
+            return Ok(self.ended && !self.keeps_last);
+        }
         if self.trailer.len() < TRAILER {
             return Ok(false);
         }

@@ -94,8 +94,10 @@ pub struct Report {
     pub produced: usize,
     /// Whether a stream being decompressed has ended.
     pub stream_end: bool,
-    /// Whether a stream being decompressed has more to give, or waits for its trailer. If all input
-    /// is taken, the next request is to be one without input; asked in vain, it needs more input.
+    /// Whether a stream being decompressed has more to give, waits for its trailer, or, of raw
+    /// deflate, has taken its end but not told so. If all input is taken, the next request is to be
+    /// one without input; asked in vain, it needs more input. Where this is false and all input is
+    /// taken, only input helps: if there is none, the stream is cut off.
     pub asks: bool,
 }
 

@@ -33,6 +33,7 @@
 
 mod handover;
 mod job;
+mod kept;
 mod port;
 mod queue;
 mod raw;

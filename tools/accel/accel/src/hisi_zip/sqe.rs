@@ -233,16 +233,18 @@ impl Results {
         if consumed > job.source.len || produced > job.output_room {
             return Err(JobError::Status(self.status as u8));
         }
-        if let Some(stream) = &mut job.stream {
-            stream.go_on(self.carried);
-        }
         // Blocks end with this status, too, but only the last has the bit.
         let stream_end = self.status == uapi::HISI_ZIP_STREAM_END && self.last_block;
+        let all_taken = consumed == job.source.len;
+        let asks = job.stream.as_mut().is_some_and(|stream| {
+            stream.go_on(self.carried);
+            !stream_end && stream.asks(job.algorithm, all_taken)
+        });
         Ok(Report {
             consumed,
             produced,
             stream_end,
-            asks: job.stream.is_some() && !stream_end && self.carried.asks(),
+            asks,
         })
     }
 }

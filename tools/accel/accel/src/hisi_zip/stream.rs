@@ -2,6 +2,7 @@
 //! Streams that many requests are part of.
 
 use super::job::Algorithm;
+use super::kept;
 use crate::error::Result;
 use crate::memory::{Memory, Place};
 use crate::space::AddressSpace;
@@ -25,10 +26,37 @@ pub(super) struct Carried {
     pub(super) checksum: u32,
 }
 
+/// What word 15 [3:0] says of a stream that is decompressed.
+mod state {
+    /// There is output for which there was no room.
+    pub(super) const NO_ROOM: u32 = 1;
+    /// The same, amid a block.
+    pub(super) const NO_ROOM_IN_BLOCK: u32 = 2;
+    /// The next block is to come.
+    pub(super) const NO_BLOCK: u32 = 3;
+    /// The rest of the trailer is to come.
+    pub(super) const NO_TRAILER: u32 = 4;
+}
+
 impl Carried {
-    /// Whether the engine asks for room or for the rest of the trailer.
-    pub(super) fn asks(&self) -> bool {
-        matches!(self.state & 0xf, 1 | 2 | 4)
+    /// Word 15 [7], amid a block: it is the last.
+    fn is_last_block(&self) -> bool {
+        self.state & 1 << 7 != 0
+    }
+
+    /// Word 28 [18:0], amid a block: bytes that the engine has in the context.
+    fn stored(&self) -> u32 {
+        self.private[0] & 0x7_ffff
+    }
+
+    /// Word 15 [15:10], before a block: bits of it that the engine has in the context.
+    fn kept(&self) -> u32 {
+        self.state >> 10 & 0x3f
+    }
+
+    /// Where in the context these are: behind the window, whose length is word 29 [15:0].
+    fn kept_at(&self) -> usize {
+        0xc00 + (self.private[1] as usize & 0xffff).next_multiple_of(16)
     }
 }
 
@@ -126,6 +154,32 @@ impl Stream {
         }
     }
 
+    /// Whether the engine asks for a request without input: for room, for the rest of the trailer,
+    /// or for nothing but that.
+    ///
+    /// `all_taken`: of the input of its last request nothing is left.
+    pub(super) fn asks(&self, algorithm: Algorithm, all_taken: bool) -> bool {
+        let Stage::Amid(carried) = self.stage else {
+            return false;
+        };
+        match carried.state & 0xf {
+            state::NO_ROOM | state::NO_TRAILER => true,
+            state::NO_ROOM_IN_BLOCK => {
+                all_taken && carried.is_last_block() && carried.stored() != 0
+            }
+            // With a trailer, what ends the stream comes later.
+            state::NO_BLOCK => algorithm == Algorithm::Deflate && self.keeps_end(&carried),
+            _ => false,
+        }
+    }
+
+    /// Whether what the engine keeps in the context is the end of a raw deflate stream.
+    fn keeps_end(&self, carried: &Carried) -> bool {
+        let bytes = self.context.bytes().get(carried.kept_at()..);
+        let first = bytes.and_then(<[u8]>::first_chunk::<{ kept::LEN }>);
+        first.is_some_and(|bytes| kept::ends_stream(*bytes, carried.kept()))
+    }
+
     /// Its request was done, and this is what the engine has left.
     pub(super) fn go_on(&mut self, carried: Carried) {
         self.stage = Stage::Amid(carried);
@@ -142,6 +196,54 @@ mod tests {
             stage,
             last: false,
         }
+    }
+
+    #[test]
+    fn the_engine_asks_as_its_state_says() {
+        const LAST: u32 = 1 << 7;
+        let asks = |state, word_28, all_taken| {
+            let carried = Carried {
+                state: !(0xf | LAST) | state,
+                private: [word_28, u32::MAX],
+                ..Carried::default()
+            };
+            stream(Stage::Amid(carried)).asks(Algorithm::Gzip, all_taken)
+        };
+        for all_taken in [false, true] {
+            assert!(asks(1, 0, all_taken) && asks(4, 0, all_taken));
+            for state in [0, 3, 5, 9, 15] {
+                assert!(!asks(state | LAST, u32::MAX, all_taken), "{state}");
+            }
+        }
+        assert!(asks(2 | LAST, 1, true) && asks(2 | LAST, 1 << 18, true));
+        assert!(!asks(2 | LAST, 1, false));
+        assert!(!asks(2, 1, true));
+        assert!(!asks(2 | LAST, !0x7_ffff, true));
+        assert!(!stream(Stage::Begin).asks(Algorithm::Gzip, true));
+    }
+
+    #[test]
+    fn a_raw_stream_whose_end_is_in_the_context_asks() {
+        let asks = |bits: u32, window: u32, at: usize, algorithm| {
+            let mut stream = stream(Stage::Amid(Carried {
+                state: 3 | bits << 10,
+                private: [0, window | 0xabcd_0000],
+                ..Carried::default()
+            }));
+            let bytes = stream.context.bytes_mut();
+            bytes.fill(0xa5);
+            bytes[at..][..LAST_BLOCK.len()].copy_from_slice(&LAST_BLOCK);
+            stream.asks(algorithm, true)
+        };
+        assert!(asks(10, 0, 0xc00, Algorithm::Deflate));
+        assert!(asks(10, 1, 0xc10, Algorithm::Deflate));
+        assert!(asks(10, 0x8000, 0x8c00, Algorithm::Deflate));
+        assert!(!asks(0, 0, 0xc00, Algorithm::Deflate));
+        assert!(!asks(9, 0, 0xc00, Algorithm::Deflate));
+        assert!(!asks(10, 0, 0xc10, Algorithm::Deflate));
+        assert!(!asks(10, 0, 0xc00, Algorithm::Gzip));
+        // There is no such window, and nothing behind the context.
+        assert!(!asks(10, 0xffff, 0xc00, Algorithm::Deflate));
     }
 
     #[test]
