@@ -43,6 +43,9 @@ pub(crate) struct Engine {
     late: Option<usize>,
 }
 
+/// Numbers of the words that may have the tag.
+const TAGS: [usize; 2] = [13, 26];
+
 /// Numbers of the words that a stream's request brings back.
 const CARRIED: [usize; 5] = [15, 28, 29, 30, 31];
 
@@ -126,6 +129,14 @@ impl Engine {
                 return Next::Stop;
             }
             Fate::WrongEntry => self.complete((entry + 1) % self.parts.depth),
+            Fate::WrongTag => {
+                for word in TAGS {
+                    let place = entry * 128 + word * 4;
+                    let tag = self.parts.ring.read::<u32>(place);
+                    self.parts.ring.write(place, !tag);
+                }
+                self.perform(entry, Output::Stored);
+            }
         }
         if let Some(late) = self.late.take() {
             self.perform(late, Output::Stored);

@@ -95,7 +95,7 @@ pub(crate) fn serve(mut parts: Parts, mut streams: Streams, jobs: &Receiver<Hand
                 parts.raise();
                 return;
             }
-            Fate::Late | Fate::WrongEntry => panic!("records have an order"),
+            Fate::Late | Fate::WrongEntry | Fate::WrongTag => panic!("records have an order"),
         };
         let error = if is_known(outcome.status) { 0 } else { EIO };
         parts.record(number, &job.sqe, &outcome, error);

@@ -48,6 +48,8 @@ pub enum Fate {
     Die(u32),
     /// Its completion names another entry.
     WrongEntry,
+    /// It is done, but its entry comes back with another tag. With rings only.
+    WrongTag,
 }
 
 /// Tells the fate of each job by its number, from 0.

@@ -70,6 +70,19 @@ fn a_status_that_nobody_knows_is_told_as_it_is() {
     assert_eq!(done.entry[3], 0x7b);
 }
 
+/// Nothing that another entry says is taken for an answer.
+#[test]
+fn a_completion_of_another_entry_is_an_error() {
+    for fate in [Fate::WrongEntry, Fate::WrongTag] {
+        let (mut queue, context) = queue(AddressMode::Shared, Box::new(move |_| fate));
+        let error = queue.run(job(&context, 10), PATIENCE).unwrap_err();
+        assert!(matches!(error, Error::Mismatch { .. }), "{fate:?}: {error}");
+        // Whatever comes later is behind.
+        let error = queue.run(job(&context, 10), PATIENCE).unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{fate:?}: {error}");
+    }
+}
+
 #[test]
 fn what_does_not_come_back_ends_the_queue() {
     let (mut queue, context) = queue(AddressMode::Shared, Box::new(|_| Fate::Hang));

@@ -321,9 +321,10 @@ fn a_dead_queue_says_why() {
 
 #[test]
 fn a_completion_of_nothing_is_refused() {
-    const FATES: &[(u64, Fate)] = &[(0, Fate::WrongEntry)];
-    for mode in WITH_RINGS {
-        let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
+    let fates = [Fate::WrongEntry, Fate::WrongTag];
+    for (mode, fate) in WITH_RINGS.into_iter().zip(fates) {
+        let plan = Box::new(move |_| fate);
+        let mut bench = Bench::new(mode, Direction::Compress, 8, plan);
         bench.submit(bench.nth(0));
         wait(std::slice::from_mut(&mut bench.queue), Wait::Spin, None).unwrap();
         let error = bench.queue.poll().unwrap_err();

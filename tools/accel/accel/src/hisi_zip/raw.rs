@@ -123,8 +123,9 @@ impl RawQueue {
 
     /// Has the engine do a request, and waits for it, `patience` at most.
     ///
-    /// If it does not come back, that is [`Error::Timeout`], the memory is leaked, and the queue
-    /// takes no more.
+    /// If it does not come back, that is [`Error::Timeout`]; if what comes back is a completion of
+    /// another entry, or an entry with another tag, that is [`Error::Mismatch`]. In both cases the
+    /// memory is leaked, and the queue takes no more.
     ///
     /// # Panics
     ///
@@ -135,20 +136,39 @@ impl RawQueue {
         }
         self.check()?;
         let words = self.encode(&job)?;
+        let slot = self.rings.next_slot();
         let submitted = self.rings.submit(&words, &[], 0);
         submitted.expect("a doorbell does not fail");
         self.sequence += 1;
-        if let Err(error) = self.wait(patience) {
-            self.lost = true;
-            std::mem::forget(job);
-            return Err(error);
+        match self.answer(slot, &words, patience) {
+            Ok((entry, completion)) => Ok(RawDone {
+                job,
+                entry,
+                completion,
+            }),
+            Err(error) => {
+                self.lost = true;
+                std::mem::forget(job);
+                Err(error)
+            }
         }
-        let (entry, completion) = self.rings.take();
+    }
+
+    /// Waits for the completion of entry `slot`, in which `words` were submitted.
+    fn answer(
+        &mut self,
+        slot: u16,
+        words: &Words,
+        patience: Duration,
+    ) -> Result<(Words, [u16; COMPLETION_HALVES])> {
+        self.wait(patience)?;
+        let answer = self.rings.take(slot);
         self.check()?;
-        Ok(RawDone {
-            job,
-            entry,
-            completion,
+        let tag = tag_word(words);
+        let answer = answer.filter(|(entry, _)| entry[tag] == words[tag]);
+        answer.ok_or_else(|| Error::Mismatch {
+            device: self.device.clone(),
+            what: format!("queue {}: a completion of something else", self.id),
         })
     }
 
@@ -233,6 +253,16 @@ impl RawQueue {
         }
         Ok(words)
     }
+}
+
+/// Number of the word that has the tag, by the layout of an entry.
+fn tag_word(words: &Words) -> usize {
+    let layout = words[offset_of!(HisiZipSqe, r#type) / size_of::<u32>()] >> 28;
+    let offset = match layout {
+        0 => offset_of!(HisiZipSqe, tag0),
+        _ => offset_of!(HisiZipSqe, tag3),
+    };
+    offset / size_of::<u32>()
 }
 
 impl fmt::Debug for RawQueue {

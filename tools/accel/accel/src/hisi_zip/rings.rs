@@ -88,18 +88,17 @@ impl Rings {
         })
     }
 
-    /// Takes the oldest completion, which there is: the entry that it is about, if it is one, and
-    /// the completion itself.
-    pub(super) fn take(&mut self) -> (Words, [u16; uapi::HISI_ZIP_CQE_SIZE / 2]) {
+    /// Takes the oldest completion, which there is, and the entry `slot`; nothing if it is not
+    /// about that.
+    pub(super) fn take(
+        &mut self,
+        slot: u16,
+    ) -> Option<(Words, [u16; uapi::HISI_ZIP_CQE_SIZE / 2])> {
         barrier::after_device_word();
         let completion = sqe::load_completion(&self.ring, self.depth, self.head);
-        let slot = sqe::load_sq_head(&self.ring, self.depth, self.head);
-        let words = match slot < self.depth {
-            true => sqe::load(&self.ring, slot),
-            false => Words::default(),
-        };
+        let head = sqe::load_sq_head(&self.ring, self.depth, self.head);
         self.advance();
-        (words, completion)
+        (head == slot).then(|| (sqe::load(&self.ring, slot), completion))
     }
 
     /// Tells the engine which completions are read.
