@@ -153,9 +153,6 @@ pub enum Trouble {
 pub trait Queue {
     /// Has a request done. Fails if it does not come back.
     fn run(&mut self, request: &Request) -> Result<Done, Trouble>;
-
-    /// Entries.
-    fn depth(&self) -> u32;
 }
 
 /// An engine.
@@ -163,11 +160,8 @@ pub trait Engine {
     /// What it is.
     fn revision(&self) -> Revision;
 
-    /// Most entries that a queue may have.
-    fn depth_max(&self) -> u32;
-
-    /// A new queue of `depth` entries, 0 for what is usual.
-    fn queue(&mut self, direction: Direction, depth: u32) -> Result<Box<dyn Queue>, Trouble>;
+    /// A new queue.
+    fn queue(&mut self, direction: Direction) -> Result<Box<dyn Queue>, Trouble>;
 
     /// What the driver has seen under this name; none if it has not seen it.
     fn observed(&self, name: &str) -> Result<Option<u64>, Trouble>;

@@ -208,11 +208,7 @@ impl Engine for FakeEngine {
         Revision::V3
     }
 
-    fn depth_max(&self) -> u32 {
-        1024
-    }
-
-    fn queue(&mut self, _: Direction, _: u32) -> std::result::Result<Box<dyn Queue>, Trouble> {
+    fn queue(&mut self, _: Direction) -> std::result::Result<Box<dyn Queue>, Trouble> {
         Ok(Box::new(FakeQueue(self.0)))
     }
 
@@ -232,10 +228,6 @@ impl Queue for FakeQueue {
             room: vec![0; request.room],
             spilled: false,
         })
-    }
-
-    fn depth(&self) -> u32 {
-        1024
     }
 }
 

@@ -22,7 +22,7 @@ fn completion_bits(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
         Algorithm::Gzip,
         data::text(1000),
     );
-    let mut queue = engine.queue(Direction::Compress, 0)?;
+    let mut queue = engine.queue(Direction::Compress)?;
     let mut set = 0;
     for _ in 0..RUNS {
         set |= queue.run(&request)?.completion[7] & !1;
@@ -136,35 +136,4 @@ fn other_layout(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     let done = once(engine, Direction::Decompress, &request)?;
     let knows = gives(&done, &request, &plain);
     Ok(Reading::only(!knows).with(told(&done)))
-}
-
-pub(super) const DEPTH: Question = Question {
-    name: "depth",
-    text: "Does the device have queues of more than 1024 entries, and do these work?",
-    mild: Some("deep-queues"),
-    way: Way::Harmless(depth),
-};
-
-/// What all programs use at most.
-const USUAL_DEPTH: u32 = 1024;
-
-fn depth(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
-    let depth = engine.depth_max();
-    if depth <= USUAL_DEPTH {
-        return Err(Trouble::NotHere(format!(
-            "the driver offers {depth} entries at most, as the device says on revision 0x30"
-        )));
-    }
-    let mut queue = engine.queue(Direction::Compress, depth)?;
-    let plain = data::text(64);
-    let request = whole(engine.revision().layout(), Algorithm::Gzip, plain);
-    // Once around, and some more.
-    for number in 0..queue.depth() + 3 {
-        let done = queue.run(&request)?;
-        if done.consumed() != request.input.len() {
-            let seen = format!("of {depth} entries, number {number}: {}", told(&done));
-            return Ok(Reading::Neither.with(seen));
-        }
-    }
-    Ok(Reading::Mild.with(format!("{depth} entries work")))
 }

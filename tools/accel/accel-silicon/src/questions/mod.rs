@@ -34,8 +34,8 @@ pub const QUESTIONS: &[Question] = &[
     entries::WINDOW,
     entries::RAW_DEFLATE,
     entries::OTHER_LAYOUT,
-    entries::DEPTH,
     driver::SPARE_BITS,
+    unasked::DEPTH,
     unasked::BAD_DOORBELLS,
     unasked::UNCONTAINED_ERRORS,
     unasked::BUS_AFTER_RESET,
@@ -68,7 +68,7 @@ const ROOM_MIN: usize = 4096;
 
 /// One request on a queue of its own.
 fn once(engine: &mut dyn Engine, direction: Direction, request: &Request) -> Result<Done, Trouble> {
-    engine.queue(direction, 0)?.run(request)
+    engine.queue(direction)?.run(request)
 }
 
 /// The register that has the CRC-32 of `plain`: neither the order of its bits nor their sense is

@@ -22,7 +22,7 @@ enum Words {
 /// Compresses pieces as one stream; the answers to its requests.
 fn compress(engine: &mut dyn Engine, pieces: &[&[u8]], words: Words) -> Result<Vec<Done>, Trouble> {
     let layout = engine.revision().layout();
-    let mut queue = engine.queue(Direction::Compress, 0)?;
+    let mut queue = engine.queue(Direction::Compress)?;
     let mut answers: Vec<Done> = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
         let carried = match answers.last() {
@@ -194,7 +194,7 @@ fn decompress(
     room: usize,
 ) -> Result<Vec<Done>, Trouble> {
     let layout = engine.revision().layout();
-    let mut queue = engine.queue(Direction::Decompress, 0)?;
+    let mut queue = engine.queue(Direction::Decompress)?;
     let mut answers: Vec<Done> = Vec::new();
     let mut at = 0;
     for _ in 0..REQUESTS_MAX {

@@ -3,6 +3,16 @@
 
 use super::{Question, Way};
 
+pub(super) const DEPTH: Question = Question {
+    name: "depth",
+    text: "Are there queues of more than 1024 entries?",
+    mild: Some("deep-queues"),
+    way: Way::Never(
+        "the driver offers no more than the device says that it has, cap_3108 in `observed`, and \
+         if that is 1024, only a driver that does not heed it can tell",
+    ),
+};
+
 pub(super) const BAD_DOORBELLS: Question = Question {
     name: "bad-doorbells",
     text: "What becomes of a doorbell of a queue that is not there, or with a bad index?",

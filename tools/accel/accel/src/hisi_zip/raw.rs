@@ -83,9 +83,9 @@ pub struct RawQueue {
 }
 
 impl RawQueue {
-    /// Creates a queue of `depth` entries; 0 for the driver's default.
-    pub fn create(context: &Context, direction: Direction, depth: u32) -> Result<Self> {
-        let (parts, node) = queue::create_parts(context, direction, depth)?;
+    /// Creates a queue of the driver's default size.
+    pub fn create(context: &Context, direction: Direction) -> Result<Self> {
+        let (parts, node) = queue::create_parts(context, direction, 0)?;
         Self::assemble(parts, Some(node))
     }
 
@@ -113,12 +113,6 @@ impl RawQueue {
             sequence: 0,
             _open: (parts.events, node),
         })
-    }
-
-    /// Entries.
-    pub fn depth(&self) -> u16 {
-        // Rings always have one entry free.
-        self.rings.capacity() + 1
     }
 
     /// Has the engine do a request, and waits for it, `patience` at most.

@@ -25,7 +25,6 @@ const BEHIND: usize = 4096;
 pub struct Hardware {
     context: Context,
     revision: Revision,
-    depth_max: u32,
     /// What the driver has seen.
     observed: PathBuf,
 }
@@ -45,7 +44,6 @@ impl Hardware {
         Ok(Self {
             context,
             revision,
-            depth_max: facts.depth_max,
             observed: PathBuf::from(DEBUGFS)
                 .join(device.to_string())
                 .join("observed"),
@@ -62,21 +60,13 @@ impl Engine for Hardware {
         self.revision
     }
 
-    fn depth_max(&self) -> u32 {
-        self.depth_max
-    }
-
-    fn queue(
-        &mut self,
-        direction: Direction,
-        depth: u32,
-    ) -> std::result::Result<Box<dyn Queue>, Trouble> {
+    fn queue(&mut self, direction: Direction) -> std::result::Result<Box<dyn Queue>, Trouble> {
         let direction = match direction {
             Direction::Compress => hisi_zip::Direction::Compress,
             Direction::Decompress => hisi_zip::Direction::Decompress,
         };
         let space = self.context.address_space().clone();
-        let queue = RawQueue::create(&self.context, direction, depth).map_err(failed)?;
+        let queue = RawQueue::create(&self.context, direction).map_err(failed)?;
         Ok(Box::new(HardwareQueue {
             queue,
             space,
@@ -151,10 +141,6 @@ impl Queue for HardwareQueue {
             room,
             spilled,
         })
-    }
-
-    fn depth(&self) -> u32 {
-        self.queue.depth().into()
     }
 }
 

@@ -84,13 +84,9 @@ impl Engine for Recorder {
         self.engine.revision()
     }
 
-    fn depth_max(&self) -> u32 {
-        self.engine.depth_max()
-    }
-
-    fn queue(&mut self, direction: Direction, depth: u32) -> Result<Box<dyn Queue>, Trouble> {
+    fn queue(&mut self, direction: Direction) -> Result<Box<dyn Queue>, Trouble> {
         Ok(Box::new(Recorded {
-            queue: self.engine.queue(direction, depth)?,
+            queue: self.engine.queue(direction)?,
             direction,
             tape: Rc::clone(&self.tape),
         }))
@@ -116,9 +112,5 @@ impl Queue for Recorded {
         }
         tape.push_back(Exchange::new(self.direction, request, done.as_ref().ok()));
         done
-    }
-
-    fn depth(&self) -> u32 {
-        self.queue.depth()
     }
 }

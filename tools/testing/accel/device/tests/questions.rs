@@ -33,8 +33,6 @@ const OUTPUT: u64 = 0x200_0000;
 const CONTEXT: u64 = 0x300_0000;
 const CONTEXT_SIZE: usize = 64 << 10;
 const REGION: usize = 1 << 20;
-/// Register that says how many entries an SQ may have.
-const QUEUE_DEPTHS: u64 = 0x3108;
 /// Bytes behind the room that must stay as they are.
 const BEHIND: usize = 64;
 
@@ -66,11 +64,7 @@ impl Engine for Model {
         Revision::V3
     }
 
-    fn depth_max(&self) -> u32 {
-        self.machine.borrow_mut().read(QUEUE_DEPTHS) & 0xffff
-    }
-
-    fn queue(&mut self, direction: Direction, _depth: u32) -> Result<Box<dyn Queue>, Trouble> {
+    fn queue(&mut self, direction: Direction) -> Result<Box<dyn Queue>, Trouble> {
         let kind = match direction {
             Direction::Compress => COMPRESS,
             Direction::Decompress => DECOMPRESS,
@@ -126,10 +120,6 @@ impl Queue for ModelQueue {
             room,
             spilled: behind != [PATTERN; BEHIND],
         })
-    }
-
-    fn depth(&self) -> u32 {
-        DEPTH.into()
     }
 }
 
