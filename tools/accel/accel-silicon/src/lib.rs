@@ -188,6 +188,70 @@ mod tests {
         }
     }
 
+    /// An engine that takes all input, makes nothing of it, and asks for what `state` says.
+    struct Greedy {
+        state: u32,
+        empty: Rc<Cell<usize>>,
+    }
+
+    impl Engine for Greedy {
+        fn revision(&self) -> Revision {
+            Revision::V3
+        }
+
+        fn queue(&mut self, _: Direction) -> Result<Box<dyn Queue>, Trouble> {
+            Ok(Box::new(GreedyQueue(self.state, Rc::clone(&self.empty))))
+        }
+
+        fn observed(&self, _: &str) -> Result<Option<u64>, Trouble> {
+            Ok(None)
+        }
+    }
+
+    struct GreedyQueue(u32, Rc<Cell<usize>>);
+
+    impl Queue for GreedyQueue {
+        fn run(&mut self, request: &Request) -> Result<Done, Trouble> {
+            self.1
+                .set(self.1.get() + usize::from(request.input.is_empty()));
+            let mut words = [0; 32];
+            (words[0], words[15]) = (request.input.len() as u32, self.0);
+            words[28] = 1;
+            Ok(Done {
+                words,
+                completion: [1; 8],
+                room: vec![PATTERN; request.room],
+                spilled: false,
+            })
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_but_to_an_engine_that_asks_for_it() {
+        const LAST_BLOCK: u32 = 1 << 7;
+        for name in ["stream-end", "input-ahead"] {
+            let question = QUESTIONS.iter().find(|question| question.name == name);
+            for (state, count) in [
+                (0, 0),
+                (2, 0),
+                (3, 0),
+                (LAST_BLOCK, 0),
+                (1, 1),
+                (4, 1),
+                (2 | LAST_BLOCK, 1),
+            ] {
+                let empty = Rc::<Cell<usize>>::default();
+                let mut engine = Greedy {
+                    state,
+                    empty: Rc::clone(&empty),
+                };
+                let answer = ask(question.unwrap(), &mut engine, false);
+                assert_eq!(empty.get(), count, "{name} {state:#x}");
+                assert!(matches!(answer, Answer::Failed(_)), "{name}: {answer:?}");
+            }
+        }
+    }
+
     #[test]
     fn questions_have_names_of_their_own() {
         for (at, question) in QUESTIONS.iter().enumerate() {

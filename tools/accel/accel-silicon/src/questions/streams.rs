@@ -186,7 +186,26 @@ fn quality(good: bool) -> &'static str {
     }
 }
 
+/// What word 15 [3:0] says of a stream that is decompressed, and what goes with it.
+fn asks(done: &Done) -> u32 {
+    done.words[15] & 0xf
+}
+
+/// Whether the engine asks for a request without input; `taken`: it has taken all.
+fn asks_for_nothing(done: &Done, taken: bool) -> bool {
+    let last_block = done.words[15] & 1 << 7 != 0;
+    let stored = done.words[28] & 0x7_ffff;
+    match asks(done) {
+        // Room; the rest of the trailer.
+        1 | 4 => true,
+        // Room amid a block.
+        2 => taken && last_block && stored != 0,
+        _ => false,
+    }
+}
+
 /// Decompresses a stream in pieces, with `room` for what comes of each; the answers until it ends.
+/// A request without input is made only if it is asked for, as other programs do.
 fn decompress(
     engine: &mut dyn Engine,
     input: &[u8],
@@ -212,6 +231,11 @@ fn decompress(
         let done = queue.run(&request)?;
         at = end.min(at + done.consumed());
         let over = done.words[3] & LAST_BLOCK != 0 || !DONE.contains(&done.status());
+        let moved = done.consumed() > 0 || done.produced() > 0;
+        let goes_on = moved && (at < input.len() || asks_for_nothing(&done, at == end));
+        if !over && !goes_on {
+            return Err(stuck(&done));
+        }
         answers.push(done);
         if over {
             return Ok(answers);
@@ -219,6 +243,14 @@ fn decompress(
     }
     Err(Trouble::Failed(
         "a stream that was decompressed does not end".into(),
+    ))
+}
+
+/// That a stream neither ends nor lets anybody do something for it.
+fn stuck(done: &Done) -> Trouble {
+    let (told, word) = (told(done), done.words[15]);
+    Trouble::Failed(format!(
+        "a stream that was decompressed stands still: {told}, word 15 {word:#x}"
     ))
 }
 
@@ -272,7 +304,6 @@ fn input_ahead(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     let answers = decompress(engine, &stream, stream.len(), BLOCK)?;
     let right = output_of(&answers) == plain;
     let first = &answers[0];
-    let asks = |done: &Done| done.words[15] & 0xf;
     let ahead = first.consumed() > 2 * BLOCK && first.produced() == BLOCK;
     let as_modelled = right && ahead && matches!(asks(first), 1 | 2);
     let mut asked: Vec<_> = answers.iter().map(asks).collect();
