@@ -32,8 +32,10 @@ struct Report {
     /// Whether what needs the device for itself was asked, too.
     alone: bool,
     answers: Vec<Row>,
-    /// Value of the property `mild` of the emulated device that does the same.
+    /// Value of the property `mild` of the emulated device that does the same, as far as is known.
     mild: String,
+    /// Names of the mild readings of which nothing is known.
+    unknown: Vec<&'static str>,
 }
 
 /// What came of a question.
@@ -79,6 +81,11 @@ impl Row {
     /// Name of the reading, if it is the mild one.
     fn is_mild(&self) -> Option<&'static str> {
         self.mild.filter(|_| self.reading == Some(MILD))
+    }
+
+    /// Name of the mild reading, if nothing is known of it.
+    fn is_unknown(&self) -> Option<&'static str> {
+        self.mild.filter(|_| self.reading.is_none())
     }
 
     fn cells(self) -> Vec<String> {
@@ -144,6 +151,7 @@ fn report(system: &dyn System, device: &Device, facts: DeviceInfo, alone: bool) 
     };
     let answers: Vec<Row> = QUESTIONS.iter().map(row).collect();
     let mild: Vec<_> = answers.iter().filter_map(Row::is_mild).collect();
+    let unknown = answers.iter().filter_map(Row::is_unknown).collect();
     Ok(Report {
         device: device.to_string(),
         driver: facts.driver,
@@ -151,6 +159,7 @@ fn report(system: &dyn System, device: &Device, facts: DeviceInfo, alone: bool) 
         address: facts.address,
         alone,
         mild: mild.join("+"),
+        unknown,
         answers,
     })
 }
@@ -180,14 +189,20 @@ fn write(report: Report, as_json: bool, out: &mut dyn Write) -> Result<()> {
     if as_json {
         return json::write(&report, out);
     }
-    let (device, version, mild) = (report.device, report.version, report.mild);
+    let (device, version) = (report.device, report.version);
     let rows: Vec<_> = report.answers.into_iter().map(Row::cells).collect();
     writeln!(out, "{device}: {DRIVER} {version}, {}\n", report.address)?;
     write!(out, "{}", table::text(&COLUMNS, &rows))?;
-    Ok(writeln!(
-        out,
-        "\nThe emulated device does so with mild={mild}"
-    )?)
+    let (mild, unknown) = (report.mild, report.unknown);
+    writeln!(out, "\nThe emulated device does so with mild={mild}")?;
+    if !unknown.is_empty() {
+        let (count, names) = (unknown.len(), unknown.join(", "));
+        writeln!(
+            out,
+            "but nothing is known of {count} readings, which it takes for harmful: {names}"
+        )?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -257,12 +272,39 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_the_name_of_what_is_mild_and_the_line_below_it_all_of_them() {
+    fn the_lines_below_the_table_have_what_is_mild_and_what_is_unknown() {
         let (out, _) = asked(&idle(), false, false);
         let line = out.lines().find(|line| line.starts_with("completion-bits"));
         assert!(line.unwrap().contains(" clean-completions "), "{out}");
-        let last = out.lines().last().unwrap();
-        assert!(last.contains("mild=clean-completions"), "{out}");
+        let last: Vec<_> = out.lines().rev().take(2).collect();
+        assert!(last[1].contains(" mild=clean-completions"), "{out}");
+        let (start, names) = last[0].split_once(": ").unwrap();
+        let names: Vec<_> = names.split(", ").collect();
+        let count = format!(" {} readings", names.len());
+        assert!(start.contains(&count), "{out}");
+        // Not to be asked, not without --alone; answered.
+        for (name, unknown) in [
+            ("quiet-doorbells", true),
+            ("empty-finish-fails", true),
+            ("clean-completions", false),
+            ("small-rooms", false),
+        ] {
+            assert_eq!(names.contains(&name), unknown, "{name}: {out}");
+        }
+    }
+
+    #[test]
+    fn what_failed_is_unknown_too() {
+        let fake = idle();
+        fake.device(0).spare_bits = None;
+        let (out, _) = asked(&fake, false, true);
+        let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(report["mild"], "");
+        let unknown = report["unknown"].as_array().unwrap();
+        for question in QUESTIONS {
+            let name = question.mild.map(serde_json::Value::from);
+            assert!(name.is_none_or(|name| unknown.contains(&name)));
+        }
     }
 
     #[test]
