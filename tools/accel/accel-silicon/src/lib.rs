@@ -26,10 +26,24 @@ pub enum Way {
     /// By requests that no program is known to make. If a queue hangs by one, and does not stop,
     /// the device is reset, and the queues of all end.
     Alone(Experiment),
+    /// By requests that programs make every day on revision 0x30, and never on 0x21: there as
+    /// [`Alone`](Self::Alone).
+    AloneOnV2(Experiment),
     /// By what the driver saw when it started the device.
     Driver(Experiment),
     /// Not at all, for this reason.
     Never(&'static str),
+}
+
+impl Way {
+    /// Whether that needs the device for itself.
+    pub fn needs_alone(self, revision: Revision) -> bool {
+        match self {
+            Self::Alone(_) => true,
+            Self::AloneOnV2(_) => revision == Revision::V2,
+            Self::Harmless(_) | Self::Driver(_) | Self::Never(_) => false,
+        }
+    }
 }
 
 /// Asks an engine.
@@ -103,8 +117,13 @@ pub enum Answer {
 pub fn ask(question: &Question, engine: &mut dyn Engine, alone: bool) -> Answer {
     let experiment = match question.way {
         Way::Never(reason) => return Answer::NotAsked(reason.into()),
-        Way::Alone(_) if !alone => return Answer::NotAsked(NOT_ALONE.into()),
-        Way::Harmless(experiment) | Way::Alone(experiment) | Way::Driver(experiment) => experiment,
+        way if way.needs_alone(engine.revision()) && !alone => {
+            return Answer::NotAsked(NOT_ALONE.into());
+        }
+        Way::Harmless(experiment)
+        | Way::Alone(experiment)
+        | Way::AloneOnV2(experiment)
+        | Way::Driver(experiment) => experiment,
     };
     match experiment(engine) {
         Ok(finding) => Answer::Found(finding),
@@ -249,6 +268,23 @@ mod tests {
                 assert_eq!(empty.get(), count, "{name} {state:#x}");
                 assert!(matches!(answer, Answer::Failed(_)), "{name}: {answer:?}");
             }
+        }
+    }
+
+    #[test]
+    fn raw_deflate_is_usual_on_the_revision_that_has_it() {
+        let raw = QUESTIONS
+            .iter()
+            .find(|question| question.name == "raw-deflate");
+        for (revision, count) in [(Revision::V2, 0), (Revision::V3, 1)] {
+            let requests = Rc::<Cell<usize>>::default();
+            let mut engine = Idle {
+                revision,
+                word: 0,
+                requests: Rc::clone(&requests),
+            };
+            let answer = ask(raw.unwrap(), &mut engine, false);
+            assert_eq!(requests.get(), count, "{revision:?}: {answer:?}");
         }
     }
 

@@ -103,7 +103,7 @@ pub(super) const RAW_DEFLATE: Question = Question {
     name: "raw-deflate",
     text: "Does the engine know raw deflate (revision 0x30), or not (0x21)?",
     mild: None,
-    way: Way::Alone(raw_deflate),
+    way: Way::AloneOnV2(raw_deflate),
 };
 
 fn raw_deflate(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
