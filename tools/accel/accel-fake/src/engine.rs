@@ -116,6 +116,7 @@ impl Engine {
         match fate {
             Fate::Do | Fate::Errno(_) => self.perform(entry, Output::Stored),
             Fate::Lost => self.perform(entry, Output::Lost),
+            Fate::Wrong => self.perform(entry, Output::Wrong),
             Fate::Status(status) => self.finish(entry, &Outcome::error(status)),
             Fate::Late => {
                 self.late = Some(entry);

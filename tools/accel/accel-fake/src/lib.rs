@@ -38,6 +38,8 @@ pub enum Fate {
     Status(u8),
     /// It is done, but nothing of its output comes to memory.
     Lost,
+    /// It is done to other input of the same length, and all that it says fits that.
+    Wrong,
     /// In [`AddressMode::Kernel`] its record has this errno; in other modes it is done.
     Errno(u16),
     /// It is done after the one that follows it. With rings only, as below.

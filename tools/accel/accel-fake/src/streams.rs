@@ -46,6 +46,8 @@ pub(crate) enum Output {
     Stored,
     /// It does not.
     Lost,
+    /// It is that of other input.
+    Wrong,
 }
 
 /// A request whose input has been read.
@@ -192,10 +194,15 @@ impl Streams {
         if input_missing || request.input_len > 8 << 20 || request.output_room < LEAST_ROOM {
             return Err(BAD_LENGTH);
         }
-        let input = reach.read(request.input, request.input_len);
+        let mut input = reach
+            .read(request.input, request.input_len)
+            .ok_or(INPUT_ADDRESS)?;
+        if output == Output::Wrong {
+            input.iter_mut().for_each(|byte| *byte ^= 1);
+        }
         let work = Work {
             request,
-            input: input.ok_or(INPUT_ADDRESS)?,
+            input,
             reach,
             output,
         };

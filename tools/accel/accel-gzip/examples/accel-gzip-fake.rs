@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The program with an engine in memory, for the tests of its command line.
 //!
-//! `FAKE_FATE=N:STATUS` lets job N of each queue end with that status; `N:hang`, `N:die` and
-//! `N:lost`, of which no output comes, also work. `FAKE_QUEUES` is how many queues there are.
+//! `FAKE_FATE=N:STATUS` lets job N of each queue end with that status; `N:hang`, `N:die`, `N:lost`,
+//! of which no output comes, and `N:wrong`, which is done to other input, also work. `FAKE_QUEUES`
+//! is how many queues there are.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn plan() -> Plan {
     let fate = match fate {
         "hang" => Fate::Hang,
         "lost" => Fate::Lost,
+        "wrong" => Fate::Wrong,
         "die" => Fate::Die(uapi::QUEUE_DEAD_REMOVED),
         status => Fate::Status(status.parse().expect("a status")),
     };

@@ -38,6 +38,8 @@ struct Item {
     start: usize,
     len: usize,
     trailer: Option<Trailer>,
+    /// CRC-32 of what is to be compressed: looked at before, it takes no time or system call later.
+    crc: Option<u32>,
 }
 
 /// Submits the jobs of `input` in `rounds` rounds, after one that warms up.
@@ -96,14 +98,17 @@ fn next_item(input: &mut Input, len: usize, spare: &mut Buffers) -> Result<Optio
             start: source.start,
             len: source.len,
             trailer: None,
+            crc: None,
         })),
         Next::Later | Next::End => Ok(None),
     }
 }
 
 fn blocks(input: &mut Input, block: usize, spare: &mut Buffers) -> Result<Vec<Item>> {
-    let mut items = Vec::new();
-    while let Some(item) = next_item(input, block, spare)? {
+    let (mut items, mut room) = (Vec::new(), Vec::new());
+    while let Some(mut item) = next_item(input, block, spare)? {
+        let plain = item.source();
+        item.crc = Some(crc32fast::hash(input.read(&plain, &mut room)?));
         items.push(item);
     }
     Ok(items)
@@ -200,8 +205,9 @@ impl Stage for Replay<'_> {
 
     fn finish(&mut self, completion: Completion) -> Result<Chunk> {
         let offset = completion.job.source.start as u64;
-        let made = match self.item(completion.job.tag).trailer {
-            None => self.maker.make(completion, self.input, offset),
+        let Item { trailer, crc, .. } = *self.item(completion.job.tag);
+        let made = match trailer {
+            None => self.maker.make(completion, self.input, offset, crc),
             Some(trailer) => decompress::verify(completion, trailer, offset),
         };
         made.map(|(chunk, _)| chunk)

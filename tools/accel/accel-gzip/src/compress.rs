@@ -91,7 +91,7 @@ impl Stage for Compress<'_> {
 
     fn finish(&mut self, completion: Completion) -> Result<Chunk> {
         let offset = completion.job.tag * self.block as u64;
-        let (chunk, source) = self.members.make(completion, self.input, offset)?;
+        let (chunk, source) = self.members.make(completion, self.input, offset, None)?;
         self.spare.put_source(source);
         Ok(chunk)
     }
@@ -124,17 +124,26 @@ impl Members {
         }
     }
 
-    /// The member of the block at `offset`; also returns what the job read.
+    /// The member of the block at `offset`; also returns what the job read. `crc`: CRC-32 of that,
+    /// if it is known.
     pub fn make(
         &mut self,
         completion: Completion,
         input: &Input,
         offset: u64,
+        crc: Option<u32>,
     ) -> Result<(Chunk, Source)> {
         let Completion { job, result } = completion;
         let (tag, source, mut buffer) = (job.tag, job.source, job.output);
         let len = match result {
-            Ok(report) => checked(&report, &source, &buffer, offset)?,
+            Ok(report) => {
+                let crc = match crc {
+                    Some(crc) => crc,
+                    None => crc32fast::hash(input.read(&source, &mut self.room)?),
+                };
+                let len = source.len as u32;
+                checked(&report, Trailer { crc, len }, &buffer, offset)?
+            }
             // Data that can't be compressed need not fit.
             Err(JobError::NoRoom) => {
                 let plain = input.read(&source, &mut self.room)?;
@@ -164,18 +173,22 @@ impl Members {
     }
 }
 
-/// Length of the engine's output, if it ends as the rest of its report says.
+/// Length of the engine's output, if it ends as the rest of its report says, and as `input` does.
 ///
 /// The trailer has the length of all input in the place that the report tells, and nothing of an
-/// older job has ([`without_end`]): the engine has been here, and has come to the end.
-fn checked(report: &Report, source: &Source, output: &Memory, offset: u64) -> Result<usize> {
+/// older job has ([`without_end`]): the engine has been here, and has come to the end. It has its
+/// checksum, too: the engine has read the input as this program has. What it has made of it is not
+/// looked at.
+fn checked(report: &Report, input: Trailer, output: &Memory, offset: u64) -> Result<usize> {
     let payload = &output.bytes()[LEAD..LEAD + report.produced];
-    let trailer = payload.last_chunk().copied().map(Trailer::parse);
-    let whole = trailer.is_some_and(|trailer| trailer.len as usize == source.len);
-    if report.consumed == source.len && whole {
-        return Ok(report.produced);
-    }
-    let what = "the engine's output does not end as it should";
+    let found = payload.last_chunk().copied().map(Trailer::parse);
+    let what = match found.filter(|found| found.len == input.len) {
+        Some(found) if report.consumed == input.len as usize => match found.crc == input.crc {
+            true => return Ok(report.produced),
+            false => "the engine's checksum is not that of the input; has that changed meanwhile?",
+        },
+        _ => "the engine's output does not end as it should",
+    };
     Err(Error::Data { offset, what })
 }
 

@@ -523,6 +523,25 @@ fn output_that_does_not_come_is_found() {
 }
 
 #[test]
+fn output_of_other_input_is_found() {
+    for bench in MODES.map(Bench::in_mode) {
+        let plain = text(100_000);
+        bench.file("data", &plain);
+        let output = bench.run_with(&["-b", "1000", "data"], "70:wrong");
+        let words = "at byte 70000: the engine's checksum is not that of the input";
+        check(&output, 1, words);
+        assert_eq!(bench.names(), ["data"]);
+        let mut piped = bench.command(&["-b", "1000"]);
+        piped
+            .stdin(fs::File::open(bench.path("data")).unwrap())
+            .env("FAKE_FATE", "70:wrong");
+        check(&piped.output().unwrap(), 1, words);
+        let arguments = ["--bench", "2", "-b", "1000", "data"];
+        check(&bench.run_with(&arguments, "170:wrong"), 1, words);
+    }
+}
+
+#[test]
 fn a_device_that_goes_away_is_an_error_and_no_partial_file_stays() {
     let waits = ["poll", "spin", "auto"];
     for (how, mode) in waits
