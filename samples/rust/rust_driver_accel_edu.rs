@@ -311,7 +311,7 @@ impl accel::Driver for EduDriver {
         edu.wait_idle()?;
         edu.bar.write32(u32::MAX, regs::IRQ_ACKNOWLEDGE);
         // `halt` has switched it off.
-        edu.pdev.try_restore_master()
+        edu.pdev.try_set_master()
     }
 
     fn context_create(_edu: &Edu<'_>, _: &ContextRequest<'_>) -> Result {

@@ -217,7 +217,7 @@ impl Zip<'_> {
         )?;
         // If the bus is resetting the function, `reset_done` has switched it on, or will call this
         // again.
-        let _ = self.pdev.try_restore_master();
+        let _ = self.pdev.try_set_master();
         let doubtful = core::mem::take(&mut *self.doubtful.lock());
         drop(doubtful);
 
@@ -446,7 +446,7 @@ impl Zip<'_> {
     fn other_errors(&self, device: &Arc<accel::Device>, errors: Errors, serious: Errors) {
         hardware::clear_errors(&self.bar, errors);
         hardware::report_errors(&self.bar, &self.capabilities.errors, serious);
-        device.count_error();
+        device.count_harmless_error();
         if self.errors_log_limit.allows() {
             dev_warn!(self.pdev, "it goes on after: {errors}\n");
         }
@@ -676,7 +676,7 @@ fn mend(pdev: &pci::Device<Core<'_>>) -> Result {
     dev_warn!(pdev, "it was left with errors: {serious}\n");
     // A reset must not come while it has work. What does not come to rest has to be reset anyway.
     let _ = hardware::quiet(&bar, revision, capabilities.prefetches);
-    pdev.reset_function_locked()
+    pdev.reset_alone()
 }
 
 /// The driver, to the PCI bus.

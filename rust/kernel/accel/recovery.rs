@@ -284,8 +284,8 @@ impl Recovery {
         self.state.store(state, Release);
     }
 
-    /// Counts an error; returns whether it is one too many.
-    fn count_error(&self) -> bool {
+    /// Counts an error for the threshold; returns whether it is one too many.
+    fn is_one_too_many(&self) -> bool {
         let now = Monotonic::ktime_get();
         let mut recent = self.recent.lock();
         if recent.count == 0 || now - recent.since > WINDOW_NS {
@@ -328,7 +328,7 @@ impl Device {
     /// Counts an error of the hardware that nobody suffers from but who has made it: it was mended,
     /// or what a process asked for makes no sense to the device. Nobody is told, and it does not
     /// count for the administrator's threshold, so that no process can have the device isolated.
-    pub fn count_error(&self) {
+    pub fn count_harmless_error(&self) {
         self.counters.errors.fetch_add(1, Relaxed);
     }
 
@@ -340,7 +340,7 @@ impl Device {
         self.counters.errors.fetch_add(1, Relaxed);
         let error = uapi::accel_event_type_ACCEL_EVENT_ERROR;
         self.events.tell(Event::new(error, code));
-        if self.recovery.count_error() {
+        if self.recovery.is_one_too_many() {
             self.recover(ISOLATE);
         }
     }

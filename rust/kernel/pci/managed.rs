@@ -17,7 +17,7 @@ impl Device<device::Core<'_>> {
     /// is gone, it is switched off again, and bus mastering with it. Calls `pcim_enable_device()`.
     ///
     /// Bus mastering is left to the driver, which calls [`set_master`](Self::set_master), or
-    /// [`try_restore_master`](Device::try_restore_master), when it knows that the function is at
+    /// [`try_set_master`](Device::try_set_master), when it knows that the function is at
     /// rest: firmware, or another kernel, may have left it at work.
     pub fn enable_managed(&self) -> Result {
         // SAFETY: `self` is a valid device inside its probe.
@@ -58,7 +58,7 @@ impl Device<device::Bound> {
     ///
     /// Fails with [`EAGAIN`] as that does. In the callbacks of a reset it is
     /// [`set_master`](Self::set_master) that does it.
-    pub fn try_restore_master(&self) -> Result {
+    pub fn try_set_master(&self) -> Result {
         let _locked = ConfigLock::try_new(self)?;
         // SAFETY: `self` is a valid device.
         unsafe { bindings::pci_set_master(self.as_raw()) };
@@ -71,10 +71,10 @@ impl Device<device::Bound> {
 /// # Invariants
 ///
 /// The lock is held.
-struct ConfigLock<'a>(&'a Device<device::Bound>);
+pub(super) struct ConfigLock<'a>(&'a Device<device::Bound>);
 
 impl<'a> ConfigLock<'a> {
-    fn try_new(pdev: &'a Device<device::Bound>) -> Result<Self> {
+    pub(super) fn try_new(pdev: &'a Device<device::Bound>) -> Result<Self> {
         // SAFETY: `pdev` is a valid device.
         if unsafe { bindings::pci_cfg_access_trylock(pdev.as_raw()) } {
             // INVARIANT: Taken above.

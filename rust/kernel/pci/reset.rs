@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
-use super::Device;
+use super::{
+    managed::ConfigLock,
+    Device, //
+};
 use crate::{
     bindings,
     device,
@@ -62,16 +65,24 @@ impl Device<device::Bound> {
 }
 
 impl Device<device::Core<'_>> {
-    /// Resets the function, whose device lock is held, as in every callback of the bus.
+    /// Resets the function by a function-level reset, and gives it its configuration back. No
+    /// callback is called.
     ///
-    /// For a driver that finds in its probe that nothing less helps: the callbacks that
-    /// [`try_reset_function`](Device::try_reset_function) calls are not called before the driver
-    /// has its data. May sleep: a second or longer. Calls `pci_reset_function_locked()`.
+    /// For a driver that finds in its probe, or when it resumes, that nothing less helps. May sleep:
+    /// a second or longer. Calls `pcie_reset_flr()`.
     ///
-    /// Fails with [`ENOTTY`] if the function has no way to be reset alone, or with another error of
-    /// the method that was tried.
-    pub fn reset_function_locked(&self) -> Result {
-        // SAFETY: `self` is a valid device whose lock is held.
-        to_result(unsafe { bindings::pci_reset_function_locked(self.as_raw()) })
+    /// What [`save_state`](Self::save_state) has saved before is no longer there.
+    ///
+    /// Fails with [`EAGAIN`] if accesses of the configuration space are blocked, as they are in
+    /// another reset; with [`ENOTTY`] if the function has no such reset, or does not come back; with
+    /// [`ENOMEM`] if its configuration can't be saved; or as the IOMMU does.
+    pub fn reset_alone(&self) -> Result {
+        let _locked = ConfigLock::try_new(self)?;
+        self.save_state()?;
+        // SAFETY: `self` is a valid device in a callback of its bus, whose driver does nothing else
+        // with it meanwhile; user space is kept from its configuration.
+        let result = to_result(unsafe { bindings::pcie_reset_flr(self.as_raw(), false) });
+        self.restore_state();
+        result
     }
 }
