@@ -67,9 +67,13 @@ fn function(algorithm: u32) -> Option<Function> {
     }
 }
 
-/// [`Sqe::status`] of an entry that the device has not touched. No status has all bits; which the
-/// low byte may be nobody has said.
-const UNTOUCHED: u32 = u32::MAX;
+/// [`Sqe::status`] of an entry that the device has not touched, whether it writes the whole word,
+/// or its lower half, or one byte and a bit. What that byte may be nobody has said. The bit that
+/// ends a stream is not set: it may be one that is never cleared.
+const UNTOUCHED: u32 = 0xffff_00ff;
+
+/// The bits of [`Sqe::status`] that are the device's.
+const STATUS_MASK: u32 = 0xffff;
 
 /// Kind of buffers, in [`Sqe::algorithm`]: scatter lists.
 const LISTS: u32 = 1 << 8;
@@ -193,7 +197,7 @@ impl Sqe {
             consumed: done.consumed,
             produced: done.produced,
             comp_data_length: done.comp_data_length,
-            status: done.status,
+            status: U32::new(done.status.get() & STATUS_MASK),
             stream_state: done.stream_state,
             ctx_dw1: done.ctx_dw1,
             ctx_dw2: done.ctx_dw2,
