@@ -308,13 +308,25 @@ impl Queue {
     /// Fails with [`EBUSY`] if it has entries that are not completed. All queues share the mailbox,
     /// so it is not asked to wait for jobs: what one of them waits for may never come.
     pub(crate) fn stop(&self, zip: &Zip<'_>) -> Result {
-        self.drain(zip)?;
+        let completed = self.drain(zip)?;
         match zip.capabilities.stops_queues {
             true => self.abort(&zip.bar, &zip.mailbox),
-            // It can't be told to stop, and a queue without entries does nothing. But where all
-            // doorbells are one page, any process can give it some.
-            false => zip.mailbox.write(&zip.bar, Command::Sqc, self.id, &CLOSED),
+            false => self.shut(zip, completed),
         }
+    }
+
+    /// The same for a queue that can't be told to stop, and has completed its entries up to
+    /// `completed`. It does nothing; but where all doorbells are one page, any process can give it
+    /// some to do.
+    fn shut(&self, zip: &Zip<'_>, completed: Tail) -> Result {
+        zip.mailbox
+            .write(&zip.bar, Command::Sqc, self.id, &CLOSED)?;
+        let cqc = zip.mailbox.read(&zip.bar, Command::Cqc, self.id)?;
+        if tail(&cqc) != completed {
+            // Somebody has, just before.
+            zip.keep_until_reset(self.rings.clone());
+        }
+        Ok(())
     }
 
     /// The same for a queue that has entries, if the device can be told.
@@ -329,9 +341,10 @@ impl Queue {
         }
     }
 
-    /// Waits a moment until every entry that was submitted is completed.
-    fn drain(&self, zip: &Zip<'_>) -> Result {
-        read_poll_timeout(
+    /// Waits a moment until every entry that was submitted is completed; returns the tail of
+    /// completions.
+    fn drain(&self, zip: &Zip<'_>) -> Result<Tail> {
+        let (_, completed) = read_poll_timeout(
             || {
                 let (submitted, completed) = self.tails(&zip.bar, &zip.mailbox)?;
                 // Nobody reads completions any more, and the rest needs room.
@@ -345,7 +358,7 @@ impl Queue {
             Delta::from_millis(2),
         )
         .map_err(|e| if e == ETIMEDOUT { EBUSY } else { e })?;
-        Ok(())
+        Ok(completed)
     }
 }
 
