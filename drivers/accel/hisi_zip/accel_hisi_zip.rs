@@ -136,9 +136,10 @@ struct Zip<'a> {
     /// Queues in `ACCEL_MODE_KERNEL`.
     registry: Arc<Registry>,
     log_limit: LogLimit,
-    /// Held while errors are looked at: an interrupt and the bus tell of the same.
+    /// Errors that were told of since the device was started, and that only a reset mends. Held
+    /// while errors are looked at: an interrupt and the bus tell of the same.
     #[pin]
-    errors: Mutex<()>,
+    errors: Mutex<Errors>,
     /// For errors that users can make: these must not keep others from the log.
     errors_log_limit: LogLimit,
     observed: Observed,
@@ -192,7 +193,7 @@ impl<'a> Zip<'a> {
             vectors: pdev.alloc_irq_vectors(count, count, msi)?,
             registry: Registry::new(*queues)?,
             log_limit: LogLimit::new(),
-            errors <- new_mutex!(()),
+            errors <- new_mutex!(Errors::NONE),
             errors_log_limit: LogLimit::new(),
             observed: Observed::new(&bar, *revision),
             halted: Atomic::new(false),
@@ -215,6 +216,7 @@ impl Zip<'_> {
             self.queues,
             fast,
         )?;
+        self.watch_errors()?;
         // If the bus is resetting the function, `reset_done` has switched it on, or will call this
         // again.
         let _ = self.pdev.try_set_master();
@@ -231,6 +233,20 @@ impl Zip<'_> {
         self.mailbox.send(&self.bar, Command::CqcTable, 0, cqcs)?;
 
         hardware::mask_events(&self.bar, false);
+        Ok(())
+    }
+
+    /// Has the device tell of errors from now on. Fails with [`EIO`] if it has some that a reset
+    /// should have mended.
+    fn watch_errors(&self) -> Result {
+        let mut told = self.errors.lock();
+        let masks = &self.capabilities.errors;
+        let left = hardware::watch_errors(&self.bar, self.revision, masks);
+        if left != Errors::NONE {
+            dev_err!(self.pdev, "errors that do not go away: {left}\n");
+            return Err(EIO);
+        }
+        *told = Errors::NONE;
         self.halted.store(false, Relaxed);
         Ok(())
     }
@@ -253,8 +269,7 @@ impl Zip<'_> {
     /// of the function.
     fn drain(&self) {
         // In that state nothing comes of it.
-        let broken = hardware::all_errors(&self.bar).among(self.capabilities.errors.contained)
-            != Errors::NONE;
+        let broken = self.has_errors_among(self.capabilities.errors.contained);
         if broken || !self.capabilities.flushes_queues {
             return;
         }
@@ -272,8 +287,15 @@ impl Zip<'_> {
     fn quiet(&self) {
         match hardware::quiet(&self.bar, self.revision, self.capabilities.prefetches) {
             Ok(()) | Err(ENODEV) => {}
-            Err(e) => dev_err!(self.pdev, "it does not come to rest ({e:?})\n"),
+            Err(e) => {
+                dev_err!(
+                    self.pdev,
+                    "it does not come to rest ({e:?}); cutting it off\n"
+                );
+                let _ = self.pdev.try_clear_master();
+            }
         }
+        hardware::open(&self.bar);
     }
 
     /// Keeps memory that the device may write until it has forgotten that, or is gone.
@@ -408,9 +430,18 @@ impl Zip<'_> {
         context.is_ok_and(|context| queue::is_full(&context))
     }
 
-    /// Looks after errors; returns whether there were any.
+    fn has_errors_among(&self, errors: Errors) -> bool {
+        let all = hardware::all_errors(&self.bar);
+        !all.is_nonsense() && all.among(errors) != Errors::NONE
+    }
+
+    /// Looks after errors; returns whether there were any. A device that is halted has none that
+    /// matter: it is off, or is started anew.
     fn errors(&self, device: &Arc<accel::Device>) -> bool {
-        let _guard = self.errors.lock();
+        let mut told = self.errors.lock();
+        if self.halted.load(Relaxed) {
+            return false;
+        }
         let errors = hardware::errors(&self.bar);
         if errors == Errors::NONE {
             return false;
@@ -420,20 +451,24 @@ impl Zip<'_> {
             return true;
         }
         let serious = errors.among(self.capabilities.errors.reset);
-        if serious != Errors::NONE {
-            self.serious_errors(device, serious);
-        }
         let others = errors.without(serious);
+        let new = serious.without(*told);
+        *told = told.and(new);
+        hardware::clear_errors(&self.bar, others);
+        // Firmware may have switched off that errors are told. The device knows of the serious ones
+        // until the reset, but does not say so again.
+        hardware::report_errors(&self.bar, &self.capabilities.errors, *told);
+        if new != Errors::NONE {
+            self.serious_errors(device, new);
+        }
         if others != Errors::NONE {
-            self.other_errors(device, others, serious);
+            self.other_errors(device, others);
         }
         true
     }
 
     /// Errors that only a reset mends: the hardware has ended its accesses to memory.
     fn serious_errors(&self, device: &Arc<accel::Device>, errors: Errors) {
-        // It knows of them until the reset, but does not say so again.
-        hardware::report_errors(&self.bar, &self.capabilities.errors, errors);
         device.report_error(errors.code());
         if self.log_limit.allows() {
             dev_err!(self.pdev, "it needs a reset: {errors}\n");
@@ -441,11 +476,8 @@ impl Zip<'_> {
         device.request_reset();
     }
 
-    /// Errors that are mended already, or whose maker alone has to suffer for them; `serious` are
-    /// there besides. Firmware may have switched off that they are told.
-    fn other_errors(&self, device: &Arc<accel::Device>, errors: Errors, serious: Errors) {
-        hardware::clear_errors(&self.bar, errors);
-        hardware::report_errors(&self.bar, &self.capabilities.errors, serious);
+    /// Errors that are mended already, or whose maker alone has to suffer for them.
+    fn other_errors(&self, device: &Arc<accel::Device>, errors: Errors) {
         device.count_harmless_error();
         if self.errors_log_limit.allows() {
             dev_warn!(self.pdev, "it goes on after: {errors}\n");
@@ -454,10 +486,14 @@ impl Zip<'_> {
 
     /// A queue could not be made because the device did not do its part.
     fn queue_not_made(&self, device: &Arc<accel::Device>, queue: u16, e: Error) {
+        let is_known = e == ENXIO || self.has_errors_among(self.capabilities.errors.reset);
         if self.halted.load(Relaxed) {
             return;
         }
-        self.misbehaves(device, fmt!("queue {queue} does not start: {e:?}"));
+        // Who asks again and again is not to have it isolated for one fault.
+        if !is_known {
+            self.misbehaves(device, fmt!("queue {queue} does not start: {e:?}"));
+        }
         if e == ETIMEDOUT || e == ENXIO {
             // Nothing can be asked of it any more.
             device.request_reset();
@@ -662,26 +698,50 @@ kernel::pci_device_table!(
     [(pci::DeviceId::from_id(pci::Vendor::HUAWEI, 0xa250), ())]
 );
 
-/// Resets a function that has errors which nothing else mends: it was isolated for them before it was
-/// unbound, or firmware, or another kernel, has left it so.
-fn mend(pdev: &pci::Device<Core<'_>>) -> Result {
+/// Resets a function that is in a state which nothing else mends: it was isolated before it was
+/// unbound, or was suspended while it could not stop, or firmware, or another kernel, has left it
+/// so. If that is no help it does not start, and says why.
+fn mend(
+    pdev: &pci::Device<Core<'_>>,
+    bar: &Bar<'_>,
+    revision: Revision,
+    capabilities: &Capabilities,
+) {
+    let errors = hardware::all_errors(bar);
+    if errors.is_nonsense() {
+        return;
+    }
+    let serious = errors.among(capabilities.errors.reset);
+    if serious != Errors::NONE {
+        dev_warn!(pdev, "it was left with errors: {serious}\n");
+    } else if mailbox::is_stuck(bar) {
+        dev_warn!(pdev, "it was left in the midst of a message\n");
+    } else {
+        return;
+    }
+    // A reset must not come while it has work. What does not come to rest has to be reset anyway.
+    let _ = hardware::quiet(bar, revision, capabilities.prefetches);
+    hardware::open(bar);
+    if let Err(e) = pdev.reset_alone() {
+        dev_warn!(pdev, "it can't be reset: {e:?}\n");
+    }
+}
+
+/// Mends a device that nobody drives yet.
+fn mend_found(pdev: &pci::Device<Core<'_>>) -> Result {
     let revision = Revision::of(pdev)?;
     let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
     let capabilities = Capabilities::new(pdev, revision, &bar)?;
-    let errors = hardware::all_errors(&bar);
-    let serious = errors.among(capabilities.errors.reset);
-    if errors.is_nonsense() || serious == Errors::NONE {
-        return Ok(());
-    }
-    dev_warn!(pdev, "it was left with errors: {serious}\n");
-    // A reset must not come while it has work. What does not come to rest has to be reset anyway.
-    let _ = hardware::quiet(&bar, revision, capabilities.prefetches);
-    pdev.reset_alone()
+    mend(pdev, &bar, revision, &capabilities);
+    Ok(())
 }
 
 /// The driver, to the PCI bus.
 struct PciDriver {
     accel: Arc<accel::Device>,
+    /// An error of the bus has taken the device out of operation, and the bus has not brought it
+    /// back yet. The device is locked where this is looked at.
+    is_recovering: Atomic<bool>,
 }
 
 impl pci::Driver for PciDriver {
@@ -697,11 +757,12 @@ impl pci::Driver for PciDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'bound {
         pdev.enable_managed()?;
-        mend(pdev)?;
+        mend_found(pdev)?;
         // What it is given back after an error of the bus.
         pdev.save_state()?;
         Ok(Self {
             accel: accel::register::<ZipDriver>(pdev)?,
+            is_recovering: Atomic::new(false),
         })
     }
 
@@ -719,6 +780,23 @@ impl PciDriver {
             zip.quiet();
             Ok(())
         });
+    }
+
+    /// An error of the bus takes the device out of operation, until [`end_recovery`].
+    ///
+    /// [`end_recovery`]: Self::end_recovery
+    fn begin_recovery(&self) {
+        if !self.is_recovering.xchg(true, Relaxed) {
+            self.accel.begin_bus_reset();
+        }
+    }
+
+    /// Brings the device back, unless it is suspended or in another reset besides.
+    fn end_recovery(&self) {
+        if self.is_recovering.xchg(false, Relaxed) {
+            // What fails has been said, and isolated the device.
+            let _ = self.accel.end_bus_reset();
+        }
     }
 }
 
@@ -739,8 +817,9 @@ impl pci::ErrorHandler for PciDriver {
             return pci::Recovery::CanRecover;
         }
         this.accel.report_error(PCI_ERROR);
-        this.accel.begin_bus_reset();
+        this.begin_recovery();
         if state == pci::ChannelState::PermanentFailure {
+            this.is_recovering.store(false, Relaxed);
             this.accel.fail_bus_reset();
             return pci::Recovery::Disconnect;
         }
@@ -749,16 +828,13 @@ impl pci::ErrorHandler for PciDriver {
 
     fn slot_reset<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> pci::Recovery {
         // Another function of the bus may have needed it.
-        if !this.accel.is_in_bus_reset() {
-            this.accel.begin_bus_reset();
-        }
+        this.begin_recovery();
         pdev.restore_state();
         pci::Recovery::Recovered
     }
 
     fn resume<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
-        // What fails has been said, and isolated the device.
-        let _ = this.accel.end_bus_reset();
+        this.end_recovery();
     }
 
     fn reset_prepare<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) {
@@ -778,10 +854,21 @@ impl pci::ErrorHandler for PciDriver {
 
 impl pci::Sleep for PciDriver {
     fn suspend<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
-        this.accel.suspend()
+        this.accel.suspend()?;
+        // It tells of nothing while it is off.
+        this.quiet();
+        Ok(())
     }
 
-    fn resume<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
+    fn resume<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
+        // It may not have been switched off in between, and what it could not end then goes on. What
+        // is isolated stays so.
+        if this.accel.is_in_bus_reset() {
+            let _ = this.accel.with_data::<ZipDriver, _>(|zip| {
+                mend(pdev, &zip.bar, zip.revision, &zip.capabilities);
+                Ok(())
+            });
+        }
         this.accel.resume()
     }
 }

@@ -100,6 +100,8 @@ pub(crate) struct Capabilities {
     pub(crate) flushes_queues: bool,
     /// Translations can be fetched before they are needed.
     pub(crate) prefetches: bool,
+    /// Each type of jobs has a rate, without which it may not run.
+    pub(crate) rates_jobs: bool,
     /// The cores, by the bits that switch them on.
     pub(crate) cores: u8,
     pub(crate) errors: ErrorMasks,
@@ -181,6 +183,7 @@ impl<'a> Reader<'a> {
         let all = regs::CAPABILITIES::zeroed()
             .with_stop_queue(true)
             .with_flush(true)
+            .with_rates(true)
             .with_prefetch(true);
         match (self.revision, self.counts) {
             (Revision::V2, _) => Ok(regs::CAPABILITIES::zeroed()),
@@ -276,6 +279,7 @@ impl Capabilities {
             stops_queues: abilities.stop_queue(),
             flushes_queues: abilities.flush(),
             prefetches: abilities.prefetch(),
+            rates_jobs: abilities.rates(),
             cores: reader.cores()?,
             errors: reader.errors()?,
         })

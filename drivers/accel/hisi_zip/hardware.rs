@@ -62,8 +62,8 @@ pub(crate) fn present<R: Into<u32> + Copy>(register: R) -> Result<R> {
     }
 }
 
-/// Makes the device ready to be told about queues, `queues` of them. It tells of errors from then
-/// on.
+/// Makes the device ready to be told about queues, `queues` of them, once it
+/// [tells of errors](watch_errors).
 pub(crate) fn init(
     bar: &Bar<'_>,
     revision: Revision,
@@ -95,10 +95,9 @@ pub(crate) fn init(
     }
 
     set_queues(bar, queues)?;
-    if revision == Revision::V3 {
+    if capabilities.rates_jobs {
         set_rates(bar)?;
     }
-    watch_errors(bar, revision, &capabilities.errors);
     Ok(())
 }
 
@@ -126,19 +125,32 @@ fn open_prefetch(bar: &Bar<'_>) -> Result {
         .with_disable_a(false);
     bar.write_reg(open);
     wait(|| bar.read(regs::PREFETCH), |prefetch| !prefetch.disable())?;
-    wait(
-        || bar.read(regs::PREFETCH_STATE),
-        |state| state.fetches() == 0,
-    )
+    wait_for_rest(bar, |state| state.fetches() == 0)
 }
 
 /// Ends that, and waits until nothing of it is under way.
 fn close_prefetch(bar: &Bar<'_>) -> Result {
     bar.write_reg(bar.read(regs::PREFETCH).with_disable(true));
-    wait(
-        || bar.read(regs::PREFETCH_STATE),
-        |state| !state.closing() && !state.open() && state.stalls() == 0,
-    )
+    wait_for_rest(bar, |state| {
+        !state.closing() && !state.open() && state.stalls() == 0
+    })
+}
+
+/// Waits until the device has been `at_rest` as often as that means something.
+fn wait_for_rest(bar: &Bar<'_>, at_rest: impl Fn(regs::PREFETCH_STATE) -> bool) -> Result {
+    const TIMES: u32 = 3;
+    let mut times = 0;
+    read_poll_timeout(
+        || {
+            let state = present(bar.read(regs::PREFETCH_STATE))?;
+            times = if at_rest(state) { times + 1 } else { 0 };
+            Ok(times)
+        },
+        |times| *times == TIMES,
+        POLL,
+        TIMEOUT,
+    )?;
+    Ok(())
 }
 
 /// Has all queues of revision 0x21 access their data, and scatter lists, under their PASIDs, or by
@@ -167,9 +179,9 @@ pub(crate) fn write_back(bar: &Bar<'_>) -> Result {
 }
 
 /// Leaves the device with nothing to do, whatever it was at, and whoever has left it there: it has
-/// no queues, tells of nothing, and its way to memory is open. May be called before [`init`].
+/// no queues, tells of nothing, and its way to memory is shut. May be called before [`init`].
 ///
-/// A reset must not come while it has work, and does not open what is shut. Fails as [`halt`] does,
+/// A reset must not come while it has work, and does not [`open`] what is shut. Fails as [`halt`] does,
 /// or with [`ETIMEDOUT`] if the queues can't be taken away, or fetches in advance
 /// don't end.
 pub(crate) fn quiet(bar: &Bar<'_>, revision: Revision, prefetches: bool) -> Result {
@@ -182,11 +194,15 @@ pub(crate) fn quiet(bar: &Bar<'_>, revision: Revision, prefetches: bool) -> Resu
     let halted = halt(bar);
     let taken = set_queues(bar, 0);
     contain_errors(bar, revision, Errors::NONE);
-    bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed());
     closed.and(halted).and(taken)
 }
 
-/// Ends all accesses of the device to memory, until [`quiet`], if it means what it says. Fails with
+/// Opens the way to memory of a device that is [quiet].
+pub(crate) fn open(bar: &Bar<'_>) {
+    bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed());
+}
+
+/// Ends all accesses of the device to memory, until [`open`], if it means what it says. Fails with
 /// [`ETIMEDOUT`] if it does not end them, [`ENODEV`] if it is gone.
 pub(crate) fn halt(bar: &Bar<'_>) -> Result {
     bar.write_reg(regs::MASTER_GLOBAL_CTRL::zeroed().with_shutdown(true));
@@ -222,24 +238,32 @@ pub(crate) fn clear_errors(bar: &Bar<'_>, errors: Errors) {
     bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(errors.engine));
 }
 
-/// Has the device tell of the errors in `masks`, but not of `known`.
+/// Has the device tell of the errors in `masks`, but not of `known`. The bus is told of what a
+/// reset mends alone: what processes can bring about is nothing for others there.
 pub(crate) fn report_errors(bar: &Bar<'_>, masks: &ErrorMasks, known: Errors) {
     let corrected = masks.corrected.without(known);
-    let non_fatal = masks.non_fatal.without(known);
+    let non_fatal = masks.non_fatal.among(masks.reset).without(known);
+    let told = masks.corrected.and(masks.non_fatal).and(masks.reset);
     bar.write_reg(regs::RAS_CE_ENABLE::zeroed().with_errors(corrected.manager));
     bar.write_reg(regs::RAS_NFE_ENABLE::zeroed().with_errors(non_fatal.manager));
     bar.write_reg(regs::CORE_RAS_CE_ENABLE::zeroed().with_errors(corrected.engine));
     bar.write_reg(regs::CORE_RAS_NFE_ENABLE::zeroed().with_errors(non_fatal.engine));
-    mask_errors(bar, Errors::ALL.without(corrected.and(non_fatal)));
+    mask_errors(bar, Errors::ALL.without(told.without(known)));
 }
 
-fn watch_errors(bar: &Bar<'_>, revision: Revision, masks: &ErrorMasks) {
+/// Has the device forget the errors of before, and tell of those to come. To be called once it is
+/// [quiet]: if errors have shut the way to memory, it is opened by arming that anew.
+///
+/// Returns the errors that need a reset and that it has nevertheless.
+pub(crate) fn watch_errors(bar: &Bar<'_>, revision: Revision, masks: &ErrorMasks) -> Errors {
     clear_errors(bar, Errors::ALL);
+    let left = all_errors(bar).among(masks.reset);
     bar.write_reg(regs::RAS_CE_THRESHOLD::zeroed().with_count(1));
     bar.write_reg(regs::RAS_FE_ENABLE::zeroed());
     bar.write_reg(regs::CORE_RAS_FE_ENABLE::zeroed());
     contain_errors(bar, revision, masks.contained);
     report_errors(bar, masks, Errors::NONE);
+    left
 }
 
 /// Keeps errors from raising interrupts.

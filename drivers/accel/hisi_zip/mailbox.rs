@@ -156,6 +156,18 @@ impl Mailbox {
     }
 }
 
+/// Whether a message that somebody has sent before does not end, though it had as long as any of
+/// them takes.
+pub(crate) fn is_stuck(bar: &Bar<'_>) -> bool {
+    let waited = read_poll_timeout(
+        || state(bar),
+        |mailbox| !mailbox.busy(),
+        Delta::from_millis(1),
+        STOP_TIMEOUT,
+    );
+    waited.is_err_and(|e| e == ETIMEDOUT)
+}
+
 /// What the mailbox is at. Fails with [`ENODEV`] if the device is no longer there.
 fn state(bar: &Bar<'_>) -> Result<regs::MAILBOX_LOW> {
     let message: u128 = bar.try_read(regs::MAILBOX)?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What registers told before the driver wrote to any, for who wants to know the silicon.
+//! What registers told when the driver was bound, for who wants to know the silicon: what firmware,
+//! the driver before this one, or a reset had left there. A device that was left with errors is
+//! brought to rest and reset before.
 //!
 //! The file `observed` of the device in debugfs has lines `name value`. Reading it touches no
 //! register.
@@ -76,7 +78,7 @@ fn registers(revision: Revision) -> impl Iterator<Item = &'static (&'static str,
 }
 
 impl Observed {
-    /// Looks at a device that the driver has not written to.
+    /// Looks at a device that is not started yet.
     pub(crate) fn new(bar: &Bar<'_>, revision: Revision) -> Self {
         let mut values = [0; REGISTERS.len() + REGISTERS_V3.len()];
         for (value, &(_, offset)) in values.iter_mut().zip(registers(revision)) {

@@ -103,6 +103,7 @@ register! {
         14:14 prefetch => bool;
         10:10 flush => bool;
         9:9 stop_queue => bool;
+        8:8 rates => bool;
         7:0 version;
     }
 
@@ -189,10 +190,9 @@ register! {
         9:9 stay_awake => bool;
     }
 
-    /// Queues that the function may have, and that all functions share. Revision 0x30.
+    /// Queues that the function may have. Revision 0x30.
     pub(crate) QUEUE_COUNT(u32) @ 0x10_0158 {
         21:11 per_function;
-        10:0 total;
     }
 
     /// How the types of jobs share the engine, and whether functions are kept to their rates.

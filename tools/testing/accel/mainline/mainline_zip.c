@@ -355,7 +355,11 @@ static int kind(int status)
 	return UNKNOWN;
 }
 
-/* One queue, one fault after another; a good job after each. */
+/*
+ * One queue, one fault after another; a good job after each. No malformed list is among them: that
+ * may be an error of the device, for which this driver has the platform reset it, and there is
+ * nobody here who could.
+ */
 static void test_faults(void)
 {
 	const size_t size = 64 * KIB;
@@ -371,7 +375,6 @@ static void test_faults(void)
 		{ "unknown algorithm", UNKNOWN, job(9, plain, size, packed, size) },
 		{ "length 0", UNKNOWN, job(GZIP, plain, 0, packed, size) },
 		{ "length above 8 MiB", UNKNOWN, job(GZIP, plain, 8 * MIB + 1, packed, size) },
-		{ "no scatter list", UNKNOWN, job(GZIP | 1 << 8, plain, size, packed, size) },
 		{ "unknown kind of buffer", UNKNOWN, job(GZIP | 2 << 8, plain, size, packed, size) },
 	};
 	struct queue q;

@@ -186,6 +186,15 @@ static inline struct zip_result zip_run(struct accel_queue *q,
 	return zip_wait(q);
 }
 
+/* Whether the event comes for which the queue was armed. */
+static inline bool zip_event_comes(struct accel_queue *q)
+{
+	__u64 count;
+
+	return WAIT_FOR(poll_now(q->fd, POLLIN) == POLLIN, WAIT_SECONDS) &&
+	       read(q->fd, &count, sizeof(count)) == sizeof(count);
+}
+
 /* Whole and right; what can't be compressed is right too. */
 static inline bool zip_good(const struct zip_result *r)
 {

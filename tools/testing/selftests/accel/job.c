@@ -686,7 +686,7 @@ TEST_F(job, corrupt_input_is_refused_alone)
 
 TEST_F(job, unknown_algorithm_is_refused_alone)
 {
-	static const __u32 algorithms[] = { 0, 4, 5, 0xff, HISI_ZIP_DEFLATE | 1 << 8 };
+	static const __u32 algorithms[] = { 0, 4, 5, 0xff, HISI_ZIP_DEFLATE | 2 << 8 };
 	void *in = filled(PAGE, 16), *out = fresh(2 * PAGE);
 	struct zip_job job = { 0, 0, in, out, PAGE, 2 * PAGE };
 	unsigned int i;

@@ -13,7 +13,7 @@ TEST(addresses_concern_nobody_else)
 
 TEST(lists_have_the_device_reset)
 {
-	expect_has_the_device_reset(_metadata, BAD_LIST);
+	expect_has_the_device_reset(_metadata, BAD_LIST, true);
 }
 
 TEST_HARNESS_MAIN

@@ -8,9 +8,9 @@
 
 TEST(all_have_the_device_reset)
 {
-	expect_has_the_device_reset(_metadata, BAD_INPUT);
-	expect_has_the_device_reset(_metadata, BAD_OUTPUT);
-	expect_has_the_device_reset(_metadata, BAD_LIST);
+	expect_has_the_device_reset(_metadata, BAD_INPUT, false);
+	expect_has_the_device_reset(_metadata, BAD_OUTPUT, false);
+	expect_has_the_device_reset(_metadata, BAD_LIST, false);
 }
 
 TEST_HARNESS_MAIN

@@ -275,20 +275,12 @@ static void ring_for_events(struct accel_queue *q, unsigned int rings)
 	touch_catch(SIG_DFL);
 }
 
-static bool event_comes(struct accel_queue *q)
-{
-	__u64 count;
-
-	return WAIT_FOR(poll_now(q->fd, POLLIN) == POLLIN, WAIT_SECONDS) &&
-	       read(q->fd, &count, sizeof(count)) == sizeof(count);
-}
-
 /* A job, and the event that it is done. */
 static bool is_told(struct accel_queue *q)
 {
 	zip_arm(q);
 	submit_one(q);
-	return event_comes(q) && !zip_wait(q).error;
+	return zip_event_comes(q) && !zip_wait(q).error;
 }
 
 TEST_F(watchdog, events_that_find_no_room_are_made_up_for)
@@ -299,7 +291,7 @@ TEST_F(watchdog, events_that_find_no_room_are_made_up_for)
 	submit_one(&self->other);
 	ASSERT_TRUE(WAIT_FOR(zip_done(&self->other), WAIT_SECONDS));
 	ring_for_events(&self->hung, EVENTS);
-	EXPECT_TRUE(event_comes(&self->other)) {
+	EXPECT_TRUE(zip_event_comes(&self->other)) {
 		TH_LOG("expected: who sleeps until a job is done is woken up all the same");
 	}
 	EXPECT_EQ(0, zip_wait(&self->other).error);
@@ -390,6 +382,21 @@ TEST_F(watchdog, hung_queue_may_take_seconds_to_stop)
 	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
 		TH_LOG("expected: no reset");
 	}
+}
+
+/* What it could not end is not there any more when it wakes up. */
+TEST_F(watchdog, device_wakes_up_that_could_not_stop)
+{
+	hang_with_a_job(_metadata, self->address, &self->hung, ZIP_HANG_QUEUE_HARD);
+	ASSERT_RET(0, write_file("/sys/power/pm_test", "platform"),
+		   "a kernel with CONFIG_PM_SLEEP_DEBUG");
+	ASSERT_RET(0, write_file("/sys/module/suspend/parameters/pm_test_delay", "0"), "a delay");
+	EXPECT_RET(0, write_file("/sys/power/state", "freeze"), "the system sleeps and wakes up");
+	write_file("/sys/power/pm_test", "none");
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->monitor)) {
+		TH_LOG("expected: it is in operation");
+	}
+	expect_device_works(_metadata);
 }
 
 /* --- A queue that can't --- */
@@ -532,6 +539,38 @@ TEST_F(by_hand, queue_that_does_not_stop_waits_for_the_administrator)
 	ASSERT_RET(0, zip_open(&fresh, base->ctx, 8, HISI_ZIP_COMPRESS), "a new queue");
 	EXPECT_WORKS(&fresh, "a job on it");
 	queue_close(&fresh);
+}
+
+/* Until then they stand in its registers, and have the driver look with each that comes. */
+TEST_F(by_hand, errors_that_only_a_reset_mends_are_told_once_each)
+{
+	static const struct { __u32 where, bits; } those[] = {
+		{ ZIP_SET_MANAGER_ERRORS, ZIP_HARMFUL_ERROR },
+		{ ZIP_SET_ENGINE_ERRORS, ZIP_HARMFUL_ERROR },
+		{ ZIP_SET_MANAGER_ERRORS, ZIP_MENDED_MANAGER_ERROR },
+		{ ZIP_SET_ENGINE_ERRORS, ZIP_MENDED_ENGINE_ERROR },
+	};
+	FIXTURE_DATA(watchdog) * base = &self->base;
+	struct accel_info_errors after = {};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(those); i++) {
+		ASSERT_POKE(base->address, those[i].where, those[i].bits);
+		EXPECT_TRUE(WAIT_FOR(zip_errors(base->monitor) > base->before.hardware + i,
+				     WAIT_SECONDS)) {
+			TH_LOG("expected: error %u is counted", i);
+		}
+	}
+	usleep(300000);
+	ASSERT_WORKS(accel_info_errors(base->monitor, &after), "INFO_ERRORS");
+	EXPECT_EQ(base->before.hardware + ARRAY_SIZE(those), after.hardware) {
+		TH_LOG("expected: each once");
+	}
+	EXPECT_EQ(2, after.recent) {
+		TH_LOG("expected: those that only a reset mends count for the threshold");
+	}
+	EXPECT_RET(0, accel_reset_at_last(base->watch), "a reset by the administrator");
+	expect_device_works(_metadata);
 }
 
 TEST_F(by_hand, device_that_hangs_answers_info_and_is_mended_by_a_reset)
