@@ -356,6 +356,16 @@ impl Zip<'_> {
         }
     }
 
+    /// What has happened to the queue that had the number before is not to be held against the one
+    /// that is going to be made.
+    fn forget_events(&self, device: &Arc<accel::Device>, queue: u16) {
+        let abnormal = |event| self.abnormal_event(device, event);
+        self.abnormal_events.drain(&self.bar, abnormal);
+        self.events
+            .drain(&self.bar, |event| self.event(device, event));
+        self.events.forget(queue);
+    }
+
     /// There are completions, or may be.
     fn wake(&self, device: &Arc<accel::Device>, queue: u32) {
         let Some(jobs) = self.registry.get(queue) else {
@@ -610,6 +620,7 @@ impl accel::Driver for ZipDriver {
     fn queue_create(zip: &Zip<'_>, request: &QueueRequest<'_, Self>) -> Result<NewQueue<Queue>> {
         let queue = Queue::new(zip, request)?;
         let regions = queue.regions(zip.pdev, &zip.capabilities)?;
+        zip.forget_events(request.device, queue.id);
         queue
             .start(zip)
             .inspect_err(|e| zip.queue_not_made(request.device, queue.id, *e))?;

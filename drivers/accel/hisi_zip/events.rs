@@ -126,8 +126,12 @@ struct Cursor {
     head: u32,
     /// Flips with each pass.
     phase: bool,
-    /// Events that the last calls of `drain` have taken.
+    /// Events that the last calls of `drain` have taken that found some.
     taken: [u32; 2],
+    /// Events taken at all.
+    total: u64,
+    /// For each queue, how many of them came before it was made.
+    before: KVVec<u64>,
     /// Entries of each queue, while who has too many is looked for.
     shares: KVVec<u16>,
 }
@@ -163,6 +167,8 @@ impl EventQueue {
                 head: 0,
                 phase: true,
                 taken: [0; 2],
+                total: 0,
+                before: KVVec::from_elem(0, QUEUES_MAX, GFP_KERNEL)?,
                 shares: KVVec::from_elem(0, QUEUES_MAX, GFP_KERNEL)?,
             }, c"EventQueue::cursor", class),
         })
@@ -220,8 +226,20 @@ impl EventQueue {
             }
         }
         self.acknowledge(&cursor, bar);
-        cursor.taken = [cursor.taken[1], taken];
+        if taken != 0 {
+            cursor.taken = [cursor.taken[1], taken];
+        }
         taken != 0
+    }
+
+    /// A queue is going to be made: what was taken before is not about this one, but about who had
+    /// its number.
+    pub(crate) fn forget(&self, queue: u16) {
+        let mut cursor = self.cursor.lock();
+        let total = cursor.total;
+        if let Some(before) = cursor.before.get_mut(usize::from(queue)) {
+            *before = total;
+        }
     }
 
     /// Tells the device what was read: that is free again, and the next event interrupts.
@@ -251,25 +269,35 @@ impl Cursor {
     /// Calls `f` for each queue that has more than its share of the events for which the room was
     /// not enough, if that can be: they were read just now, or are there.
     fn find_flooders(&mut self, depth: u32, mut f: impl FnMut(u32)) -> Result {
-        let (head, phase) = (self.head, self.phase);
+        let (head, phase, total) = (self.head, self.phase, self.total);
         let mut unread = 0;
         while unread < depth && self.next(depth).is_some() {
             unread += 1;
         }
-        (self.head, self.phase) = (head, phase);
+        (self.head, self.phase, self.total) = (head, phase, total);
         if unread + self.taken[0] + self.taken[1] < depth - 1 {
             return Ok(());
         }
-        self.shares.fill(0);
-        for entry in 0..depth {
-            let queue = self.entry(entry)?.queue();
-            if let Some(share) = self.shares.get_mut(queue as usize) {
-                *share += 1;
-            }
-        }
+        self.count_shares(depth, unread)?;
         for (queue, &share) in (0..).zip(self.shares.iter()) {
             if share >= FLOOD {
                 f(queue);
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the entries of each queue in the ring, of which `unread` are to be read.
+    fn count_shares(&mut self, depth: u32, unread: u32) -> Result {
+        self.shares.fill(0);
+        for ahead in 0..depth {
+            let queue = self.entry((self.head + ahead) % depth)?.queue() as usize;
+            // Behind those that are unread stand those of the pass before.
+            let pass = if ahead < unread { depth } else { 0 };
+            let came = self.total + u64::from(ahead + pass);
+            let is_its = |before: &u64| came >= before + u64::from(depth);
+            if self.before.get(queue).is_some_and(is_its) {
+                self.shares[queue] += 1;
             }
         }
         Ok(())
@@ -288,6 +316,7 @@ impl Cursor {
         }
 
         self.head += 1;
+        self.total += 1;
         if self.head == depth {
             self.head = 0;
             self.phase = !self.phase;

@@ -330,8 +330,9 @@ static inline bool zip_matches(const void *packed, size_t packed_size,
 
 #define ZIP_REGISTERS_SIZE (4u << 20)
 
-/* Masks the interrupt of the event queue. */
+/* Masks the interrupt of the event queue, of the abnormal-event queue. */
 #define ZIP_MASK_EVENTS 0xc
+#define ZIP_MASK_ABNORMAL_EVENTS 0x4
 
 /* The shaper: bit 30 switches it on. */
 #define ZIP_SHAPER 0x100164

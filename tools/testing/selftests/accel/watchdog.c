@@ -306,6 +306,36 @@ TEST_F(watchdog, events_that_find_no_room_are_made_up_for)
 	expect_no_harm(_metadata, self);
 }
 
+TEST_F(watchdog, who_gets_a_number_does_not_answer_for_who_had_it)
+{
+	struct accel_queue heir;
+	__u32 id = self->hung.id;
+
+	/* The driver sees neither the events nor that there are too many. */
+	ASSERT_POKE(self->address, ZIP_MASK_EVENTS, 1);
+	ASSERT_POKE(self->address, ZIP_MASK_ABNORMAL_EVENTS, 1);
+	ring_for_events(&self->hung, EVENTS);
+	queue_close(&self->hung);
+	ASSERT_RET(0, zip_open(&heir, self->ctx, 8, HISI_ZIP_COMPRESS), "another queue");
+	ASSERT_EQ(id, heir.id) {
+		TH_LOG("expected: it has the number of the one that is closed");
+	}
+	/* Too many once more, so that the driver looks who is to blame. */
+	ASSERT_POKE(self->address, ZIP_MASK_ABNORMAL_EVENTS, 0);
+	ring_for_events(&self->other, EVENTS);
+	ASSERT_TRUE(WAIT_FOR(is_dead(&self->other), WAIT_SECONDS)) {
+		TH_LOG("expected: who rings too often now is stopped");
+	}
+	ASSERT_POKE(self->address, ZIP_MASK_EVENTS, 0);
+	EXPECT_FALSE(is_dead(&heir)) {
+		TH_LOG("expected: who has the number now is not");
+	}
+	EXPECT_TRUE(is_told(&heir)) {
+		TH_LOG("expected: and events of it come");
+	}
+	queue_close(&heir);
+}
+
 static int ring_until_dead(void *arg)
 {
 	struct accel_queue q;
