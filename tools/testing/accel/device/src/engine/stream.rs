@@ -115,7 +115,8 @@ impl Stream {
         match result {
             Ok(consumed) => {
                 let given = self.pending.len().min(room);
-                let output = self.pending.drain(..given).collect();
+                let rest = self.pending.split_off(given);
+                let output = std::mem::replace(&mut self.pending, rest);
                 self.outcome(consumed, output)
             }
             Err(status) => Outcome::failure(status),
@@ -228,17 +229,18 @@ impl Stream {
         let Body::Decompress(inflate) = &mut self.body else {
             return Err(Status::NoStream);
         };
-        let waiting = self.pending.len();
-        self.pending.reserve(room + AHEAD - waiting);
-        let before = inflate.total_in();
+        let mut output = vec![0; (room + AHEAD).saturating_sub(self.pending.len())];
+        let (taken, given) = (inflate.total_in(), inflate.total_out());
         let ended = inflate
-            .decompress_vec(input, &mut self.pending, FlushDecompress::Sync)
+            .decompress(input, &mut output, FlushDecompress::Sync)
             .map_err(|_| Status::Corrupt)?;
-        self.checksum.update(&self.pending[waiting..]);
+        output.truncate((inflate.total_out() - given) as usize);
+        self.checksum.update(&output);
+        self.pending.extend(output);
         if ended == Flate::StreamEnd {
             self.stage = Stage::Trailer(Vec::new());
         }
-        Ok((inflate.total_in() - before) as usize)
+        Ok((inflate.total_in() - taken) as usize)
     }
 }
 
@@ -342,6 +344,22 @@ mod tests {
         assert!(reports[..29]
             .iter()
             .any(|report| report.status == Status::StreamEnd));
+    }
+
+    #[test]
+    fn output_waits_in_64_kib_whatever_room_there_was() {
+        let plain = vec![7; 12 << 20];
+        let (packed, _) = pack(Algorithm::Deflate, &plain, 12 << 20);
+        let mut unpacker = stream(Direction::Decompress, Algorithm::Deflate);
+        let (mut at, mut produced) = (0, 0);
+        for room in [8 << 20, 200, 200, 1000, 8 << 20] {
+            let report = unpacker.advance(&packed[at..], room, false).report;
+            at += report.consumed as usize;
+            produced += report.produced as usize;
+            let ahead = report.carried.plain_length as usize - produced;
+            assert!(report.status.is_success() && ahead <= AHEAD, "{ahead}");
+        }
+        assert_eq!(produced, 12 << 20);
     }
 
     #[test]
