@@ -23,6 +23,7 @@ use crate::mailbox::Mailbox;
 use crate::overflow::Completion;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
+use crate::queue::STREAMS;
 use crate::readings::Mild;
 use crate::readings::Nonsense;
 use crate::readings::Reading;
@@ -279,7 +280,21 @@ impl Device {
             queue.streams.put(part.id, part.stream);
         }
         job.computed(outcome);
+        self.limit_streams();
         self.stand_in_line(task.queue);
+    }
+
+    /// Loses the oldest stream, if there are too many.
+    fn limit_streams(&mut self) {
+        let count: usize = self.queues.iter().map(|queue| queue.streams.count()).sum();
+        if count <= STREAMS {
+            return;
+        }
+        let streams = self.queues.iter_mut().map(|queue| &mut queue.streams);
+        let oldest = streams.filter_map(|streams| Some((streams.oldest()?, streams)));
+        if let Some((id, streams)) = oldest.min_by_key(|(id, _)| *id) {
+            streams.take(id);
+        }
     }
 
     /// Whoever has something to do tries to go on.

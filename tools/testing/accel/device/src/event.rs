@@ -105,7 +105,10 @@ impl EventQueue {
 
     /// Will tell the driver of `event`.
     pub fn post(&mut self, event: u32) {
-        self.waiting.push_back(event);
+        // No ring has room for more.
+        if self.waiting.len() < 1 << 16 {
+            self.waiting.push_back(event);
+        }
     }
 
     /// Writes an entry whether or not there is room, and interrupts whether or not it may.

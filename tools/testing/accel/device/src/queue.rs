@@ -2,7 +2,7 @@
 
 //! A queue: its SQ, its CQ, the job under way and the streams.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::context;
 use crate::context::Cqc;
@@ -15,12 +15,15 @@ use crate::sqe::CQE_SIZE;
 
 /// The streams of a queue that no job is working at.
 ///
-/// As many as contexts have room in the guest's memory: one that begins in the context of another
-/// takes its place.
+/// One that begins in the context of another takes its place. Since a guest can clear a context,
+/// and can map one many times, all queues together keep [`STREAMS`] at most.
 #[derive(Default)]
 pub struct Streams {
-    list: HashMap<u64, Box<Stream>>,
+    list: BTreeMap<u64, Box<Stream>>,
 }
+
+/// Streams that are kept on the host; of more, the one that began first is lost.
+pub const STREAMS: usize = 1024;
 
 impl Streams {
     /// Takes stream `id` out.
@@ -31,6 +34,16 @@ impl Streams {
     /// Puts stream `id` in.
     pub fn put(&mut self, id: u64, stream: Box<Stream>) {
         self.list.insert(id, stream);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The stream that began first: ids are given in order.
+    pub fn oldest(&self) -> Option<u64> {
+        self.list.keys().next().copied()
     }
 
     fn clear(&mut self) {

@@ -40,6 +40,8 @@ impl Device {
         if self.config.mild.has(Reading::StaleContexts) {
             return Err(errors::SQ_INVALID);
         }
+        // A queue has but one tail: the last counts.
+        self.late.retain(|other| other.number != doorbell.number);
         self.late.push_back(doorbell);
         Ok(())
     }

@@ -6,6 +6,7 @@ mod common;
 
 use common::*;
 use hisi_zip_model::bus::PAGE_SIZE;
+use hisi_zip_model::queue::STREAMS;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
@@ -414,6 +415,30 @@ fn there_are_as_many_streams_as_contexts() {
         let mut job = on(stream_job(0, (INPUT, 100), (OUTPUT, 1000)), number);
         carry(&mut job, begun);
         assert_eq!(machine.run(1, &job).status(), 0, "{number}");
+    }
+}
+
+/// A guest may clear a context, or map it many times: the host keeps so many streams and no more.
+#[test]
+fn the_oldest_of_too_many_streams_is_lost() {
+    let mut machine = machine(1000, Page::Present);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+    let begin = stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000));
+    let mut begun = Vec::new();
+    for number in 0..=STREAMS {
+        let done = machine.run(1, &begin);
+        assert_eq!(done.status(), 0);
+        if [0, 1, STREAMS].contains(&number) {
+            begun.push((number, done, machine.memory.data(CONTEXT, 0x97c0)));
+        }
+        machine.memory.set_data(CONTEXT, &[0; 16]);
+    }
+    for (at, done, context) in begun {
+        machine.memory.set_data(CONTEXT, &context);
+        let mut job = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
+        carry(&mut job, &done);
+        let status = if at == 0 { number(Status::NoStream) } else { 0 };
+        assert_eq!(machine.run(1, &job).status(), status, "{at}");
     }
 }
 
