@@ -10,6 +10,8 @@
 pub enum Reading {
     /// Bits 15:1 of word 7 of a completion: anything, or 0.
     CompletionBits,
+    /// Bits of word 3 that say nothing of how a request ended: left as they are, or made 0.
+    Word3,
     /// Word 31 of a request that is a whole stream: 0, or what it has in streams.
     StatelessChecksum,
     /// Room of 17 to 199 bytes for a whole stream: the request is ignored, or done.
@@ -62,6 +64,7 @@ pub enum Reading {
 /// All of them, as `mild` names what is chosen with it.
 pub const NAMES: &[(&str, Reading)] = &[
     ("clean-completions", Reading::CompletionBits),
+    ("word-3-whole", Reading::Word3),
     ("stateless-checksum", Reading::StatelessChecksum),
     ("small-rooms", Reading::SmallRooms),
     ("empty-finish-fails", Reading::EmptyFinish),

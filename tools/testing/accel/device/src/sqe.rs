@@ -3,7 +3,9 @@
 //! Submission and completion entries.
 
 use crate::engine::Window;
+use crate::readings::Mild;
 use crate::readings::Nonsense;
+use crate::readings::Reading;
 
 /// Bytes of a submission entry.
 pub const SQE_SIZE: usize = 128;
@@ -350,15 +352,17 @@ impl Sqe {
     }
 
     /// Enters how the job ended, in the words that are the device's, whose run has this seed.
-    pub fn set_report(&mut self, report: &Report, seed: u64) {
+    pub fn set_report(&mut self, report: &Report, mild: Mild, seed: u64) {
+        const STATUS: u32 = 0xff;
         const LAST_BLOCK: u32 = 1 << 8;
-        let mut status = u32::from(report.status.number(seed));
-        if report.last_block {
-            status |= LAST_BLOCK;
-        }
+        let kept = match mild.has(Reading::Word3) {
+            true => 0,
+            false => self.word(3) & !STATUS,
+        };
+        let end = if report.last_block { LAST_BLOCK } else { 0 };
         self.set_word(0, report.consumed);
         self.set_word(1, report.produced);
-        self.set_word(3, status);
+        self.set_word(3, kept | end | u32::from(report.status.number(seed)));
         if report.ignored {
             return;
         }
@@ -425,23 +429,38 @@ mod tests {
 
     #[test]
     fn report_leaves_the_software_words_alone() {
-        let mut sqe = Sqe([0xaa; SQE_SIZE]);
-        sqe.set_report(
-            &Report {
-                consumed: 1,
-                last_block: true,
-                ..Report::failure(Status::StreamEnd)
-            },
-            1,
-        );
-        assert_eq!((sqe.word(0), sqe.word(3)), (1, 0x113));
-        for index in [4, 7, 9, 13, 14, 18, 23, 26, 27, 28, 29] {
-            assert_eq!(sqe.word(index), 0xaaaa_aaaa, "word {index}");
+        let mild = Mild::NONE.with(Reading::Word3);
+        let end = Report {
+            consumed: 1,
+            last_block: true,
+            ..Report::failure(Status::StreamEnd)
+        };
+        for (mild, ended, ignored) in [
+            (Mild::NONE, 0xaaaa_ab13, 0xaaaa_aa00),
+            (mild, 0x0000_0113, 0x0000_0000),
+        ] {
+            let mut sqe = Sqe([0xaa; SQE_SIZE]);
+            sqe.set_report(&end, mild, 1);
+            assert_eq!((sqe.word(0), sqe.word(3)), (1, ended));
+            for index in [4, 7, 9, 13, 14, 18, 23, 26, 27, 28, 29] {
+                assert_eq!(sqe.word(index), 0xaaaa_aaaa, "word {index}");
+            }
+            let mut sqe = Sqe([0xaa; SQE_SIZE]);
+            sqe.set_report(&Report::ignored(), mild, 1);
+            let words = [0, 1, 2, 3, 15].map(|index| sqe.word(index));
+            assert_eq!(words, [0, 0, 0xaaaa_aaaa, ignored, 0xaaaa_aaaa]);
         }
-        let mut sqe = Sqe([0xaa; SQE_SIZE]);
-        sqe.set_report(&Report::ignored(), 1);
-        for (index, value) in [(0, 0), (1, 0), (2, 0xaaaa_aaaa), (3, 0), (15, 0xaaaa_aaaa)] {
-            assert_eq!(sqe.word(index), value, "word {index}");
+    }
+
+    /// Bit 8 that software left set looks like the end of a stream.
+    #[test]
+    fn a_bit_that_was_left_stays() {
+        let mild = Mild::NONE.with(Reading::Word3);
+        for (mild, word) in [(Mild::NONE, 0x113), (mild, 0x13)] {
+            let mut sqe = Sqe([0; SQE_SIZE]);
+            sqe.set_word(3, 0x100);
+            sqe.set_report(&Report::failure(Status::StreamEnd), mild, 1);
+            assert_eq!(sqe.word(3), word);
         }
     }
 

@@ -147,7 +147,8 @@ impl Device {
         if self.damage.stops_all() {
             return;
         }
-        job.sqe.set_report(&report, self.config.seed);
+        let mild = self.config.mild;
+        job.sqe.set_report(&report, mild, self.config.seed);
         if bus.write(entry, &job.sqe.0).is_err() {
             return self.dead_ring(number, "SQ");
         }
