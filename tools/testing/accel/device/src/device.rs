@@ -322,8 +322,8 @@ impl Device {
     }
 
     fn work(&mut self, bus: &mut dyn Bus) {
-        self.run_mailbox(bus);
         if self.may_access() {
+            self.run_mailbox(bus);
             self.answer_late_doorbells(bus);
         }
         self.take_turns(bus);
@@ -331,14 +331,13 @@ impl Device {
             self.write_overflown(bus);
         }
         self.feed_engines(bus);
-        self.finish_stops();
-        self.flush_events(bus);
+        if self.may_access() {
+            self.finish_stops();
+            self.flush_events(bus);
+        }
     }
 
     fn flush_events(&mut self, bus: &mut dyn Bus) {
-        if !self.bus_master {
-            return;
-        }
         let flushed = self.eq.flush(bus);
         if self.flushed("EQ", flushed) {
             self.eq.stop();

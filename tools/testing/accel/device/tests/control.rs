@@ -84,6 +84,63 @@ fn master_shutdown_waits_for_page_requests() {
     assert!(machine.completion(1).is_some());
 }
 
+/// Contexts are read and written, and events written, like anything else in memory.
+#[test]
+fn nothing_is_accessed_while_the_way_is_shut() {
+    type Step = fn(&mut Machine);
+    let shuts: [(Step, Step); 2] = [
+        (
+            |machine| machine.write(regs::MASTER_CTRL, 1),
+            |machine| machine.write(regs::MASTER_CTRL, 0),
+        ),
+        (
+            |machine| machine.device.set_bus_master(false),
+            |machine| machine.device.set_bus_master(true),
+        ),
+    ];
+    const EQC: u64 = 2;
+    const STOP: u64 = 8;
+    for command in [EQC, EQC | 1 << 14, STOP] {
+        for (shut, open) in shuts {
+            let mut machine = machine(Page::Present);
+            shut(&mut machine);
+            machine.memory.own_forbidden = true;
+            machine.mailbox(command, 1, 0x1000);
+            machine.settle();
+            assert!(machine.mailbox_busy(), "{command:#x}");
+            machine.memory.own_forbidden = false;
+            open(&mut machine);
+            machine.settle();
+            assert!(!machine.mailbox_busy(), "{command:#x}");
+            machine.expect_no_violation();
+        }
+    }
+}
+
+/// An event that comes while the way is shut is told when it is open again.
+#[test]
+fn events_wait_for_the_way() {
+    let mut machine = machine(Page::Present);
+    machine.submit(1, &job());
+    machine.settle();
+    machine.write(regs::MASTER_CTRL, 1);
+    machine.memory.interrupts.clear();
+    machine.memory.own_forbidden = true;
+    // Armed anew, with a completion that was not read.
+    assert_eq!(machine.event(), Some(1));
+    machine.report_events();
+    machine.doorbell(1, 1, 0, 1);
+    machine.settle();
+    assert_eq!(machine.event(), None);
+    assert!(machine.memory.interrupts.is_empty());
+    machine.memory.own_forbidden = false;
+    machine.write(regs::MASTER_CTRL, 0);
+    machine.settle();
+    assert_eq!(machine.event(), Some(1));
+    assert_eq!(machine.memory.interrupts.len(), 1);
+    machine.expect_no_violation();
+}
+
 #[test]
 fn mailbox_refusals() {
     let good = Machine::sqc(1, COMPRESS);
