@@ -14,6 +14,7 @@ use crate::engine::Task;
 use crate::errors;
 use crate::errors::Alarms;
 use crate::errors::Damage;
+use crate::errors::Gate;
 use crate::event::EventQueue;
 use crate::event::Flushed;
 use crate::faults::Faults;
@@ -127,6 +128,7 @@ pub struct Device {
     pub(crate) nonsense: Nonsense,
     pub(crate) alarms: Alarms,
     pub(crate) damage: Damage,
+    pub(crate) gate: Gate,
 }
 
 impl Device {
@@ -167,6 +169,7 @@ impl Device {
             nonsense,
             alarms: Alarms::default(),
             damage: Damage::None,
+            gate: Gate::Open,
         }
     }
 
@@ -197,12 +200,17 @@ impl Device {
             ResetKind::Function => self.shaper_after_reset(),
             ResetKind::Machine => 0,
         };
+        let gate = match kind {
+            ResetKind::Function => self.gate_after_reset(),
+            ResetKind::Machine => Gate::Open,
+        };
         *self = Self {
             stats,
             next_job,
             computing,
             requests,
             lies,
+            gate,
             ..Self::new(self.config)
         };
         self.regs.set(regs::SHAPER, shaper);
@@ -447,6 +455,7 @@ impl Device {
             regs::MEM_INIT if value & 1 != 0 => self.forget_contexts(),
             regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
             regs::MASTER_CTRL | regs::SHAPER => self.wake_all(),
+            regs::ZIP_CONTROL => self.turn_gate(),
             regs::SQE_COUNT_SELECT => self.select_counter(Entries::Submitted),
             regs::CQE_COUNT_SELECT => self.select_counter(Entries::Completed),
             _ => {}
@@ -534,11 +543,13 @@ impl Device {
             || self.faults.device_hangs()
             || self.faults.is_removed()
             || self.damage.stops_all()
+            || self.gate != Gate::Open
     }
 
     /// Whether memory may be accessed at all.
     pub(crate) fn may_access(&self) -> bool {
-        self.bus_master && !self.damage.stops_all() && (!self.is_shut() || self.lies.goes_on())
+        let closed = self.damage.stops_all() || self.gate != Gate::Open;
+        self.bus_master && !closed && (!self.is_shut() || self.lies.goes_on())
     }
 
     /// Queues that still need memory lose it, and their work with it.

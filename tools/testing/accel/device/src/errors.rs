@@ -61,6 +61,17 @@ impl Damage {
     }
 }
 
+/// What a reset has left of a way to memory that an error had closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Gate {
+    #[default]
+    Open,
+    /// Nothing passes until [`ARMED`] is taken away and set again.
+    Closed,
+    /// It was taken away.
+    Disarmed,
+}
+
 /// Errors that have happened and that nobody was told of.
 #[derive(Default)]
 pub(crate) struct Alarms {
@@ -121,6 +132,26 @@ impl Device {
         } else {
             Damage::Spreads
         }
+    }
+
+    /// What a reset of the function leaves of the way to memory.
+    pub(crate) fn gate_after_reset(&self) -> Gate {
+        let closed = self.damage == Damage::Contained || self.gate != Gate::Open;
+        match closed && !self.config.mild.has(Reading::ContainmentAfterReset) {
+            true => Gate::Closed,
+            false => Gate::Open,
+        }
+    }
+
+    /// [`regs::ZIP_CONTROL`] was written.
+    pub(crate) fn turn_gate(&mut self) {
+        let armed = self.regs.get(regs::ZIP_CONTROL) & ARMED != 0;
+        self.gate = match (self.gate, armed) {
+            (Gate::Closed, false) => Gate::Disarmed,
+            (Gate::Disarmed, true) => Gate::Open,
+            _ => return,
+        };
+        self.wake_all();
     }
 
     /// Errors of the engine that a job has made which ends with `status`.

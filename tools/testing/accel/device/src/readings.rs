@@ -53,6 +53,9 @@ pub enum Reading {
     /// What opens the way to memory that the driver has shut: only the driver, and the platform, or
     /// each reset.
     BusAfterReset,
+    /// A way to memory that an error has closed: stays so after a function-level reset, until it is
+    /// opened; or the reset opens it.
+    ContainmentAfterReset,
     /// A function-level reset amid work: the end of the device, or of the work.
     ResetAmidWork,
     /// An access of a job's data that is refused: an error of the device, too, or of the job alone.
@@ -82,6 +85,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("quiet-doorbells", Reading::BadDoorbells),
     ("uncontained-harmless", Reading::UncontainedErrors),
     ("reset-opens-bus", Reading::BusAfterReset),
+    ("reset-ends-containment", Reading::ContainmentAfterReset),
     ("reset-ends-work", Reading::ResetAmidWork),
     ("faults-of-job", Reading::RefusedAccess),
     ("lists-of-job", Reading::MalformedList),

@@ -194,18 +194,65 @@ fn what_is_contained_stands_still_until_a_reset() {
             machine.settle();
             // To clear it is no help.
             machine.write(group.source, error);
-            machine.write(regs::MEM_INIT, 0);
+            machine.write(regs::MEM_INIT, 1);
+            machine.mailbox(4, 0, 0);
             machine.settle();
             assert_eq!(machine.completion(1), None, "{error:#x}");
             assert!(machine.mailbox_busy(), "{error:#x}");
 
             machine.set_range(0, 0);
             machine.device.reset(ResetKind::Function);
+            machine.write(regs::ZIP_CONTROL, 0);
+            machine.write(regs::ZIP_CONTROL, ARMED);
             machine.start_function();
             start(&mut machine);
             assert_eq!(run(&mut machine, job()), 0, "{error:#x}");
             assert!(machine.violations().is_empty(), "{error:#x}");
         }
+    }
+}
+
+/// Whether a machine has its way to memory, whose engine has met an error that was contained, and
+/// was reset, when these were written to the register that arms containment.
+fn opened(mut machine: Machine, values: &[u32]) -> bool {
+    arm(&mut machine);
+    machine.write(regs::ZIP_ABNORMAL.set, 1 << 1);
+    // Before the reset it is no help.
+    machine.write(regs::ZIP_CONTROL, 0);
+    machine.write(regs::ZIP_CONTROL, ARMED);
+    machine.set_range(0, 0);
+    for _ in 0..2 {
+        machine.device.reset(ResetKind::Function);
+    }
+    machine.device.set_bus_master(true);
+    for value in values {
+        machine.write(regs::ZIP_CONTROL, *value);
+    }
+    machine.mailbox(2 | 1 << 14, 0, 0x1000);
+    machine.settle();
+    !machine.mailbox_busy()
+}
+
+#[test]
+fn a_reset_leaves_closed_what_was_contained() {
+    let mild = Mild::NONE.with(Reading::ContainmentAfterReset);
+    for revision in REVISIONS {
+        for (mild, values, open) in [
+            (Mild::NONE, &[][..], false),
+            (Mild::NONE, &[ARMED][..], false),
+            (Mild::NONE, &[0][..], false),
+            (Mild::NONE, &[0, ARMED][..], true),
+            (Mild::NONE, &[ARMED, 0, 0, ARMED][..], true),
+            (mild, &[][..], true),
+        ] {
+            let machine = with(revision, mild);
+            assert_eq!(opened(machine, values), open, "{values:?}");
+        }
+        let mut machine = with(revision, Mild::NONE);
+        arm(&mut machine);
+        machine.write(regs::ZIP_ABNORMAL.set, 1 << 1);
+        machine.device.reset(ResetKind::Machine);
+        machine.start_function();
     }
 }
 

@@ -200,7 +200,7 @@ fn each_question_finds_the_reading_that_the_device_has() {
 }
 
 /// Readings that nobody asks the silicon about yet.
-const UNASKED: &[&str] = &["word-3-whole"];
+const UNASKED: &[&str] = &["word-3-whole", "reset-ends-containment"];
 
 #[test]
 fn each_reading_has_a_question() {
