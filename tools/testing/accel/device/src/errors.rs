@@ -38,6 +38,11 @@ pub const OUTPUT_UNCLEAR: u32 = 1 << 5;
 /// Of the engine: an address that its PASID does not have (revision 0x30).
 pub const PASID_REFUSED: u32 = 1 << 12;
 
+/// Of the queue manager: its memory has more wrong bits than it can mend.
+pub const MANAGER_ECC: u32 = 1 << 2;
+/// Of the engine: the same.
+pub const ENGINE_ECC: u32 = 1 << 1;
+
 /// Arms the engine's way to memory, in [`regs::ZIP_CONTROL`].
 const ARMED: u32 = 1 << 14;
 
@@ -123,8 +128,13 @@ impl Device {
     fn damage_by(&self, group: Abnormal, errors: u32) -> Damage {
         let isolated = self.config.is_isolated();
         let armed = self.regs.get(regs::ZIP_CONTROL) & ARMED != 0;
-        let chosen = !isolated || self.regs.get(group.contained) & errors != 0;
         let is_engine = group.source == regs::ZIP_ABNORMAL.source;
+        let contained = match (isolated, is_engine) {
+            (true, _) => self.regs.get(group.contained),
+            (false, true) => ENGINE_ECC,
+            (false, false) => MANAGER_ECC,
+        };
+        let chosen = contained & errors != 0;
         if chosen && (armed || isolated && !is_engine) {
             Damage::Contained
         } else if self.config.mild.has(Reading::UncontainedErrors) {
