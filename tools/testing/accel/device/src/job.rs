@@ -377,8 +377,11 @@ fn read_list(setting: Setting, address: u64, stage: fn(Reader) -> Stage) -> Stag
 
 /// Whether the engine takes no notice of the request, whatever else it says.
 fn is_ignored(sqe: &Sqe, setting: Setting) -> bool {
-    let small = !sqe.is_stream() && !setting.mild.has(Reading::SmallRooms);
-    sqe.room() <= IGNORED_ROOM || small && sqe.room() < LEAST_ROOM
+    let reading = match sqe.is_stream() {
+        true => Reading::SmallStreamRooms,
+        false => Reading::SmallRooms,
+    };
+    sqe.room() <= IGNORED_ROOM || sqe.room() < LEAST_ROOM && !setting.mild.has(reading)
 }
 
 fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Report> {
@@ -417,10 +420,13 @@ fn check_stream(sqe: &Sqe, setting: Setting) -> Result<(), Report> {
     if compresses && input == 0 && !setting.mild.has(Reading::EmptyFinish) {
         return Err(Report::ignored());
     }
-    let input_missing = compresses && input == 0;
-    let cramped = compresses && u64::from(room) * 8 < u64::from(input) * 9;
-    if input_missing || room < LEAST_ROOM || cramped {
+    if compresses && input == 0 || room < LEAST_ROOM {
         return Err(Report::failure(Status::BadLength));
     }
-    Ok(())
+    let cramped = compresses && u64::from(room) * 8 < u64::from(input) * 9;
+    match cramped {
+        true if setting.mild.has(Reading::TightRooms) => Err(Report::failure(Status::BadLength)),
+        true => Err(Report::ignored()),
+        false => Ok(()),
+    }
 }

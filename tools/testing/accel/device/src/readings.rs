@@ -16,6 +16,10 @@ pub enum Reading {
     StatelessChecksum,
     /// Room of 17 to 199 bytes for a whole stream: the request is ignored, or done.
     SmallRooms,
+    /// Room of 17 to 199 bytes in a stream: the request is ignored, or an error.
+    SmallStreamRooms,
+    /// Room below 9/8 of the input, to compress in a stream: the request is ignored, or an error.
+    TightRooms,
     /// The last request of a stream that compresses, without input: ignored, or an error.
     EmptyFinish,
     /// The status of a stream's end: other blocks end so, too, or nothing else.
@@ -70,6 +74,8 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("word-3-whole", Reading::Word3),
     ("stateless-checksum", Reading::StatelessChecksum),
     ("small-rooms", Reading::SmallRooms),
+    ("small-stream-rooms-fail", Reading::SmallStreamRooms),
+    ("tight-rooms-fail", Reading::TightRooms),
     ("empty-finish-fails", Reading::EmptyFinish),
     ("end-is-the-end", Reading::EarlyEnd),
     ("counts-unselected", Reading::Counters),

@@ -127,7 +127,7 @@ fn faults_hurt_one_job_only() {
 }
 
 /// What a request with so much room is told, whose input can't be read.
-fn small(machine: &mut Machine, flags: u32, room: usize) -> (u32, u32, u32, u32) {
+fn in_room(machine: &mut Machine, flags: u32, room: usize) -> (u32, u32, u32, u32) {
     let mut job = sqe(GZIP, flags, (0x1000, 100), (OUTPUT, room));
     set_word(&mut job, 28, 0xdead);
     let done = machine.run(1, &job);
@@ -142,29 +142,32 @@ fn small(machine: &mut Machine, flags: u32, room: usize) -> (u32, u32, u32, u32)
 #[test]
 fn small_rooms_are_ignored() {
     const IGNORED: (u32, u32, u32, u32) = (0, 0, 0, 0xdead);
-    let mild = Mild::NONE.with(Reading::SmallRooms);
-    for (mild, least) in [(Mild::NONE, 200), (mild, 17)] {
+    let small = Mild::NONE.with(Reading::SmallRooms);
+    let streams = Mild::NONE.with(Reading::SmallStreamRooms);
+    for (mild, least, least_of_stream) in
+        [(Mild::NONE, 200, 200), (small, 17, 200), (streams, 200, 17)]
+    {
         let mut machine = Machine::with(Config {
             mild,
             ..Machine::CONFIG
         });
         machine.start(1, COMPRESS);
         for room in [0, 1, 16, least - 1] {
-            assert_eq!(small(&mut machine, STATELESS, room), IGNORED, "{room}");
+            assert_eq!(in_room(&mut machine, STATELESS, room), IGNORED, "{room}");
         }
         assert_eq!(
-            small(&mut machine, STATELESS, least).0,
+            in_room(&mut machine, STATELESS, least).0,
             number(Status::InputFault)
         );
-        for (room, status) in [
-            (16, 0),
-            (17, number(Status::BadLength)),
-            (199, number(Status::BadLength)),
-            (200, number(Status::ContextFault)),
-        ] {
-            let told = small(&mut machine, STREAM | NEW_STREAM, room);
-            assert_eq!(told.0, status, "{room} in a stream");
+        for room in [0, 1, 16, 17, 199] {
+            let told = in_room(&mut machine, STREAM | NEW_STREAM, room);
+            match room < least_of_stream {
+                true => assert_eq!(told, IGNORED, "{room} in a stream"),
+                false => assert_eq!(told.0, number(Status::BadLength), "{room}"),
+            }
         }
+        let told = in_room(&mut machine, STREAM | NEW_STREAM, 200);
+        assert_eq!(told.0, number(Status::ContextFault));
         assert!(machine.violations().is_empty());
     }
 }
@@ -442,45 +445,45 @@ fn the_oldest_of_too_many_streams_is_lost() {
     }
 }
 
+/// A machine with these readings, and a stream that compresses, of which it has done one request.
+fn in_a_stream(mild: Mild) -> (Machine, Done) {
+    let mut machine = Machine::with(Config {
+        mild,
+        ..Machine::CONFIG
+    });
+    machine.start(1, COMPRESS);
+    for at in [INPUT, OUTPUT] {
+        machine.memory.map(at, 0x2000, Page::Present);
+    }
+    machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+    machine.memory.set_data(INPUT, &text(1000));
+    let begun = machine.run(1, &stream_job(NEW_STREAM, (INPUT, 1000), (OUTPUT, 1125)));
+    assert_eq!(begun.status(), 0);
+    (machine, begun)
+}
+
 #[test]
 fn what_uadk_never_sends_is_not_done() {
-    for (mild, status) in [
-        (Mild::NONE, 0),
-        (
-            Mild::NONE.with(Reading::EmptyFinish),
-            number(Status::BadLength),
-        ),
+    // (input, room, the reading by which it is an error)
+    for (input, room, reading) in [
+        (0, 1000, Reading::EmptyFinish),
+        (1000, 1124, Reading::TightRooms),
+        (100, 199, Reading::SmallStreamRooms),
     ] {
-        let mut machine = Machine::with(Config {
-            mild,
-            ..Machine::CONFIG
-        });
-        machine.start(1, COMPRESS);
-        for at in [INPUT, OUTPUT] {
-            machine.memory.map(at, 0x2000, Page::Present);
+        let fails = number(Status::BadLength);
+        for (mild, status) in [(Mild::NONE, 0), (Mild::NONE.with(reading), fails)] {
+            let (mut machine, begun) = in_a_stream(mild);
+            let mut job = stream_job(LAST, (INPUT, input), (OUTPUT, room));
+            carry(&mut job, &begun);
+            let told = machine.run(1, &job);
+            let told = (told.status(), told.consumed(), told.produced());
+            assert_eq!(told, (status, 0, 0), "{reading:?}");
+            // The stream stands where it stood.
+            let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1125));
+            carry(&mut job, &begun);
+            let done = machine.run(1, &job);
+            assert_eq!((done.status(), done.consumed()), (0, 1000), "{reading:?}");
         }
-        machine.memory.map(CONTEXT, 64 << 10, Page::Present);
-        machine.memory.set_data(INPUT, &text(1000));
-        let begun = machine.run(1, &stream_job(NEW_STREAM, (INPUT, 1000), (OUTPUT, 1125)));
-        assert_eq!(begun.status(), 0);
-        let mut job = stream_job(LAST, (INPUT, 0), (OUTPUT, 1000));
-        carry(&mut job, &begun);
-        let told = machine.run(1, &job);
-        assert_eq!(
-            (told.status(), told.produced()),
-            (status, 0),
-            "an empty finish"
-        );
-        let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1124));
-        carry(&mut job, &begun);
-        assert_eq!(
-            machine.run(1, &job).status(),
-            number(Status::BadLength),
-            "room below 9/8"
-        );
-        let mut job = stream_job(LAST, (INPUT, 1000), (OUTPUT, 1125));
-        carry(&mut job, &begun);
-        assert_eq!(machine.run(1, &job).status(), 0);
     }
 }
 
