@@ -310,9 +310,13 @@ impl Job {
         if self.method() != Ok((stream.direction(), stream.algorithm())) {
             return Err(Status::NoStream);
         }
-        match kept.carried == self.sqe.carried() {
-            true => Ok(()),
-            false => Err(Status::LostWords),
+        if kept.carried != self.sqe.carried() {
+            return Err(Status::LostWords);
+        }
+        let empty = stream.direction() == Direction::Decompress && self.sqe.input_length() == 0;
+        match empty && !kept.asks.may_be_empty() {
+            true => Err(Status::Unasked),
+            false => Ok(()),
         }
     }
 
@@ -419,6 +423,9 @@ fn check_stream(sqe: &Sqe, setting: Setting) -> Result<(), Report> {
     let compresses = setting.direction == Some(Direction::Compress);
     if compresses && input == 0 && !setting.mild.has(Reading::EmptyFinish) {
         return Err(Report::ignored());
+    }
+    if !compresses && input == 0 && sqe.is_new_stream() {
+        return Err(Report::failure(Status::Unasked));
     }
     if compresses && input == 0 || room < LEAST_ROOM {
         return Err(Report::failure(Status::BadLength));

@@ -24,6 +24,9 @@ pub enum Reading {
     EmptyFinish,
     /// The status of a stream's end: other blocks end so, too, or nothing else.
     EarlyEnd,
+    /// The last block of raw deflate, if it is fixed and empty: may be left in the context, for a
+    /// request without input; or is read with what is before it.
+    LastBlock,
     /// Counters of entries: those of a queue while it is selected, from when it was, until they are
     /// read; or of all queues, always.
     Counters,
@@ -78,6 +81,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("tight-rooms-fail", Reading::TightRooms),
     ("empty-finish-fails", Reading::EmptyFinish),
     ("end-is-the-end", Reading::EarlyEnd),
+    ("last-block-at-once", Reading::LastBlock),
     ("counts-unselected", Reading::Counters),
     ("eq-recovers", Reading::EqOverflow),
     ("contexts-clear-interrupts", Reading::InterruptSource),

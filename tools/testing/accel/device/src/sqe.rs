@@ -56,6 +56,8 @@ pub enum Status {
     BadLayout,
     /// A window that there is not.
     BadWindow,
+    /// A request to go on decompressing, without input, that the engine has not asked for.
+    Unasked,
 }
 
 /// The numbers that somebody knows: byte 0 of word 3.
@@ -72,7 +74,7 @@ const KNOWN: [(Status, u8); 5] = [
 const ELSEWHERE: [u8; 2] = [0x0f, 0x12];
 
 /// The statuses whose numbers nobody knows.
-const UNKNOWN: [Status; 13] = [
+const UNKNOWN: [Status; 14] = [
     Status::BadAlgorithm,
     Status::BadLength,
     Status::BadBuffer,
@@ -86,6 +88,7 @@ const UNKNOWN: [Status; 13] = [
     Status::LostWords,
     Status::BadLayout,
     Status::BadWindow,
+    Status::Unasked,
 ];
 
 impl Status {
@@ -157,20 +160,41 @@ pub enum Buffers {
     Lists,
 }
 
-/// What the engine asks for in the lowest bits of word 15.
+/// What the engine asks for, in word 15 above all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Asks {
     /// Nothing.
-    Nothing = 0,
+    Nothing,
     /// Room for output that it has: the next request may be without input.
-    Room = 1,
+    Room,
     /// The same, amid a block.
-    RoomInBlock = 2,
+    RoomInBlock,
+    /// Input for a block that is not the last, though there is output, too.
+    InputInBlock,
     /// The next block.
-    Block = 3,
+    Block,
+    /// A request without input: the last block is in the context.
+    LastBlock,
     /// The rest of the trailer.
-    Trailer = 4,
+    Trailer,
+}
+
+impl Asks {
+    /// Bits 3:0 of word 15.
+    pub fn number(self) -> u32 {
+        match self {
+            Asks::Nothing => 0,
+            Asks::Room => 1,
+            Asks::RoomInBlock | Asks::InputInBlock => 2,
+            Asks::Block | Asks::LastBlock => 3,
+            Asks::Trailer => 4,
+        }
+    }
+
+    /// Whether the next request may be without input.
+    pub fn may_be_empty(self) -> bool {
+        !matches!(self, Asks::Nothing | Asks::InputInBlock | Asks::Block)
+    }
 }
 
 /// What the engine leaves in the entry of a stream's request, and wants back in that of the next.
@@ -190,23 +214,38 @@ impl Carried {
     /// Words that ask for `asks`, and say nothing else that anybody knows to read.
     ///
     /// UADK knows: amid a block word 15 bit 7 and word 28 [18:0] say whether the request may be
-    /// without input; before a block word 15 [15:10] are how many bits the context has of it.
+    /// without input; before a block word 15 [15:10] are how many bits the context has of it, and
+    /// word 29 [15:0] says where.
     pub fn asking(asks: Asks, nonsense: &mut Nonsense) -> Self {
-        const LAST_BLOCK: u32 = 1 << 7;
+        const IS_LAST: u32 = 1 << 7;
         const BITS: u32 = 0x3f << 10;
-        let drawn = [0; 3].map(|_: u32| nonsense.draw() as u32 | 1);
-        let state = drawn[0] & !0xf | asks as u32;
-        Self {
-            state: match asks {
-                Asks::RoomInBlock => state | LAST_BLOCK,
-                Asks::Block => state & !BITS,
-                _ => state,
-            },
-            private: [drawn[1], drawn[2]],
+        const STORED: u32 = 0x7_ffff;
+        const WINDOW_MAX: u32 = 0x7fff;
+        let [state, stored, window] = [0; 3].map(|_: u32| nonsense.draw() as u32 | 1);
+        let mut carried = Self {
+            state: state & !0xf | asks.number(),
+            private: [stored, window],
             ..Self::default()
+        };
+        match asks {
+            Asks::RoomInBlock => carried.state |= IS_LAST,
+            Asks::InputInBlock if window & 2 != 0 => carried.private[0] &= !STORED,
+            Asks::InputInBlock => carried.state &= !IS_LAST,
+            Asks::Block => carried.state &= !BITS,
+            Asks::LastBlock => {
+                carried.state = carried.state & !BITS | LAST_BLOCK_BITS << 10;
+                carried.private[1] &= !0xffff | WINDOW_MAX;
+            }
+            Asks::Nothing | Asks::Room | Asks::Trailer => {}
         }
+        carried
     }
 }
+
+/// The last block that may be left in the context: a fixed one without data, from a whole byte on.
+pub const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+/// Bits of it; those behind them are padding.
+const LAST_BLOCK_BITS: u32 = 10;
 
 /// What a job reports in its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -329,6 +329,33 @@ fn streams_go_on_from_job_to_job() {
     assert_eq!(machine.device.stats().words_lost, 0);
 }
 
+/// Without input only those requests do anything that the engine has asked for.
+#[test]
+fn requests_without_input() {
+    let size = 100_000;
+    let mut machine = machine(size, Page::Present);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+    let produced = pack(&mut machine, &PARTS);
+    let unasked = number(Status::Unasked);
+
+    let begin = stream_job(NEW_STREAM, (OUTPUT, 0), (BACK, size));
+    assert_eq!(machine.run(2, &begin).status(), unasked, "a new stream");
+    let job = stream_job(NEW_STREAM, (OUTPUT, produced / 2), (BACK, size));
+    let mut last = machine.run(2, &job);
+    assert!(matches!(last.asks(), 0 | 3), "{}", last.asks());
+    let mut empty = stream_job(0, (OUTPUT, 0), (BACK, size));
+    carry(&mut empty, &last);
+    assert_eq!(machine.run(2, &empty).status(), unasked);
+
+    let rest = (OUTPUT + (produced / 2) as u64, produced - produced / 2);
+    let mut job = stream_job(0, rest, (BACK, 200));
+    carry(&mut job, &last);
+    last = machine.run(2, &job);
+    assert!(matches!(last.asks(), 1 | 2));
+    carry(&mut empty, &last);
+    assert!(machine.run(2, &empty).is_end());
+}
+
 #[test]
 fn streams_that_are_none() {
     let mut machine = machine(1000, Page::Present);

@@ -210,6 +210,7 @@ const UNASKED: &[&str] = &[
     "reset-ends-containment",
     "small-stream-rooms-fail",
     "tight-rooms-fail",
+    "last-block-at-once",
 ];
 
 #[test]

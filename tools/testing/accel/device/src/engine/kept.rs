@@ -7,7 +7,9 @@
 //! it who bring back all that it would have been in.
 
 use crate::readings::Nonsense;
+use crate::sqe::Asks;
 use crate::sqe::Carried;
+use crate::sqe::LAST_BLOCK;
 
 /// Bytes of the context buffer that are the engine's. UADK gives it all of 38 KiB but the first 64
 /// bytes, and has data of its own behind.
@@ -28,14 +30,27 @@ pub fn stream_of(context: &[u8]) -> Option<u64> {
 pub struct Kept {
     /// The words of its entry.
     pub carried: Carried,
+    /// What they ask for.
+    pub asks: Asks,
     seed: u64,
 }
 
 impl Kept {
     /// The context and the words of a request, which are others than those of any before.
-    pub fn new(carried: Carried, nonsense: &mut Nonsense) -> Self {
+    pub fn new(carried: Carried, asks: Asks, nonsense: &mut Nonsense) -> Self {
         let seed = nonsense.draw();
-        Self { carried, seed }
+        Self {
+            carried,
+            asks,
+            seed,
+        }
+    }
+
+    /// Where UADK looks for a block that was left in the context: behind a window that is as long as
+    /// word 29 says, in units of 16 bytes.
+    fn block_at(&self) -> usize {
+        const WINDOW: usize = 0xc00;
+        WINDOW + (self.carried.private[1] & 0xffff).next_multiple_of(16) as usize
     }
 
     /// The context of stream `id`.
@@ -44,6 +59,9 @@ impl Kept {
         let mut nonsense = Nonsense::new(self.seed);
         while context.len() < CONTEXT_SIZE {
             context.extend(nonsense.draw().to_le_bytes());
+        }
+        if self.asks == Asks::LastBlock {
+            context[self.block_at()..][..LAST_BLOCK.len()].copy_from_slice(&LAST_BLOCK);
         }
         context
     }
@@ -55,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_context_says_whose_it_is() {
-        let kept = Kept::new(Carried::default(), &mut Nonsense::new(1));
+        let kept = Kept::new(Carried::default(), Asks::Nothing, &mut Nonsense::new(1));
         let context = kept.context(77);
         assert_eq!(context.len(), CONTEXT_SIZE);
         assert_eq!(stream_of(&context), Some(77));

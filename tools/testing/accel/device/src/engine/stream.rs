@@ -24,6 +24,7 @@ use crate::sqe::Asks;
 use crate::sqe::Carried;
 use crate::sqe::Report;
 use crate::sqe::Status;
+use crate::sqe::LAST_BLOCK;
 
 /// Output that the engine makes before there is room for it.
 const AHEAD: usize = 64 << 10;
@@ -42,6 +43,8 @@ enum Stage {
     Body,
     /// In the trailer, of which these bytes were read.
     Trailer(Vec<u8>),
+    /// Before the last block, which lies in the context.
+    LastBlock,
     /// Behind it.
     End,
 }
@@ -54,6 +57,8 @@ pub struct Stream {
     checksum: Checksum,
     /// Output for which there was no room.
     pending: Vec<u8>,
+    /// Nothing can come but of more input.
+    starves: bool,
     kept: Option<Kept>,
     mild: Mild,
     nonsense: Nonsense,
@@ -77,6 +82,7 @@ impl Stream {
             stage: Stage::Body,
             checksum: Checksum::new(algorithm),
             pending: Vec::new(),
+            starves: false,
             kept: None,
             mild,
             nonsense,
@@ -125,8 +131,9 @@ impl Stream {
 
     fn outcome(&mut self, consumed: usize, output: Vec<u8>) -> Outcome {
         let decompresses = self.direction() == Direction::Decompress;
-        let carried = self.carry();
-        self.kept = Some(Kept::new(carried, &mut self.nonsense));
+        let asks = self.asks();
+        let carried = self.carry(asks);
+        self.kept = Some(Kept::new(carried, asks, &mut self.nonsense));
         let report = Report {
             status: self.status(),
             consumed: length(consumed),
@@ -154,8 +161,7 @@ impl Stream {
     }
 
     /// What has to come back with the next request.
-    fn carry(&mut self) -> Carried {
-        let asks = self.asks();
+    fn carry(&mut self, asks: Asks) -> Carried {
         Carried {
             plain_length: self.checksum.length(),
             checksum: self.checksum.register(&mut self.nonsense),
@@ -165,10 +171,13 @@ impl Stream {
 
     fn asks(&mut self) -> Asks {
         let other = self.nonsense.draw() & 1 != 0;
+        let input = self.starves && self.nonsense.draw() % 3 == 0;
         match (&self.stage, self.pending.is_empty()) {
+            (Stage::Body, false) if input => Asks::InputInBlock,
             (_, false) if other => Asks::Room,
             (_, false) => Asks::RoomInBlock,
             (Stage::Trailer(_), true) => Asks::Trailer,
+            (Stage::LastBlock, true) => Asks::LastBlock,
             (Stage::Body, true) if other && self.direction() == Direction::Decompress => {
                 Asks::Block
             }
@@ -205,8 +214,10 @@ impl Stream {
     /// Takes of `input` what it can; the output waits.
     fn decompress(&mut self, input: &[u8], room: usize) -> Result<usize, Status> {
         let mut consumed = 0;
-        if self.stage == Stage::Body {
-            consumed = self.inflate(input, room)?;
+        match self.stage {
+            Stage::Body => consumed = self.inflate_body(input, room)?,
+            Stage::LastBlock => self.stage = Stage::End,
+            Stage::Trailer(_) | Stage::End => {}
         }
         if let Stage::Trailer(read) = &mut self.stage {
             let missing = trailer::size(self.algorithm) - read.len();
@@ -225,16 +236,40 @@ impl Stream {
         Ok(consumed)
     }
 
+    /// Takes of `input` what it can, up to the trailer, or up to the last block if that is taken
+    /// into the context.
+    fn inflate_body(&mut self, input: &[u8], room: usize) -> Result<usize, Status> {
+        let keeps = self.algorithm == Algorithm::Deflate && !self.mild.has(Reading::LastBlock);
+        let Some(body) = input.strip_suffix(&LAST_BLOCK).filter(|_| keeps) else {
+            return self.inflate(input, room);
+        };
+        let consumed = self.inflate(body, room)?;
+        if consumed < body.len() || self.stage != Stage::Body {
+            return Ok(consumed);
+        }
+        let waiting = self.pending.len();
+        let taken = self.inflate(&LAST_BLOCK, room)?;
+        if self.stage != Stage::Body && taken == LAST_BLOCK.len() && self.pending.len() == waiting {
+            self.stage = Stage::LastBlock;
+        }
+        Ok(consumed + taken)
+    }
+
     fn inflate(&mut self, input: &[u8], room: usize) -> Result<usize, Status> {
         let Body::Decompress(inflate) = &mut self.body else {
             return Err(Status::NoStream);
         };
         let mut output = vec![0; (room + AHEAD).saturating_sub(self.pending.len())];
+        if output.is_empty() {
+            return Ok(0);
+        }
         let (taken, given) = (inflate.total_in(), inflate.total_out());
         let ended = inflate
             .decompress(input, &mut output, FlushDecompress::Sync)
             .map_err(|_| Status::Corrupt)?;
-        output.truncate((inflate.total_out() - given) as usize);
+        let length = (inflate.total_out() - given) as usize;
+        self.starves = length < output.len();
+        output.truncate(length);
         self.checksum.update(&output);
         self.pending.extend(output);
         if ended == Flate::StreamEnd {
@@ -337,7 +372,7 @@ mod tests {
         assert_eq!(reports[0].consumed as usize, packed.len());
         for report in &reports[..29] {
             let asks = report.carried.state & 0xf;
-            assert!(asks == Asks::Room as u32 || asks == Asks::RoomInBlock as u32);
+            assert!(asks == Asks::Room.number() || asks == Asks::RoomInBlock.number());
         }
         // Room alone, or both, is what asks; a status of its own it has not.
         assert!(reports[1..].iter().all(|report| report.consumed == 0));
@@ -371,11 +406,71 @@ mod tests {
             let body = &packed[..packed.len() - 4];
             let first = unpacker.kept().is_none();
             let told = unpacker.advance(if first { body } else { &[] }, 200, false);
-            assert_eq!(told.report.carried.state & 0xf, Asks::Trailer as u32);
+            assert_eq!(told.report.carried.state & 0xf, Asks::Trailer.number());
             assert!(!told.report.last_block);
         }
         let told = unpacker.advance(&packed[packed.len() - 4..], 200, false);
         assert!(told.report.last_block);
+    }
+
+    /// Whether UADK sends a request without input for this.
+    fn wants_nothing(carried: &Carried) -> bool {
+        let is_last = carried.state & 1 << 7 != 0 && carried.private[0] & 0x7_ffff != 0;
+        matches!(carried.state & 0xf, 1) || carried.state & 0xf == 2 && is_last
+    }
+
+    /// With output that waits: to go on with input is possible before the stream's end alone.
+    #[test]
+    fn state_2_may_want_input() {
+        let (packed, _) = pack(Algorithm::Gzip, &text(30_000), 30_000);
+        for (length, both) in [(packed.len() / 2, true), (packed.len(), false)] {
+            let told = (0..50).map(|seed| {
+                let (mild, nonsense) = (Mild::NONE, Nonsense::new(seed));
+                let (way, algorithm) = (Direction::Decompress, Algorithm::Gzip);
+                let mut unpacker = Stream::new(way, algorithm, THOROUGH, (mild, nonsense));
+                let carried = unpacker
+                    .advance(&packed[..length], 200, false)
+                    .report
+                    .carried;
+                let kept = unpacker.kept().unwrap();
+                assert!(matches!(carried.state & 0xf, 1 | 2));
+                assert_eq!(kept.asks.may_be_empty(), wants_nothing(&carried));
+                (carried.state & 0x8f, wants_nothing(&carried))
+            });
+            let told: Vec<(u32, bool)> = told.collect();
+            let has = |state, empty| told.contains(&(state, empty));
+            assert!(has(0x82, true), "{length}");
+            assert_eq!((has(0x02, false), has(0x82, false)), (both, both));
+        }
+    }
+
+    #[test]
+    fn an_empty_last_block_may_be_left_in_the_context() {
+        let mut packer = stream(Direction::Compress, Algorithm::Deflate);
+        let mut packed = packer.advance(b"hello", 200, false).output;
+        packed.extend([3, 0]);
+        let mild = Mild::NONE.with(Reading::LastBlock);
+        for (mild, left) in [(Mild::NONE, true), (mild, false)] {
+            let open = (mild, Nonsense::new(1));
+            let (way, algorithm) = (Direction::Decompress, Algorithm::Deflate);
+            let mut unpacker = Stream::new(way, algorithm, THOROUGH, open);
+            let told = unpacker.advance(&packed, 200, false);
+            assert_eq!(told.output, b"hello");
+            assert_eq!(told.report.consumed as usize, packed.len());
+            assert_eq!(told.report.last_block, !left);
+            if !left {
+                continue;
+            }
+            let Carried { state, private, .. } = told.report.carried;
+            assert_eq!((state & 0xf, state >> 10 & 0x3f), (3, 10));
+            let at = 0xc00 + (private[1] & 0xffff).next_multiple_of(16) as usize;
+            let kept = unpacker.kept().unwrap();
+            assert_eq!(kept.context(1)[at..at + 2], [3, 0]);
+            assert!(kept.asks.may_be_empty());
+            let told = unpacker.advance(&[], 200, false);
+            assert_eq!(told.report.status, Status::StreamEnd);
+            assert!(told.report.last_block && told.output.is_empty());
+        }
     }
 
     #[test]
