@@ -475,7 +475,8 @@ impl Device {
     }
 
     fn forget_contexts(&mut self) {
-        self.mailbox = Mailbox::default();
+        let frees = self.config.mild.has(Reading::MailboxAfterForgetting);
+        self.mailbox.forget(frees);
         self.set_range(None);
         self.eq.stop();
         self.aeq.stop();

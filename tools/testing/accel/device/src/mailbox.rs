@@ -78,6 +78,8 @@ pub struct Order {
 #[derive(Default)]
 pub struct Mailbox {
     words: [u32; 4],
+    /// What the command under way waits for is gone: it never ends.
+    stuck: bool,
 }
 
 impl Mailbox {
@@ -109,9 +111,21 @@ impl Mailbox {
         self.words[0] & BUSY != 0
     }
 
-    /// The command under way.
+    /// All contexts are forgotten. A stop that is under way has nothing to wait for any more.
+    pub fn forget(&mut self, frees: bool) {
+        let stops = matches!(
+            self.order().and_then(|order| order.command),
+            Some(Command::StopQueue | Command::Flush)
+        );
+        match (stops || self.stuck) && !frees {
+            true => self.stuck = true,
+            false => *self = Self::default(),
+        }
+    }
+
+    /// The command under way, unless it never ends.
     pub fn order(&self) -> Option<Order> {
-        self.is_busy().then(|| Order {
+        (self.is_busy() && !self.stuck).then(|| Order {
             command: Command::parse(self.words[0] & 0xff),
             read: self.words[0] & READ != 0,
             queue: (self.words[0] >> 16) as u16,
@@ -153,6 +167,22 @@ mod tests {
         assert!(!mailbox.write(2, &[1, 0]), "busy");
         mailbox.finish(Ok(None));
         assert_eq!(mailbox.read(0), 5 << 16);
+    }
+
+    #[test]
+    fn what_forgetting_leaves() {
+        for (command, frees, busy) in [(8, false, true), (9, false, true), (8, true, false)] {
+            let mut mailbox = Mailbox::default();
+            mailbox.write(0, &[command | BUSY, 0, 0, 0]);
+            for _ in 0..2 {
+                mailbox.forget(frees);
+                assert_eq!((mailbox.is_busy(), mailbox.order()), (busy, None));
+            }
+        }
+        let mut mailbox = Mailbox::default();
+        mailbox.write(0, &[BUSY, 0, 0, 0]);
+        mailbox.forget(false);
+        assert!(!mailbox.is_busy(), "no stop");
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub enum Reading {
     /// A way to memory that an error has closed: stays so after a function-level reset, until it is
     /// opened; or the reset opens it.
     ContainmentAfterReset,
+    /// The mailbox while a queue is being stopped, when all contexts are forgotten: busy until a
+    /// reset, or free.
+    MailboxAfterForgetting,
     /// A function-level reset amid work: the end of the device, or of the work.
     ResetAmidWork,
     /// An access of a job's data that is refused: an error of the device, too, or of the job alone.
@@ -96,6 +99,7 @@ pub const NAMES: &[(&str, Reading)] = &[
     ("uncontained-harmless", Reading::UncontainedErrors),
     ("reset-opens-bus", Reading::BusAfterReset),
     ("reset-ends-containment", Reading::ContainmentAfterReset),
+    ("forgetting-frees-mailbox", Reading::MailboxAfterForgetting),
     ("reset-ends-work", Reading::ResetAmidWork),
     ("faults-of-job", Reading::RefusedAccess),
     ("lists-of-job", Reading::MalformedList),

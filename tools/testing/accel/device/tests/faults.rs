@@ -7,8 +7,11 @@ mod common;
 use common::workload::*;
 use common::*;
 use hisi_zip_model::faults;
+use hisi_zip_model::readings::Mild;
+use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
 use hisi_zip_model::Bar;
+use hisi_zip_model::Config;
 use hisi_zip_model::PciError;
 use hisi_zip_model::ResetKind;
 
@@ -104,6 +107,24 @@ fn a_queue_hangs_until_it_is_stopped() {
     }
 }
 
+/// To forget what a stop waits for is not to end it.
+#[test]
+fn forgetting_leaves_a_stop_in_the_mailbox() {
+    for command in [STOP, 9] {
+        let mut machine = machine(Page::Present);
+        machine.write(faults::HANG_HARD, 1);
+        machine.mailbox(command, 1, 0);
+        machine.settle();
+        machine.write(regs::MEM_INIT, 1);
+        machine.settle();
+        machine.mailbox(4, 0, 0);
+        machine.settle();
+        assert!(machine.mailbox_busy(), "{command}");
+        FLR(&mut machine);
+        works(&mut machine);
+    }
+}
+
 #[test]
 fn stop_waits_for_the_page_requests_of_a_queue_that_hangs() {
     let mut machine = machine(Page::Cold);
@@ -151,8 +172,19 @@ const CONTEXTS_FORGOTTEN: Cure = |machine| {
 
 #[test]
 fn a_queue_that_hangs_hard() {
-    for cure in [FLR, MACHINE_RESET, CONTEXTS_FORGOTTEN] {
-        let mut machine = machine(Page::Cold);
+    let mild = Mild::NONE.with(Reading::MailboxAfterForgetting);
+    for (mild, cure) in [
+        (Mild::NONE, FLR),
+        (Mild::NONE, MACHINE_RESET),
+        (mild, CONTEXTS_FORGOTTEN),
+    ] {
+        let mut machine = Machine::with(Config {
+            faults: true,
+            mild,
+            ..Machine::CONFIG
+        })
+        .prepare(Page::Cold);
+        machine.start(2, COMPRESS);
         machine.submit(1, &job());
         machine.write(faults::HANG_HARD, 1);
         machine.settle();

@@ -211,6 +211,7 @@ const UNASKED: &[&str] = &[
     "small-stream-rooms-fail",
     "tight-rooms-fail",
     "last-block-at-once",
+    "forgetting-frees-mailbox",
 ];
 
 #[test]

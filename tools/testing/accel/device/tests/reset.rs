@@ -383,8 +383,9 @@ fn resets_are_counted() {
 }
 
 #[test]
-fn forgetting_the_contexts_ends_the_command_under_way() {
-    let mut machine = machine();
+fn mildly_forgetting_the_contexts_ends_the_command_under_way() {
+    let mild = Mild::NONE.with(Reading::MailboxAfterForgetting);
+    let mut machine = with(mild).prepare(Page::Cold);
     machine.submit(1, &job());
     machine.step();
     machine.mailbox(STOP, 1, 0);
