@@ -30,9 +30,9 @@ impl Device {
                 Err(Failure::Unknown)
             }
             Some(Command::StopQueue) if !self.in_range(order.queue) => Err(Failure::Range),
-            Some(Command::StopQueue) => return self.begin_stop(order.queue),
+            Some(Command::StopQueue) => return self.begin_stop(bus, order.queue),
             Some(Command::Flush) => {
-                return (0..self.config.queues).for_each(|q| self.begin_stop(q))
+                return (0..self.config.queues).for_each(|queue| self.begin_stop(bus, queue))
             }
             Some(Command::QueueRange) => Ok(Some(self.range_register())),
             Some(Command::SqcTable) => Ok(self.table(Table::Sqc, order)),
@@ -43,7 +43,8 @@ impl Device {
         self.mailbox.finish(result);
     }
 
-    fn begin_stop(&mut self, number: u16) {
+    fn begin_stop(&mut self, bus: &mut dyn Bus, number: u16) {
+        self.read_again(bus, number);
         let abandons = self.config.mild.has(Reading::StopDrains);
         if let Some(sq) = self.queues[usize::from(number)].sq.as_mut() {
             sq.stopping = abandons;

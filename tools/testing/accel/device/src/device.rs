@@ -114,6 +114,8 @@ pub struct Device {
     pub(crate) stats: Stats,
     /// Doorbells for which the device has to look in its tables.
     pub(crate) late: VecDeque<LateDoorbell>,
+    /// The contexts are to be written back.
+    pub(crate) writes_back: bool,
     /// Completions that wait for room.
     pub(crate) overflow: VecDeque<Completion>,
     /// Queues that may be able to go on.
@@ -158,6 +160,7 @@ impl Device {
             requests: PageRequests::default(),
             stats: Stats::default(),
             late: VecDeque::new(),
+            writes_back: false,
             overflow: VecDeque::new(),
             line: VecDeque::new(),
             next_job: 0,
@@ -331,6 +334,7 @@ impl Device {
 
     fn work(&mut self, bus: &mut dyn Bus) {
         if self.may_access() {
+            self.write_back(bus);
             self.run_mailbox(bus);
             self.answer_late_doorbells(bus);
         }
@@ -399,6 +403,7 @@ impl Device {
             regs::MASTER_RETURN if self.has_returned() && !self.faults.device_hangs() => {
                 ALL_RETURNED
             }
+            regs::CACHE_WB_DONE if self.writes_back => 0,
             regs::MEM_INIT_DONE if self.damage == Damage::Dead => 0,
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
             _ => self
@@ -452,6 +457,7 @@ impl Device {
         match offset {
             regs::EQ_INT_MASK => self.eq.set_masked(value & 1 != 0),
             regs::AEQ_INT_MASK => self.aeq.set_masked(value & 1 != 0),
+            regs::CACHE_WB_START => self.writes_back |= value & 1 != 0,
             regs::MEM_INIT if value & 1 != 0 => self.forget_contexts(),
             regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
             regs::MASTER_CTRL | regs::SHAPER => self.wake_all(),
@@ -478,6 +484,8 @@ impl Device {
         let frees = self.config.mild.has(Reading::MailboxAfterForgetting);
         self.mailbox.forget(frees);
         self.set_range(None);
+        self.queues.iter_mut().for_each(Queue::forget);
+        self.writes_back = false;
         self.eq.stop();
         self.aeq.stop();
         self.tables = [0; 2];

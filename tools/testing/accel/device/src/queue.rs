@@ -205,6 +205,12 @@ impl Queue {
         self.sqc = raw;
     }
 
+    /// Its contexts are those of a queue that was never configured.
+    pub fn forget(&mut self) {
+        self.sqc = Raw::default();
+        self.cqc = Raw::default();
+    }
+
     fn drop_work(&mut self) {
         self.sq = None;
         self.job = None;

@@ -3,7 +3,9 @@
 //! Contexts in the tables, which outlive their queues.
 //!
 //! What the driver tells of a queue is kept in its tables, too. A doorbell of a queue that does not
-//! work makes the device look there: whatever it finds is a queue, unless it is closed.
+//! work makes the device look there: whatever it finds is a queue, unless it is closed. The device
+//! works with copies, which it puts there again when it is told to, and takes from there anew when
+//! it stops a queue.
 
 use crate::bus::Bus;
 use crate::context;
@@ -85,6 +87,40 @@ impl Device {
             if let Some(cqc) = Cqc::parse(&raw) {
                 queue.start_cq(raw, cqc);
             }
+        }
+    }
+
+    /// Puts all contexts that the device has over what stands in the tables, if that is due.
+    pub(crate) fn write_back(&mut self, bus: &mut dyn Bus) {
+        if !std::mem::take(&mut self.writes_back) {
+            return;
+        }
+        for number in 0..self.config.queues {
+            let queue = &self.queues[usize::from(number)];
+            let contexts = [
+                (Table::Sqc, queue.read_sqc()),
+                (Table::Cqc, queue.read_cqc(0)),
+            ];
+            for (table, raw) in contexts {
+                if raw != Raw::default() {
+                    self.put_in_table(bus, table, number, &raw);
+                }
+            }
+        }
+    }
+
+    /// Reads the SQC of queue `number` anew, which is going to be stopped.
+    pub(crate) fn read_again(&mut self, bus: &mut dyn Bus, number: u16) {
+        let works = self.queues[usize::from(number)].has_work();
+        if !works || self.config.mild.has(Reading::StaleContexts) {
+            return;
+        }
+        let raw = self.read_table(bus, Table::Sqc, number);
+        if raw.is_some_and(|raw| context::is_closed(&raw)) {
+            self.stats.violation(format!(
+                "queue {number}: closed in its table while it had work under way"
+            ));
+            self.queues[usize::from(number)].stop();
         }
     }
 

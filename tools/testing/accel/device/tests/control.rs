@@ -752,6 +752,76 @@ fn what_a_reset_leaves_of_the_shaper() {
     }
 }
 
+/// Marks the SQC of queue 1 in its table as closed.
+fn close_in_table(machine: &mut Machine) {
+    machine.memory.poke(SQC_TABLE + 32 + 26, &[1 << 6, 0]);
+}
+
+/// What the driver has written to the tables before does not last.
+#[test]
+fn contexts_are_written_back() {
+    let mut machine = stopped(Mild::NONE);
+    machine.start(2, COMPRESS);
+    machine.run(2, &job());
+    let before = machine.memory.peek(SQC_TABLE + 32, 32);
+    close_in_table(&mut machine);
+    machine.memory.poke(SQC_TABLE + 64, &[0; 32]);
+    machine.memory.poke(CQC_TABLE + 64, &[0; 32]);
+    machine.write(regs::MASTER_CTRL, 1);
+    machine.write(regs::CACHE_WB_START, 1);
+    machine.settle();
+    assert_eq!(machine.read(regs::CACHE_WB_DONE), 0, "the way is shut");
+    machine.write(regs::MASTER_CTRL, 0);
+    machine.settle();
+    assert_eq!(machine.read(regs::CACHE_WB_DONE), 1);
+    assert_eq!(machine.memory.peek(SQC_TABLE + 32 + 4, 28), before[4..]);
+    assert_eq!(machine.memory.peek(SQC_TABLE + 64, 4), [1, 0, 1, 0]);
+    assert_eq!(machine.memory.peek(CQC_TABLE + 64 + 2, 2), [1, 0]);
+    // What comes afterwards does.
+    close_in_table(&mut machine);
+    machine.doorbell(1, 0, 1, 0);
+    machine.settle();
+    machine.expect_no_violation();
+
+    // What was forgotten is not written any more.
+    machine.set_range(0, 0);
+    machine.write(regs::MEM_INIT, 1);
+    machine.mailbox(4, 0, SQC_TABLE);
+    machine.step();
+    machine.memory.poke(SQC_TABLE, &[0; 96]);
+    machine.write(regs::CACHE_WB_START, 1);
+    machine.settle();
+    assert_eq!(machine.memory.peek(SQC_TABLE, 96), [0; 96]);
+}
+
+#[test]
+fn a_stop_reads_the_context_again() {
+    for (mild, lost) in [
+        (Mild::NONE, true),
+        (Mild::NONE.with(Reading::StaleContexts), false),
+    ] {
+        for command in [8, 9] {
+            let mut machine = stopped(mild);
+            machine.start(1, COMPRESS);
+            machine.submit(1, &job());
+            close_in_table(&mut machine);
+            machine.mailbox(command, 1, 0);
+            machine.settle();
+            assert_eq!(machine.mailbox_status(), 0);
+            assert_eq!(machine.completion(1).is_none(), lost);
+            assert_eq!(machine.violations().len(), usize::from(lost));
+
+            // Without work there is nothing to lose.
+            let mut machine = stopped(mild);
+            machine.start(1, COMPRESS);
+            close_in_table(&mut machine);
+            machine.mailbox(command, 1, 0);
+            machine.settle();
+            machine.expect_no_violation();
+        }
+    }
+}
+
 /// The tails tell how many went through, modulo twice the depth.
 #[test]
 fn tails_go_round() {
