@@ -173,8 +173,8 @@ impl Device {
             Status::BadList => INPUT_UNCLEAR,
             _ if !status.is_fault() || mild.has(Reading::RefusedAccess) => 0,
             _ if self.config.is_isolated() && !job.is_own() => PASID_REFUSED,
-            Status::InputFault => READ_REFUSED,
-            _ => WRITE_REFUSED,
+            _ if job.wanted_to_write() => WRITE_REFUSED,
+            _ => READ_REFUSED,
         }
     }
 

@@ -102,6 +102,8 @@ pub struct Job {
     input: Vec<Segment>,
     output: Vec<Segment>,
     stage: Stage,
+    /// What it failed in was to write.
+    writes: bool,
 }
 
 impl Job {
@@ -115,6 +117,7 @@ impl Job {
             input: Vec::new(),
             output: Vec::new(),
             stage: Stage::Computing,
+            writes: false,
         };
         job.stage = match check(&job.sqe, setting) {
             Err(report) => Stage::Done(report),
@@ -137,6 +140,11 @@ impl Job {
     /// Whether it is known where its input is.
     pub fn knows_its_input(&self) -> bool {
         !self.input.is_empty()
+    }
+
+    /// Whether it is a write that was refused to it, if anything was.
+    pub fn wanted_to_write(&self) -> bool {
+        self.writes
     }
 
     /// What comes when it is known where the data is.
@@ -226,6 +234,7 @@ impl Job {
 
     fn fail(&mut self, status: Status, streams: &mut Streams) {
         let stage = std::mem::replace(&mut self.stage, Stage::Done(Report::failure(status)));
+        self.writes = matches!(stage, Stage::NewContext(..) | Stage::Output(..));
         if let Stage::Input(_, Some(part)) = stage {
             streams.put(part.id, part.stream);
         }

@@ -60,7 +60,8 @@ fn vector(machine: &mut Machine) -> u8 {
 /// An entry, as the revision has it.
 fn laid_out(machine: &Machine, mut entry: Sqe) -> Sqe {
     if machine.shared {
-        set_word(&mut entry, 7, 0);
+        let flags = u32::from_le_bytes([entry.0[28], entry.0[29], entry.0[30], entry.0[31]]);
+        set_word(&mut entry, 7, flags & !(0xf << 28));
     }
     entry
 }
@@ -270,7 +271,7 @@ fn a_reset_leaves_closed_what_was_contained() {
 /// What a job does that is mistaken, and the error it is: revision 0x21, 0x30.
 type Mistake = (&'static str, fn() -> Sqe, [u32; 2]);
 
-const MISTAKES: [Mistake; 4] = [
+const MISTAKES: [Mistake; 7] = [
     (
         "no such input",
         || sqe(GZIP, STATELESS, (NOWHERE, SIZE), (OUTPUT, SIZE)),
@@ -279,6 +280,21 @@ const MISTAKES: [Mistake; 4] = [
     (
         "no such output",
         || sqe(GZIP, STATELESS, (INPUT, SIZE), (NOWHERE, SIZE)),
+        [errors::WRITE_REFUSED, errors::PASID_REFUSED],
+    ),
+    (
+        "no list of output",
+        || lists(LIST, NOWHERE),
+        [errors::READ_REFUSED, errors::PASID_REFUSED],
+    ),
+    (
+        "no context",
+        || stream(NOWHERE),
+        [errors::READ_REFUSED, errors::PASID_REFUSED],
+    ),
+    (
+        "a context that can't be written",
+        || stream(READ_ONLY),
         [errors::WRITE_REFUSED, errors::PASID_REFUSED],
     ),
     (
@@ -295,6 +311,8 @@ const MISTAKES: [Mistake; 4] = [
 
 /// Nothing is there.
 const NOWHERE: u64 = 0x7777_0000_0000;
+/// What is there can be read.
+const READ_ONLY: u64 = 0x5200_0000;
 /// A list of the input.
 const LIST: u64 = 0x5100_0000;
 
@@ -304,9 +322,19 @@ fn lists(input: u64, output: u64) -> Sqe {
     sqe
 }
 
+/// The first request of a stream, whose context is there.
+fn stream(context: u64) -> Sqe {
+    let flags = STREAM | NEW_STREAM;
+    let mut sqe = sqe(GZIP, flags, (INPUT, SIZE / 2), (OUTPUT, SIZE));
+    set_word(&mut sqe, 22, context as u32);
+    set_word(&mut sqe, 23, (context >> 32) as u32);
+    sqe
+}
+
 fn with_a_list(revision: u8, mild: Mild) -> Machine {
     let mut machine = with(revision, mild);
     machine.memory.map(LIST, 0x1000, Page::Present);
+    machine.memory.map(READ_ONLY, 64 << 10, Page::ReadOnly);
     let mut list = vec![0; 64];
     list[8..14].copy_from_slice(&[1, 0, 1, 0, 1, 0]);
     list.extend(INPUT.to_le_bytes());
