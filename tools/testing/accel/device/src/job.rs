@@ -56,8 +56,10 @@ pub struct Setting {
     pub raw_deflate: bool,
     /// What scatter lists may have.
     pub limits: Limits,
-    /// Whether entries say how far back to look for repetitions; else it is as far as can be.
+    /// Whether entries say how far back to look for repetitions.
     pub has_windows: bool,
+    /// Whether it is as far as can be, whatever they say.
+    pub whole_window: bool,
 }
 
 enum Stage {
@@ -366,7 +368,9 @@ impl Job {
 
     /// Compression only; what another window says was checked.
     fn search(&self) -> Search {
-        let window = self.sqe.window().filter(|_| self.setting.has_windows);
+        let setting = self.setting;
+        let limited = setting.has_windows && !setting.whole_window;
+        let window = self.sqe.window().filter(|_| limited);
         Search {
             fast: self.setting.fast,
             window: window.unwrap_or(Window::K32),
@@ -410,7 +414,8 @@ fn check(sqe: &Sqe, setting: Setting) -> Result<Buffers, Report> {
     if missing || setting.direction.is_none() {
         return Err(Report::failure(Status::BadAlgorithm));
     }
-    if setting.has_windows && sqe.window().is_none() {
+    let compresses = setting.direction == Some(Direction::Compress);
+    if setting.has_windows && compresses && sqe.window().is_none() {
         return Err(Report::failure(Status::BadWindow));
     }
     let buffers = sqe.buffers();

@@ -123,7 +123,8 @@ impl Device {
                 true => Limits::NONE,
                 false => Limits::KNOWN,
             },
-            has_windows: isolated && !self.config.mild.has(Reading::Windows),
+            has_windows: isolated,
+            whole_window: self.config.mild.has(Reading::Windows),
         };
         queue.job = Some(Job::begin(self.next_job, index, sqe, setting));
         self.count_entry(number, Entries::Submitted);

@@ -584,6 +584,16 @@ fn each_revision_has_its_own_formats() {
     }
 }
 
+/// They mean nothing when data is decompressed.
+#[test]
+fn windows_concern_compression_alone() {
+    let mut machine = machine(1000, Page::Present);
+    let packed = machine.run(1, &sqe(GZIP, STATELESS, (INPUT, 1000), (OUTPUT, 1000)));
+    let length = packed.produced() as usize;
+    let back = sqe(GZIP | 5 << 12, STATELESS, (OUTPUT, length), (BACK, 1000));
+    assert_eq!(machine.run(2, &back).status(), 0);
+}
+
 /// Bits 15:12 of word 9 limit distances when revision 0x30 compresses, by the harmful reading.
 #[test]
 fn windows_of_both_readings() {
@@ -601,6 +611,7 @@ fn windows_of_both_readings() {
         (0x30, Mild::NONE, 4, Some(true)),
         (0x30, Mild::NONE, 5, None),
         (0x30, whole, 0, Some(true)),
+        (0x30, whole, 5, None),
         (0x21, Mild::NONE, 0, Some(true)),
     ] {
         let mut machine = Machine::with(Config {
