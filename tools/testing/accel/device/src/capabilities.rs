@@ -163,13 +163,15 @@ impl Capabilities {
         let (compress, decompress) = (self.cores & 0b11, self.cores >> 2);
         let (packers, unpackers) = (compress.count_ones(), decompress.count_ones());
         let spare = (nonsense.draw() as u32) << ALGORITHM_BITS;
+        // An error that nobody knows: what it is to be done with is said all the same.
+        let unknown = 1 << between(nonsense, 13, 19);
         self.registers.extend([
             // Errors of the manager, then of the engine: which are reported as uncorrected, which
             // of them want a reset, which were corrected.
             (regs::ERRORS, 0x7c77),
             (regs::ERRORS + 0x4, 0x6c77),
             (regs::ERRORS + 0x8, 0x8),
-            (regs::ERRORS + 0xc, 0x1ffe),
+            (regs::ERRORS + 0xc, 0x1ffe | unknown),
             (regs::ERRORS + 0x10, 0x7fe),
             (regs::ERRORS + 0x14, 0x1),
             // One cluster, with two kinds of cores.
@@ -247,6 +249,8 @@ mod tests {
             ] {
                 assert_ne!(register(&told, offset), assumed, "{offset:#x}, seed {seed}");
             }
+            let errors = register(&told, regs::ERRORS + 0xc);
+            assert!(errors & 0x1ffe == 0x1ffe && errors.count_ones() == 13);
             assert_ne!(register(&told, regs::CAPABILITIES) & 0xff, 0);
             assert_eq!(register(&told, regs::ALGORITHMS) & 0x3ff, 0x3f);
             let cores = register(&told, regs::CORES);
