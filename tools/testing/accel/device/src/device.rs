@@ -22,6 +22,7 @@ use crate::lies;
 use crate::lies::Lies;
 use crate::mailbox::Mailbox;
 use crate::overflow::Completion;
+use crate::prefetch::Prefetch;
 use crate::pri::PageRequests;
 use crate::queue::Queue;
 use crate::queue::STREAMS;
@@ -131,6 +132,7 @@ pub struct Device {
     pub(crate) alarms: Alarms,
     pub(crate) damage: Damage,
     pub(crate) gate: Gate,
+    pub(crate) prefetch: Prefetch,
 }
 
 impl Device {
@@ -173,6 +175,7 @@ impl Device {
             alarms: Alarms::default(),
             damage: Damage::None,
             gate: Gate::Open,
+            prefetch: Prefetch::default(),
         }
     }
 
@@ -189,6 +192,7 @@ impl Device {
         let shut = !opens && self.is_shut();
         if of_function {
             self.refuse_work("a function-level reset came");
+            self.judge_prefetch();
             self.stats.flrs += 1;
         }
         let mut stats = std::mem::take(&mut self.stats);
@@ -403,6 +407,7 @@ impl Device {
             regs::MASTER_RETURN if self.has_returned() && !self.faults.device_hangs() => {
                 ALL_RETURNED
             }
+            regs::PREFETCH_STATE => self.read_prefetch(),
             regs::CACHE_WB_DONE if self.writes_back => 0,
             regs::MEM_INIT_DONE if self.damage == Damage::Dead => 0,
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
@@ -462,6 +467,7 @@ impl Device {
             regs::VFT_ENABLE if value & 1 != 0 => self.configure_range(),
             regs::MASTER_CTRL | regs::SHAPER => self.wake_all(),
             regs::ZIP_CONTROL => self.turn_gate(),
+            regs::PREFETCH => self.begin_prefetch(),
             regs::SQE_COUNT_SELECT => self.select_counter(Entries::Submitted),
             regs::CQE_COUNT_SELECT => self.select_counter(Entries::Completed),
             _ => {}

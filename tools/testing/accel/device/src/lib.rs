@@ -32,6 +32,7 @@ pub mod job;
 pub mod lies;
 pub mod mailbox;
 pub mod overflow;
+mod prefetch;
 pub mod pri;
 pub mod queue;
 pub mod readings;

@@ -140,7 +140,9 @@ const POWER: u64 = 0x10_0148;
 /// Gates clocks of the bus, bit 0.
 const BUS_CLOCKS: u64 = 0x30_11a8;
 /// Translations fetched in advance, bits 0, 17, 26.
-const PREFETCH: u64 = 0x30_11b0;
+pub const PREFETCH: u64 = 0x30_11b0;
+/// What of that is under way: bits 15:0, 18:16, 26, 30.
+pub const PREFETCH_STATE: u64 = 0x30_11c4;
 /// Literals, bit 4.
 const LITERALS: u64 = 0x30_1204;
 

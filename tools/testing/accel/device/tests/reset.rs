@@ -168,6 +168,32 @@ fn who_opens_the_way_to_memory() {
     }
 }
 
+/// One reading of 0 is not the end of it: three are.
+#[test]
+fn fetches_in_advance_end_before_a_reset() {
+    let mild = Mild::NONE.with(Reading::EngineBits);
+    const CLOSES: u32 = 1 << 26;
+    for (mild, written, busy) in [
+        (Mild::NONE, CLOSES, CLOSES | 1),
+        (Mild::NONE, 0, 1 << 16),
+        (mild, CLOSES, 0),
+    ] {
+        let told = [busy, 0, busy, 0, 0, 0];
+        for readings in [0, 2, 4, 5, 6, 7] {
+            let mut machine = with(mild);
+            let other = machine.read(regs::PREFETCH);
+            machine.write(regs::PREFETCH, other | written);
+            for reading in 0..readings {
+                let expected = told.get(reading).copied().unwrap_or(0);
+                assert_eq!(machine.read(regs::PREFETCH_STATE), expected);
+            }
+            machine.device.reset(ResetKind::Function);
+            let caught = usize::from(readings < 6 && busy != 0);
+            assert_eq!(machine.violations().len(), caught, "{readings}");
+        }
+    }
+}
+
 /// What a function-level reset amid work leaves: whether the device can be used.
 fn survives(mut machine: Machine) -> bool {
     machine.device.reset(ResetKind::Function);
