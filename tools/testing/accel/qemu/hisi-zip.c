@@ -391,6 +391,7 @@ static void hisi_zip_bar_write(void *opaque, hwaddr addr, uint64_t value,
     HisiZipBar *bar = opaque;
 
     hisi_zip_model_write(bar->zip->model, bar->number, addr, size, value);
+    hisi_zip_model_write_back(bar->zip->model, &bar->zip->bus);
     hisi_zip_schedule(bar->zip);
 }
 

@@ -30,7 +30,8 @@ enum {
     HISI_ZIP_FATAL = 2,
 };
 
-/* What the model calls during hisi_zip_model_step(). */
+/* What the model calls during hisi_zip_model_step(); of it, read and write
+ * during hisi_zip_model_write_back(). */
 typedef struct HisiZipBus {
     void *opaque;
     /* Access by the function's own id; false if the IOMMU refuses. */
@@ -70,6 +71,9 @@ uint64_t hisi_zip_model_read(HisiZipModel *model, unsigned bar, uint64_t offset,
                              unsigned size);
 void hisi_zip_model_write(HisiZipModel *model, unsigned bar, uint64_t offset,
                           unsigned size, uint64_t value);
+/* To be called after it: of what a write asks for, drivers wait for this in a
+ * loop that is short. */
+void hisi_zip_model_write_back(HisiZipModel *model, const HisiZipBus *bus);
 /* Returns whether more can be done at once. */
 bool hisi_zip_model_step(HisiZipModel *model, const HisiZipBus *bus);
 void hisi_zip_model_page_answer(HisiZipModel *model, uint16_t group,

@@ -57,8 +57,8 @@ fn data_access(result: c_int) -> DataAccess {
 /// Calls the functions of a [`CBus`].
 struct HostBus<'a>(&'a CBus);
 
-// SAFETY of all calls below: whoever passed the `CBus` to `hisi_zip_model_step()` promises that its
-// functions may be called with its `opaque` until that returns; pointer and length come from one slice.
+// SAFETY of all calls below: whoever passed the `CBus` to a function promises that its functions
+// may be called with its `opaque` until that returns; pointer and length come from one slice.
 impl Bus for HostBus<'_> {
     fn read(&mut self, addr: u64, buf: &mut [u8]) -> Result<(), Refused> {
         // SAFETY: as above.
@@ -284,6 +284,18 @@ pub unsafe extern "C" fn hisi_zip_model_write(
     model
         .device
         .write(bar(number), offset, if size == 8 { 8 } else { 4 }, value);
+}
+
+/// Writes contexts back, if a register was written that asks for it.
+///
+/// # Safety
+///
+/// As for [`hisi_zip_model_step`].
+#[no_mangle]
+pub unsafe extern "C" fn hisi_zip_model_write_back(model: *mut Model, bus: *const CBus) {
+    // SAFETY: by this function's contract.
+    let (model, bus) = unsafe { (&mut *model, &*bus) };
+    model.device.write_back(&mut HostBus(bus));
 }
 
 /// Does what can be done; returns whether more can be done at once.

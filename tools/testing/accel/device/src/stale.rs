@@ -90,9 +90,11 @@ impl Device {
         }
     }
 
-    /// Puts all contexts that the device has over what stands in the tables, if that is due.
-    pub(crate) fn write_back(&mut self, bus: &mut dyn Bus) {
-        if !std::mem::take(&mut self.writes_back) {
+    /// Puts all contexts that the device has over what stands in the tables, if that is due and can
+    /// be done. Mainline waits a millisecond for it: [`Self::step`] may come too late.
+    pub fn write_back(&mut self, bus: &mut dyn Bus) {
+        let works = !self.faults.device_hangs() && !self.faults.is_removed();
+        if !(works && self.may_access() && std::mem::take(&mut self.writes_back)) {
             return;
         }
         for number in 0..self.config.queues {
