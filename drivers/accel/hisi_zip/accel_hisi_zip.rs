@@ -273,14 +273,14 @@ impl Zip<'_> {
         if broken || !self.capabilities.flushes_queues {
             return;
         }
-        // Who rings a doorbell after that must not have the device find the queue there.
-        if fill(&self.sqc_table, self.queues, &queue::CLOSED).is_err() {
+        if self.mailbox.try_flush(&self.bar, LAST_JOBS).is_err() {
             return;
         }
-        if self.mailbox.try_flush(&self.bar, LAST_JOBS).is_ok() {
-            // No context is needed any more: it is no harm if this fails.
-            let _ = hardware::write_back(&self.bar);
-        }
+        // As the C driver, in this order: what the device has of contexts goes over what stands in
+        // the table. Who rings a doorbell after that does not have it find a queue. What fails here,
+        // or comes too late, is no harm, since the device is halted next.
+        let _ = hardware::write_back(&self.bar);
+        let _ = fill(&self.sqc_table, self.queues, &queue::CLOSED);
     }
 
     /// Leaves it with nothing to do, and its way to memory open, if the bus lets it.

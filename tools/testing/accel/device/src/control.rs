@@ -62,9 +62,10 @@ impl Device {
             Some(Command::Flush) => 0..self.config.queues,
             _ => return,
         };
+        let flushes = order.command == Some(Command::Flush);
         let mut all = true;
         for number in numbers {
-            all &= self.finish_stop(number);
+            all &= self.finish_stop(number, flushes);
         }
         if all {
             self.mailbox.finish(Ok(None));
@@ -72,13 +73,14 @@ impl Device {
     }
 
     /// Whether queue `number` is stopped.
-    fn finish_stop(&mut self, number: u16) -> bool {
+    fn finish_stop(&mut self, number: u16, flushes: bool) -> bool {
         let queue = &mut self.queues[usize::from(number)];
         if queue.holds_up_stop() || self.requests.of_queue(number) != 0 {
             return false;
         }
         if queue.sq.is_some() {
             queue.stop();
+            queue.flushed = flushes;
             self.stats.queue_stops += 1;
         }
         true

@@ -155,6 +155,8 @@ pub struct Queue {
     pub hang: Option<Hang>,
     /// What went through it.
     pub counts: Counts,
+    /// It was stopped with all others, which says nothing of what becomes of its ring.
+    pub flushed: bool,
 }
 
 impl Queue {
@@ -177,6 +179,7 @@ impl Queue {
         self.drop_work();
         self.hang.take_if(|hang| *hang == Hang::UntilStopped);
         self.sqc = raw;
+        self.flushed = false;
         self.sq = Some(Sq::new(sqc));
     }
 
@@ -202,6 +205,7 @@ impl Queue {
     /// Ends the queue, whose SQC is `raw` from now on.
     pub fn close(&mut self, raw: Raw) {
         self.stop();
+        self.flushed = false;
         self.sqc = raw;
     }
 
@@ -209,6 +213,7 @@ impl Queue {
     pub fn forget(&mut self) {
         self.sqc = Raw::default();
         self.cqc = Raw::default();
+        self.flushed = false;
     }
 
     fn drop_work(&mut self) {

@@ -73,9 +73,11 @@ impl Device {
             }
             let sqc = self.parse_sqc(&raw).ok_or(errors::SQ_INVALID)?;
             self.revive_cq(bus, sqc.cq);
+            if !self.queues[at].flushed {
+                self.stats
+                    .violation(format!("queue {number}: a doorbell has begun it again"));
+            }
             self.queues[at].start_sq(raw, sqc);
-            self.stats
-                .violation(format!("queue {number}: a doorbell has begun it again"));
         }
         self.sq_doorbell(number, index)
     }

@@ -634,6 +634,11 @@ const CQC_TABLE: u64 = 0x8_8000;
 
 /// A machine whose queue 1 has done a job and was stopped, with contexts in tables.
 fn stopped(mild: Mild) -> Machine {
+    stopped_by(8, mild)
+}
+
+/// The same, by this command.
+fn stopped_by(command: u64, mild: Mild) -> Machine {
     let mut machine = Machine::with(Config {
         mild,
         ..Machine::CONFIG
@@ -644,7 +649,7 @@ fn stopped(mild: Mild) -> Machine {
     }
     let mut machine = machine.prepare(Page::Present);
     machine.run(1, &job());
-    machine.mailbox(8, 1, 0);
+    machine.mailbox(command, 1, 0);
     machine.settle();
     assert_eq!(machine.mailbox_status(), 0);
     machine
@@ -660,6 +665,21 @@ fn a_doorbell_finds_what_a_stopped_queue_has_left() {
         machine.violations(),
         ["queue 1: a doorbell has begun it again"]
     );
+}
+
+/// Before a reset rings stay where they are, and doorbells are open.
+#[test]
+fn a_doorbell_after_a_flush_is_no_fault_of_the_driver() {
+    let mut machine = stopped_by(9, Mild::NONE);
+    machine.doorbell(1, 0, 1, 0);
+    machine.settle();
+    assert_eq!(machine.device.stats().jobs, 2, "the old entry, once more");
+    assert!(machine.violations().is_empty());
+    machine.mailbox(8, 1, 0);
+    machine.settle();
+    machine.doorbell(1, 0, 1, 0);
+    machine.settle();
+    assert_eq!(machine.violations().len(), 1, "it was stopped alone");
 }
 
 #[test]
