@@ -10,7 +10,7 @@ use accel::hisi_zip::{Direction, Revision};
 use accel::{Region, uapi};
 
 use crate::space::Reach;
-use crate::streams::{Outcome, Output, Request, Streams};
+use crate::streams::{Outcome, Output, Request, STATUS, Streams};
 use crate::{Fate, Plan, Watcher};
 
 /// What the bits of a completion's last word are that mean nothing.
@@ -154,10 +154,12 @@ impl Engine {
 
     /// Completes the job of `entry`, of which this became.
     fn finish(&mut self, entry: usize, outcome: &Outcome) {
+        // The other bits stay as they were.
+        let rest = self.parts.ring.read::<u32>(entry * 128 + 3 * 4) & !STATUS;
         for (word, value) in [
             (0, outcome.consumed),
             (1, outcome.produced),
-            (3, outcome.status),
+            (3, rest | outcome.status),
         ]
         .into_iter()
         .chain(CARRIED.into_iter().zip(outcome.carried))

@@ -11,7 +11,7 @@ use accel::{Region, Submission, SubmitPort, uapi};
 use rustix::io::Errno;
 
 use crate::space::{Handed, Reach};
-use crate::streams::{Outcome, Output, Request, Streams};
+use crate::streams::{Outcome, Output, Request, STATUS, Streams};
 use crate::{Fate, Plan, Watcher};
 
 /// A job, and the buffers that it names.
@@ -152,7 +152,7 @@ impl Parts {
             sqe: uapi::HisiZipSqe {
                 consumed: outcome.consumed,
                 produced: outcome.produced,
-                status: outcome.status,
+                status: sqe.status & !STATUS | outcome.status,
                 stream_state,
                 ctx_dw1,
                 ctx_dw2,

@@ -115,9 +115,7 @@ const BAD_LAYOUT: u8 = 0xa9;
 const BAD_WINDOW: u8 = 0x69;
 
 const TRAILER: usize = 8;
-/// A request with this room for output, or less, is ignored.
-const IGNORED_ROOM: usize = 0x10;
-/// Bytes of room for output that a request has to have.
+/// Bytes of room for output that a request has to have: with less it is ignored.
 const LEAST_ROOM: usize = 200;
 /// Output that a stream makes before there is room for it.
 const AHEAD: usize = 5000;
@@ -132,6 +130,8 @@ const EMPTY_LAST_BITS: u32 = 10;
 const AMID_LAST: u32 = 1 << 7;
 /// Bit 8 of the status: the stream ends.
 const LAST_BLOCK: u32 = 1 << 8;
+/// Bits of word 3 that are the status.
+pub(crate) const STATUS: u32 = LAST_BLOCK | 0xff;
 
 /// What nobody may depend on: something else each time.
 fn anything() -> u64 {
@@ -163,12 +163,9 @@ impl Streams {
     }
 
     fn ignores(&self, request: &Request) -> bool {
-        let room = request.output_room;
-        let compresses = self.direction == Direction::Compress;
-        match request.is_stream() {
-            true => room <= IGNORED_ROOM || compresses && request.input_len == 0,
-            false => room < LEAST_ROOM,
-        }
+        let (room, input) = (request.output_room, request.input_len);
+        let compresses = request.is_stream() && self.direction == Direction::Compress;
+        room < LEAST_ROOM || compresses && (input == 0 || room * 8 < input * 9)
     }
 
     fn attempt(&mut self, request: &Request, reach: &Reach, output: Output) -> Result<Outcome, u8> {
@@ -191,7 +188,7 @@ impl Streams {
         let raw = request.algorithm & 0xff == uapi::HISI_ZIP_DEFLATE;
         assert!(raw && resends || request.algorithm & 0xff == uapi::HISI_ZIP_GZIP);
         let input_missing = request.input_len == 0 && !resends;
-        if input_missing || request.input_len > 8 << 20 || request.output_room < LEAST_ROOM {
+        if input_missing || request.input_len > 8 << 20 {
             return Err(BAD_LENGTH);
         }
         let mut input = reach
@@ -370,9 +367,6 @@ impl Deflate {
 
     fn advance(&mut self, work: &Work<'_>) -> Result<Outcome, u8> {
         let (room, input) = (work.request.output_room, &work.input);
-        if room * 8 < input.len() * 9 {
-            return Err(BAD_LENGTH);
-        }
         let flush = match work.request.is_last() {
             true => FlushCompress::Finish,
             false => FlushCompress::Sync,

@@ -70,6 +70,8 @@ pub struct Stream {
 pub struct Request {
     /// Layout of its entry.
     pub layout: Layout,
+    /// Word 3, in which programs send 0.
+    pub word_3: u32,
     /// What to do.
     pub algorithm: Algorithm,
     /// Word 9 [15:12]: 4 KiB << window.

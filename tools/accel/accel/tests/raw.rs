@@ -29,6 +29,7 @@ fn memory(context: &Context, len: usize, fill: u8) -> Memory {
 
 fn job(context: &Context, len: usize) -> RawJob {
     RawJob {
+        status: 0,
         flags: 3 << 28,
         method: GZIP,
         carried: [0; 5],

@@ -9,7 +9,7 @@ mod streams;
 mod unasked;
 
 use crate::data;
-use crate::engine::{Algorithm, Direction, Done, Engine, Layout, Request, Trouble};
+use crate::engine::{Algorithm, Direction, Done, Engine, Layout, PATTERN, Request, Trouble};
 use crate::{Question, Way};
 
 /// All of them.
@@ -21,6 +21,7 @@ pub const QUESTIONS: &[Question] = &[
     streams::LOST_WORDS,
     streams::STREAM_END,
     streams::INPUT_AHEAD,
+    streams::LAST_BLOCK_ALONE,
     streams::EMPTY_LAST,
     streams::ROOM_TO_COMPRESS,
     rooms::NO_ROOM,
@@ -31,6 +32,7 @@ pub const QUESTIONS: &[Question] = &[
     statuses::CUT,
     statuses::NO_ROOM,
     statuses::UNKNOWN_ALGORITHM,
+    statuses::WORD_3,
     entries::WINDOW,
     entries::RAW_DEFLATE,
     entries::OTHER_LAYOUT,
@@ -39,6 +41,7 @@ pub const QUESTIONS: &[Question] = &[
     unasked::BAD_DOORBELLS,
     unasked::UNCONTAINED_ERRORS,
     unasked::BUS_AFTER_RESET,
+    unasked::CONTAINMENT_AFTER_RESET,
     unasked::WORK_AT_RESET,
     unasked::SHAPER_AFTER_RESET,
     unasked::BAD_ADDRESSES,
@@ -49,12 +52,14 @@ pub const QUESTIONS: &[Question] = &[
     unasked::PENDING_INTERRUPTS,
     unasked::FULL_EVENT_QUEUE,
     unasked::COUNTERS,
+    unasked::FORGOTTEN_MAILBOX,
 ];
 
 /// A request that is a whole stream, in the usual layout.
 fn whole(layout: Layout, algorithm: Algorithm, input: Vec<u8>) -> Request {
     Request {
         layout,
+        word_3: 0,
         algorithm,
         window: 0,
         room: input.len() * 2 + ROOM_MIN,
@@ -95,6 +100,13 @@ fn inflates_to(engine: &mut dyn Engine, deflated: Vec<u8>, plain: &[u8]) -> Resu
     };
     let done = once(engine, Direction::Decompress, &request)?;
     Ok(gives(&done, &request, plain))
+}
+
+/// Whether the engine says that all is well, and has done nothing.
+fn is_ignored(done: &Done) -> bool {
+    let nothing = done.consumed() == 0 && done.produced() == 0;
+    let untouched = !done.spilled && done.room.iter().all(|byte| *byte == PATTERN);
+    done.status() == 0 && nothing && untouched
 }
 
 /// A sentence of status, lengths, and what of the room is not as it was.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! How much room the engine wants for its output.
 
-use super::{Question, Way, gives, once, told, whole};
+use super::{DONE, Question, Way, gives, is_ignored, once, told, whole};
 use crate::data;
-use crate::engine::{Algorithm, Direction, Done, Engine, PATTERN, Request, Stream, Trouble};
+use crate::engine::{Algorithm, Direction, Done, Engine, Request, Stream, Trouble};
 use crate::{Finding, Reading};
 
 /// Decompresses `plain` into `room` bytes.
@@ -15,16 +15,6 @@ fn into(engine: &mut dyn Engine, plain: &[u8], room: usize) -> Result<(Request, 
     };
     let done = once(engine, Direction::Decompress, &request)?;
     Ok((request, done))
-}
-
-/// Whether the engine says that all is well, and has done nothing.
-fn is_ignored(done: &Done) -> bool {
-    let nothing = done.consumed() == 0 && done.produced() == 0;
-    done.status() == 0 && nothing && is_untouched(done)
-}
-
-fn is_untouched(done: &Done) -> bool {
-    !done.spilled && done.room.iter().all(|byte| *byte == PATTERN)
 }
 
 pub(super) const NO_ROOM: Question = Question {
@@ -61,8 +51,8 @@ fn small_rooms(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
 
 pub(super) const SMALL_STREAM_ROOM: Question = Question {
     name: "stream-room",
-    text: "Is a request of a stream refused with room for less than 200 bytes?",
-    mild: None,
+    text: "Is a request of a stream with room for less than 200 bytes ignored, or an error?",
+    mild: Some("small-stream-rooms-fail"),
     way: Way::Alone(small_stream_room),
 };
 
@@ -82,6 +72,6 @@ fn small_stream_room(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
         )
     };
     let done = once(engine, Direction::Decompress, &request)?;
-    let refused = done.status() != 0 && done.produced() == 0;
-    Ok(Reading::only(refused).with(told(&done)))
+    let fails = !DONE.contains(&done.status()) && done.produced() == 0;
+    Ok(Reading::of(is_ignored(&done), fails).with(told(&done)))
 }

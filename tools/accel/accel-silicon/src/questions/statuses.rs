@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The numbers by which the engine says what is wrong with a request.
 
-use super::{DONE, Question, Way, once, told, whole};
+use super::{DONE, Question, Way, gives, once, told, whole};
 use crate::data;
 use crate::engine::{Algorithm, Direction, Done, Engine, Request, Trouble};
 use crate::{Finding, Reading};
@@ -93,4 +93,30 @@ pub(super) const UNKNOWN_ALGORITHM: Question = Question {
 fn unknown_algorithm(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     let input = data::stored_gzip(&data::text(1000));
     Ok(any_error(&decompress(engine, Algorithm::Unknown, input)?))
+}
+
+pub(super) const WORD_3: Question = Question {
+    name: "word-3",
+    text: "Does the engine write all of word 3, or bits 8:0 alone?",
+    mild: Some("word-3-whole"),
+    way: Way::Alone(word_3),
+};
+
+/// What bits 31:9 are before: about as many are set as not.
+const BEFORE: u32 = 0xa5a5_a400;
+
+fn word_3(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let plain = data::text(1000);
+    let request = Request {
+        word_3: BEFORE,
+        ..whole(
+            engine.revision().layout(),
+            Algorithm::Gzip,
+            data::stored_gzip(&plain),
+        )
+    };
+    let done = once(engine, Direction::Decompress, &request)?;
+    let (works, rest) = (gives(&done, &request, &plain), done.words[3] & !0x1ff);
+    let seen = format!("sent as {BEFORE:#x}: {}", told(&done));
+    Ok(Reading::of(works && rest == BEFORE, works && rest == 0).with(seen))
 }

@@ -2,9 +2,13 @@
 //! What ties the requests of a stream together.
 
 use super::entries::name_of;
-use super::{DONE, Question, ROOM_MIN, Way, crc_register, inflates_to, once, told, whole};
+use super::{
+    DONE, Question, ROOM_MIN, Way, crc_register, inflates_to, is_ignored, once, told, whole,
+};
 use crate::data;
-use crate::engine::{Algorithm, CARRIED, Direction, Done, Engine, Request, Stream, Trouble};
+use crate::engine::{
+    Algorithm, CARRIED, Direction, Done, Engine, Request, Revision, Stream, Trouble,
+};
 use crate::{Finding, Reading};
 
 /// Bytes of the requests of a stream.
@@ -144,8 +148,8 @@ fn empty_last(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
 
 pub(super) const ROOM_TO_COMPRESS: Question = Question {
     name: "room-to-compress",
-    text: "Is a request of a stream refused that has no room for 9/8 of its input?",
-    mild: None,
+    text: "Is a request of a stream without room for 9/8 of its input ignored, or an error?",
+    mild: Some("tight-rooms-fail"),
     way: Way::Alone(room_to_compress),
 };
 
@@ -164,7 +168,8 @@ fn room_to_compress(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
         )
     };
     let done = once(engine, Direction::Compress, &request)?;
-    Ok(Reading::only(!DONE.contains(&done.status())).with(told(&done)))
+    let fails = !DONE.contains(&done.status()) && done.produced() == 0;
+    Ok(Reading::of(is_ignored(&done), fails).with(told(&done)))
 }
 
 /// In word 3, at the end of a stream.
@@ -315,4 +320,47 @@ fn input_ahead(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
         quality(right)
     );
     Ok(Reading::only(as_modelled).with(seen))
+}
+
+pub(super) const LAST_BLOCK_ALONE: Question = Question {
+    name: "last-block",
+    text: "Does a raw stream whose last block is empty end without a request without input?",
+    mild: Some("last-block-at-once"),
+    way: Way::Harmless(last_block_alone),
+};
+
+/// A last block without content, by the fixed code.
+const EMPTY_LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+
+fn last_block_alone(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    if engine.revision() == Revision::V2 {
+        let reason = "revision 0x21 does not know raw deflate";
+        return Err(Trouble::NotHere(reason.into()));
+    }
+    let plain = data::text(BLOCK);
+    let mut input = data::stored(&plain, false);
+    input.extend(EMPTY_LAST_BLOCK);
+    let mut queue = engine.queue(Direction::Decompress)?;
+    let mut run = |input, carried: Option<_>| {
+        let stream = Stream {
+            begin: carried.is_none(),
+            last: true,
+            carried: carried.unwrap_or_default(),
+        };
+        queue.run(&Request {
+            stream: Some(stream),
+            ..whole(Revision::V3.layout(), Algorithm::Deflate, input)
+        })
+    };
+    let is_end = |done: &Done| done.words[3] & 0x1ff == 0x13 | LAST_BLOCK;
+    let first = run(input, None)?;
+    let (right, kept) = (first.output() == Some(&plain), first.words[15] >> 10 & 0x3f);
+    let seen = format!("{}, word 15 {:#x}", told(&first), first.words[15]);
+    if is_end(&first) || asks(&first) != 3 || kept == 0 {
+        return Ok(Reading::of(false, right && is_end(&first)).with(seen));
+    }
+    let second = run(Vec::new(), Some(first.carried()))?;
+    let ends = right && is_end(&second) && second.produced() == 0;
+    let seen = format!("{seen}; without input: {}", told(&second));
+    Ok(Reading::only(ends).with(seen))
 }

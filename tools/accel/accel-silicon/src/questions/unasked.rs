@@ -40,6 +40,16 @@ pub(super) const BUS_AFTER_RESET: Question = Question {
     ),
 };
 
+pub(super) const CONTAINMENT_AFTER_RESET: Question = Question {
+    name: "containment-after-reset",
+    text: "Does a reset of the function open the way to memory that an error has shut?",
+    mild: Some("reset-ends-containment"),
+    way: Way::Never(
+        "it takes an error of the hardware that is contained, and the driver opens the way itself, \
+         by bit 14 of 0x30100c",
+    ),
+};
+
 pub(super) const SHAPER_AFTER_RESET: Question = Question {
     name: "shaper-after-reset",
     text: "Does a reset of the function switch off the limits of rates in 0x100164?",
@@ -127,5 +137,14 @@ pub(super) const COUNTERS: Question = Question {
     way: Way::Never(
         "the driver has no use for them; mainline's shows them in debugfs, with the queue that is \
          to be selected",
+    ),
+};
+
+pub(super) const FORGOTTEN_MAILBOX: Question = Question {
+    name: "forgotten-mailbox",
+    text: "Does 0x100040, which forgets all contexts, free a mailbox that is busy?",
+    mild: Some("forgetting-frees-mailbox"),
+    way: Way::Never(
+        "it takes a queue that does not stop, so a device that hangs, and ends the queues of all",
     ),
 };

@@ -39,6 +39,8 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// A request, and the memory that it works on. The queue writes addresses, lengths and the tag.
 #[derive(Debug)]
 pub struct RawJob {
+    /// Word 3, in which the engine writes its status.
+    pub status: u32,
     /// Bits 31:24 of word 7: layout of the tag, and flags.
     pub flags: u32,
     /// Word 9 without bits 11:8: algorithm and window. Buffers are flat.
@@ -225,6 +227,7 @@ impl RawQueue {
                 offset_of!(HisiZipSqe, input_data_length),
                 job.input_len as u32,
             ),
+            (offset_of!(HisiZipSqe, status), job.status),
             (offset_of!(HisiZipSqe, r#type), job.flags & 0xff << 24),
             (offset_of!(HisiZipSqe, algorithm), job.method & !(0xf << 8)),
             (offset_of!(HisiZipSqe, tag0), self.sequence),

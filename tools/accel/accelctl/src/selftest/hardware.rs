@@ -51,6 +51,13 @@ impl Hardware {
     }
 }
 
+fn way(direction: Direction) -> hisi_zip::Direction {
+    match direction {
+        Direction::Compress => hisi_zip::Direction::Compress,
+        Direction::Decompress => hisi_zip::Direction::Decompress,
+    }
+}
+
 fn failed(error: accel::Error) -> Trouble {
     Trouble::Failed(error.to_string())
 }
@@ -61,17 +68,9 @@ impl Engine for Hardware {
     }
 
     fn queue(&mut self, direction: Direction) -> std::result::Result<Box<dyn Queue>, Trouble> {
-        let direction = match direction {
-            Direction::Compress => hisi_zip::Direction::Compress,
-            Direction::Decompress => hisi_zip::Direction::Decompress,
-        };
+        let queue = RawQueue::create(&self.context, way(direction)).map_err(failed)?;
         let space = self.context.address_space().clone();
-        let queue = RawQueue::create(&self.context, direction).map_err(failed)?;
-        Ok(Box::new(HardwareQueue {
-            queue,
-            space,
-            stream: None,
-        }))
+        Ok(Box::new(HardwareQueue::new(queue, space)))
     }
 
     fn observed(&self, name: &str) -> std::result::Result<Option<u64>, Trouble> {
@@ -99,6 +98,14 @@ struct HardwareQueue {
 }
 
 impl HardwareQueue {
+    fn new(queue: RawQueue, space: AddressSpace) -> Self {
+        Self {
+            queue,
+            space,
+            stream: None,
+        }
+    }
+
     /// Memory that is there, so that nothing but the request can fail.
     fn memory(&self, bytes: &[u8], len: usize, fill: u8) -> accel::Result<Memory> {
         let mut memory = self.space.memory(len)?;
@@ -114,6 +121,7 @@ impl HardwareQueue {
             None => None,
         };
         Ok(RawJob {
+            status: request.word_3,
             flags: request.flags(),
             method: request.method(),
             carried: request.stream.map_or([0; 5], |stream| stream.carried),
@@ -146,7 +154,72 @@ impl Queue for HardwareQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use accel_fake::{Fate, Watcher};
+    use accel_silicon::{Answer, QUESTIONS, Reading, ask};
+
     use super::*;
+
+    /// An engine in memory.
+    struct InMemory {
+        context: accel_fake::Context,
+        watcher: Arc<Watcher>,
+    }
+
+    impl Engine for InMemory {
+        fn revision(&self) -> Revision {
+            Revision::V3
+        }
+
+        fn queue(&mut self, direction: Direction) -> std::result::Result<Box<dyn Queue>, Trouble> {
+            let plan = Box::new(|_| Fate::Do);
+            let parts = self.context.parts(way(direction), 8, &self.watcher, plan);
+            let queue = RawQueue::from_parts(parts.unwrap()).map_err(failed)?;
+            let space = self.context.address_space().clone();
+            Ok(Box::new(HardwareQueue::new(queue, space)))
+        }
+
+        fn observed(&self, _: &str) -> std::result::Result<Option<u64>, Trouble> {
+            Ok(None)
+        }
+    }
+
+    /// It does not know all that is asked, but has no milder readings.
+    #[test]
+    fn an_engine_in_memory_answers_through_queues_of_the_library() {
+        for mode in [AddressMode::Shared, AddressMode::Private] {
+            let mut engine = InMemory {
+                context: accel_fake::Context::new(mode),
+                watcher: Arc::default(),
+            };
+            for name in [
+                "room-16",
+                "small-rooms",
+                "stream-room",
+                "room-to-compress",
+                "stream-end",
+                "input-ahead",
+                "last-block",
+                "bad-checksum",
+                "status-cut",
+                "word-3",
+            ] {
+                let question = QUESTIONS.iter().find(|question| question.name == name);
+                let answer = ask(question.unwrap(), &mut engine, true);
+                let Answer::Found(finding) = answer else {
+                    panic!("{name}: {answer:?}");
+                };
+                assert_eq!(
+                    finding.reading,
+                    Reading::Default,
+                    "{name}: {}",
+                    finding.seen
+                );
+            }
+            assert_eq!(engine.watcher.violations(), [""; 0]);
+        }
+    }
 
     #[test]
     fn what_the_driver_has_seen_is_found_by_its_whole_name() {

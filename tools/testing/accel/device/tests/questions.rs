@@ -134,6 +134,7 @@ impl Queue for ModelQueue {
 fn entry(memory: &mut Memory, request: &Request) -> hisi_zip_model::sqe::Sqe {
     let (input, output) = ((INPUT, request.input.len()), (OUTPUT, request.room));
     let mut entry = sqe(request.method(), 0, input, output);
+    set_word(&mut entry, 3, request.word_3);
     set_word(&mut entry, 7, request.flags());
     if let Some(stream) = request.stream {
         if stream.begin {
@@ -181,7 +182,7 @@ fn complaint(question: &Question, revision: Revision) -> Option<String> {
 }
 
 /// Questions about what revision 0x21 does not have.
-const NEWER: [&str; 1] = ["window"];
+const NEWER: [&str; 2] = ["window", "last-block"];
 
 /// Whether a question has an answer here.
 fn is_asked(question: &Question, revision: Revision) -> bool {
