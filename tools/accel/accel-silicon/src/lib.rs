@@ -207,6 +207,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_was_not_done_is_no_finding() {
+        for name in ["window", "stateless-checksum"] {
+            let question = QUESTIONS.iter().find(|question| question.name == name);
+            let mut engine = Idle {
+                revision: Revision::V3,
+                word: 0,
+                requests: Rc::default(),
+            };
+            let Answer::Found(finding) = ask(question.unwrap(), &mut engine, false) else {
+                panic!("{name}: not asked");
+            };
+            assert_eq!(
+                finding.reading,
+                Reading::Neither,
+                "{name}: {}",
+                finding.seen
+            );
+        }
+    }
+
     /// An engine that takes all input, makes nothing of it, and asks for what `state` says.
     struct Greedy {
         state: u32,

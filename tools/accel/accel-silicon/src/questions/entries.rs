@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What entries and completions mean.
 
-use super::{Question, Way, crc_register, gives, once, told, whole};
+use super::{Question, Way, crc_register, gives, is_done, once, told, whole};
 use crate::data;
 use crate::engine::{Algorithm, Direction, Engine, Layout, Request, Revision, Trouble};
 use crate::{Finding, Reading};
@@ -40,9 +40,12 @@ pub(super) const STATELESS_CHECKSUM: Question = Question {
 
 fn stateless_checksum(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     let plain = data::text(1000);
+    let mut works = true;
     let mut word = |algorithm| {
         let request = whole(engine.revision().layout(), algorithm, plain.clone());
-        Ok(once(engine, Direction::Compress, &request)?.words[31])
+        let done = once(engine, Direction::Compress, &request)?;
+        works &= is_done(&done, &request);
+        Ok(done.words[31])
     };
     let (gzip, zlib) = (word(Algorithm::Gzip)?, word(Algorithm::Zlib)?);
     let set = gzip == crc_register(&plain) && zlib == data::adler32(&plain);
@@ -51,7 +54,8 @@ fn stateless_checksum(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
         name_of(gzip, &plain),
         name_of(zlib, &plain)
     );
-    Ok(Reading::of(gzip == 0 && zlib == 0, set).with(seen))
+    let none = gzip == 0 && zlib == 0;
+    Ok(Reading::of(works && none, works && set).with(seen))
 }
 
 /// Which checksum of `plain` that is.
@@ -82,13 +86,15 @@ fn window(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     // Nothing in it is to be found again but 20 KiB further back.
     let half = data::noise(20 << 10);
     let plain = [&half[..], &half[..]].concat();
-    let mut sizes = Vec::new();
+    let (mut sizes, mut works) = (Vec::new(), true);
     for window in WINDOWS {
         let request = Request {
             window,
             ..whole(engine.revision().layout(), Algorithm::Gzip, plain.clone())
         };
-        sizes.push(once(engine, Direction::Compress, &request)?.produced());
+        let done = once(engine, Direction::Compress, &request)?;
+        works &= is_done(&done, &request);
+        sizes.push(done.produced());
     }
     // Whether nothing was found again.
     let [small, large] = [sizes[0], sizes[1]].map(|size| size > plain.len() * 3 / 4);
@@ -96,7 +102,8 @@ fn window(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
         "20 KiB twice: {} bytes with 0, {} with 4",
         sizes[0], sizes[1]
     );
-    Ok(Reading::of(small && !large, !small && !large).with(seen))
+    let (as_it_says, whole) = (small && !large, !small && !large);
+    Ok(Reading::of(works && as_it_says, works && whole).with(seen))
 }
 
 pub(super) const RAW_DEFLATE: Question = Question {

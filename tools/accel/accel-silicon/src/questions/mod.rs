@@ -87,9 +87,12 @@ const DONE: [u32; 3] = [0x00, 0x0d, 0x13];
 
 /// Whether the request was done, with all its input, and `plain` is what came of it.
 fn gives(done: &Done, request: &Request, plain: &[u8]) -> bool {
-    DONE.contains(&done.status())
-        && done.consumed() == request.input.len()
-        && done.output() == Some(plain)
+    is_done(done, request) && done.output() == Some(plain)
+}
+
+/// Whether the request was done, with all its input.
+fn is_done(done: &Done, request: &Request) -> bool {
+    DONE.contains(&done.status()) && done.consumed() == request.input.len()
 }
 
 /// Fails unless the engine makes `plain` of `deflated`, a whole stream of gzip's trailer.
