@@ -277,8 +277,8 @@ impl Zip<'_> {
             return;
         }
         // As the C driver, in this order: what the device has of contexts goes over what stands in
-        // the table. Who rings a doorbell after that does not have it find a queue. What fails here,
-        // or comes too late, is no harm, since the device is halted next.
+        // the table. Who rings a doorbell after that does not have it find a queue. What fails
+        // here, or comes too late, is no harm, since the device is halted next.
         let _ = hardware::write_back(&self.bar);
         let _ = fill(&self.sqc_table, self.queues, &queue::CLOSED);
     }
@@ -872,8 +872,8 @@ impl pci::Sleep for PciDriver {
     }
 
     fn resume<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
-        // It may not have been switched off in between, and what it could not end then goes on. What
-        // is isolated stays so.
+        // It may not have been switched off in between, and what it could not end then goes on.
+        // What is isolated stays so.
         if this.accel.is_in_bus_reset() {
             let _ = this.accel.with_data::<ZipDriver, _>(|zip| {
                 mend(pdev, &zip.bar, zip.revision, &zip.capabilities);

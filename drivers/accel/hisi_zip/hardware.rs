@@ -181,9 +181,8 @@ pub(crate) fn write_back(bar: &Bar<'_>) -> Result {
 /// Leaves the device with nothing to do, whatever it was at, and whoever has left it there: it has
 /// no queues, tells of nothing, and its way to memory is shut. May be called before [`init`].
 ///
-/// A reset must not come while it has work, and does not [`open`] what is shut. Fails as [`halt`] does,
-/// or with [`ETIMEDOUT`] if the queues can't be taken away, or fetches in advance
-/// don't end.
+/// A reset must not come while it has work, and does not [`open`] what is shut. Fails as [`halt`]
+/// does, or with [`ETIMEDOUT`] if the queues can't be taken away, or fetches in advance don't end.
 pub(crate) fn quiet(bar: &Bar<'_>, revision: Revision, prefetches: bool) -> Result {
     mask_events(bar, true);
     mask_errors(bar, Errors::ALL);

@@ -26,8 +26,8 @@ pub(crate) const ABNORMAL_EVENT_VECTOR: usize = 0x3110;
 pub(crate) const ERROR_VECTOR: usize = 0x3114;
 /// Vectors of a virtual function, of the physical one.
 pub(crate) const VECTORS: usize = 0x311c;
-/// Errors, six registers: of the queue manager, then of the engine, those that the bus is to be told
-/// of, those that need a reset, those that are mended.
+/// Errors, six registers: of the queue manager, then of the engine, those that the bus is to be
+/// told of, those that need a reset, those that are mended.
 pub(crate) const ERRORS: usize = 0x3124;
 /// Cores that compress, cores that decompress, by the bits that switch them on.
 pub(crate) const CORES: usize = 0x3140;

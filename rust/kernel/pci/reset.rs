@@ -68,14 +68,14 @@ impl Device<device::Core<'_>> {
     /// Resets the function by a function-level reset, and gives it its configuration back. No
     /// callback is called.
     ///
-    /// For a driver that finds in its probe, or when it resumes, that nothing less helps. May sleep:
-    /// a second or longer. Calls `pcie_reset_flr()`.
+    /// For a driver that finds in its probe, or when it resumes, that nothing less helps. May
+    /// sleep: a second or longer. Calls `pcie_reset_flr()`.
     ///
     /// What [`save_state`](Self::save_state) has saved before is no longer there.
     ///
     /// Fails with [`EAGAIN`] if accesses of the configuration space are blocked, as they are in
-    /// another reset; with [`ENOTTY`] if the function has no such reset, or does not come back; with
-    /// [`ENOMEM`] if its configuration can't be saved; or as the IOMMU does.
+    /// another reset; with [`ENOTTY`] if the function has no such reset, or does not come back;
+    /// with [`ENOMEM`] if its configuration can't be saved; or as the IOMMU does.
     pub fn reset_alone(&self) -> Result {
         let _locked = ConfigLock::try_new(self)?;
         self.save_state()?;

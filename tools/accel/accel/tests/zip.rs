@@ -244,7 +244,8 @@ fn too_little_room_is_told() {
             ..bench.job(0, &noise(1000))
         });
         assert_eq!(bench.next(Wait::Spin).result, Err(JobError::NoRoom));
-        // What is too little for any job is not the engine's to tell: it would say that all is well.
+        // What is too little for any job is not the engine's to tell, who would say that all is
+        // well.
         for room in [0, 16, 17, ROOM_MIN - 1] {
             let job = Job {
                 output_room: room,

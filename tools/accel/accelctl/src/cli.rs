@@ -13,8 +13,9 @@ use crate::top::{self, Sort};
 
 const AFTER_HELP: &str = "\
 DEV is a number, accelN or a path. But for reset and selftest, only the monitor nodes \
-(/dev/accel_monitorN) are opened: no answer waits for hardware, and no access to the compute nodes is needed. Of the use by \
-processes, you see that of your own; root, or who has CAP_PERFMON, sees that of all.
+(/dev/accel_monitorN) are opened: no answer waits for hardware, and no access to the compute nodes \
+is needed. Of the use by processes, you see that of your own; root, or who has CAP_PERFMON, sees \
+that of all.
 
 Exit status: 0, or 1 after an error, or 2 after a mistake on the command line. That there is no \
 device is an error, but with --json an empty list.

@@ -468,8 +468,8 @@ impl Vacancy<'_> {
     /// Hands `job` to the engine. No system call, but in [`AddressMode::Kernel`].
     ///
     /// [`Error::Unreachable`]: the job's memory is not of the queue's context
-    /// ([`AddressSpace::memory`]). [`Error::NoAlgorithm`]: this revision of the engine can't do what
-    /// the job asks for ([`Revision::has`]). [`Error::Room`]: less room for output than
+    /// ([`AddressSpace::memory`]). [`Error::NoAlgorithm`]: this revision of the engine can't do
+    /// what the job asks for ([`Revision::has`]). [`Error::Room`]: less room for output than
     /// [`ROOM_MIN`](super::ROOM_MIN), or, in a stream that is compressed, than 9/8 of the input.
     /// [`Error::NoInput`]: nothing to compress in such a stream; see
     /// [`Stream::end`](super::Stream::end).
