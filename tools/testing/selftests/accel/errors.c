@@ -151,7 +151,8 @@ static int work(void *arg)
 		return ctx;
 	while (LOAD(jobs[1]) == 0 && !ret) {
 		ret = zip_open(&q, ctx, 8, HISI_ZIP_COMPRESS);
-		if (ret == -EAGAIN) {
+		/* In a reset, or one has ended the queue before it was mapped. */
+		if (ret == -EAGAIN || ret == -ENODEV) {
 			ret = 0;
 			continue;
 		}
