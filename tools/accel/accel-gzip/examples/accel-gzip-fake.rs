@@ -12,6 +12,7 @@ use std::sync::Arc;
 use accel::hisi_zip::{Direction, ZipQueue};
 use accel::{AddressMode, AddressSpace, uapi};
 use accel_fake::{Context, Fate, Plan, Watcher};
+use accel_gzip::error::{Error, Result};
 use accel_gzip::queues::Engine;
 use accel_gzip::{app, signals};
 
@@ -26,15 +27,15 @@ impl Engine for FakeEngine {
         self.context.address_space().mode()
     }
 
-    fn space(&self) -> accel::Result<AddressSpace> {
+    fn space(&self) -> Result<AddressSpace> {
         Ok(self.context.address_space().clone())
     }
 
-    fn queue(&self, direction: Direction) -> accel::Result<ZipQueue> {
+    fn queue(&self, direction: Direction) -> Result<ZipQueue> {
         let Some(left) = self.left.get().checked_sub(1) else {
-            return Err(accel::Error::QueuesBusy {
+            return Err(Error::Device(accel::Error::QueuesBusy {
                 device: "fake0".into(),
-            });
+            }));
         };
         self.left.set(left);
         let queue = self.context.queue(direction, 64, &self.watcher, plan());

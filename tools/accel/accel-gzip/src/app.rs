@@ -2,26 +2,29 @@
 //! From a command line to an exit status.
 
 use std::fs::{File, Metadata};
-use std::io::{IoSlice, IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::bench;
 use crate::cli::Args;
-use crate::compress::{Origin, compress};
-use crate::decompress::{Rest, decompress, next_header};
+use crate::compress::{Form, compress};
+use crate::container::{Effort, Origin, TRAILER};
+use crate::decompress::{How, Rest, decompress, next_header};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::input::{Input, Next};
+use crate::list::{Listing, Row};
 use crate::names;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::queues::{Engine, Queues, Use};
-use crate::report::{Done, describe_measure, say};
-use crate::sink::Sink;
+use crate::report::{Done, complain, complain_behind, describe_measure, say};
+use crate::sink::{STDOUT, Sink};
 use accel::AddressMode;
 use accel::hisi_zip::Direction;
 
@@ -39,6 +42,17 @@ pub fn run(args: &Args, engine: &dyn Fn(AddressMode) -> Box<dyn Engine>) -> u8 {
     statuses.fold(OK, worse)
 }
 
+/// Writes `text` to standard output, and that is all.
+pub fn tell(text: &str) -> ExitCode {
+    match writeln!(stdout(), "{text}").and_then(|()| stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("standard output: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Errors are worse than warnings, whatever their numbers.
 fn worse(one: u8, other: u8) -> u8 {
     match [one, other].contains(&ERROR) {
@@ -52,6 +66,7 @@ fn run_with(args: &Args, engine: &dyn Engine) -> u8 {
         queues: args.queues.into(),
         in_flight: args.in_flight.into(),
         wait: args.wait,
+        required: args.require_device || args.bench.is_some(),
     };
     let direction = match args.compresses() {
         true => Direction::Compress,
@@ -61,6 +76,7 @@ fn run_with(args: &Args, engine: &dyn Engine) -> u8 {
         args,
         queues: Queues::new(engine, direction, how),
         status: OK,
+        listing: Listing::new(args.verbose, args.quiet),
     };
     app.run();
     app.status
@@ -70,31 +86,35 @@ struct App<'a> {
     args: &'a Args,
     queues: Queues<'a>,
     status: u8,
+    listing: Listing,
 }
 
 impl App<'_> {
     fn run(&mut self) {
-        let standard = [PathBuf::from("-")];
         let args = self.args;
-        let files = if args.files.is_empty() {
-            &standard[..]
-        } else {
-            &args.files
+        if args.ascii && !args.quiet {
+            complain("option --ascii ignored on this system");
+        }
+        if args.files.is_empty() {
+            self.deal_with_or_tell(Path::new("-"));
+        }
+        for path in &args.files {
+            self.deal_with_or_tell(path);
+        }
+        if let Err(error) = self.listing.finish() {
+            self.complain("list", &not_told(error));
+        }
+    }
+
+    fn deal_with_or_tell(&mut self, path: &Path) {
+        let name = match path == Path::new("-") {
+            true => "stdin".into(),
+            false => path.display().to_string(),
         };
-        for path in files {
-            let name = match path == Path::new("-") {
-                true => "stdin".into(),
-                false => path.display().to_string(),
-            };
-            let result = self.deal_with(path, &name);
-            if let Err(error) = result {
-                // What is in flight belongs to the failed file.
-                self.queues.abandon();
-                self.complain(&name, &error);
-                if error.is_fatal() {
-                    break;
-                }
-            }
+        if let Err(error) = self.deal_with(path, &name) {
+            // What is in flight belongs to the failed file.
+            self.queues.abandon();
+            self.complain(&name, &error);
         }
     }
 
@@ -119,17 +139,25 @@ impl App<'_> {
             // As any filter whose reader has enough.
             let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
         }
-        if matches!(error, Error::Skipped(_)) {
-            self.warn(name, error);
-        } else {
-            say(&format!("accel-gzip: {name}: {error}"));
-            self.status = ERROR;
+        let args = self.args;
+        // Whoever has all files of a directory done knows that some are not meant.
+        let silent = args.quiet || (args.recursive && !args.verbose);
+        match error {
+            Error::Skipped(what) => self.warn(&format!("{name} {what}")),
+            Error::UnknownSuffix if silent => {}
+            Error::UnknownSuffix => self.warn(&format!("{name}: {error}")),
+            Error::Compressed(_) if silent => {}
+            Error::Compressed(what) => complain(&format!("{name} {what}")),
+            _ => {
+                complain_behind(error.lead(), &format!("{name}: {error}"));
+                self.status = ERROR;
+            }
         }
     }
 
-    fn warn(&mut self, name: &str, what: &dyn std::fmt::Display) {
+    fn warn(&mut self, what: &str) {
         if !self.args.quiet {
-            say(&format!("accel-gzip: {name}: {what}"));
+            complain(what);
         }
         if self.status == OK {
             self.status = WARNING;
@@ -141,11 +169,64 @@ impl App<'_> {
         self.check_terminals(true)?;
         let input = stdin().as_fd().try_clone_to_owned().map_err(Error::Read)?;
         let mut input = self.input(File::from(input))?;
+        let metadata = stdin().as_fd().try_clone_to_owned().map(File::from);
+        let metadata = metadata
+            .and_then(|file| file.metadata())
+            .map_err(Error::Read)?;
+        // A pipe has no time worth telling.
+        let origin = match metadata.is_file() {
+            true => self.origin(None, &metadata),
+            false => self.origin_without_file(),
+        };
+        let verb = if self.args.test { "OK" } else { "" };
+        self.transform_to_stdout(&mut input, &origin, name, verb)
+    }
+
+    /// To standard output, or nowhere.
+    fn transform_to_stdout(
+        &mut self,
+        input: &mut Input,
+        origin: &Origin,
+        name: &str,
+        verb: &str,
+    ) -> Result<()> {
+        let listed = match self.args.list {
+            true => Some(self.listed(input, Path::new(name), origin.mtime)?),
+            false => None,
+        };
         let mut sink = self.stdout_or_nowhere()?;
-        let done = self.transform(&mut input, &Origin::default(), &mut sink, name)?;
-        self.tell(name, &done, "");
+        let done = self.transform(input, origin, &mut sink, name)?;
+        match listed {
+            Some((plain, overhead, mtime)) => {
+                let row = Row {
+                    done: &done,
+                    overhead,
+                    crc: sink.sum(),
+                    mtime,
+                };
+                self.listing.add(&row, &plain).map_err(not_told)?;
+            }
+            None => self.tell(name, &done, verb),
+        }
         self.judge(name, &done);
         Ok(())
+    }
+
+    /// Name of the plain file, bytes of the compressed one that are no data, and a time.
+    fn listed(&self, input: &mut Input, path: &Path, mtime: u32) -> Result<(PathBuf, usize, u32)> {
+        let plain = names::plain(path, &self.args.suffix).unwrap_or(path.into());
+        let header = match next_header(input, true)? {
+            Next::Item(Ok(header)) => header,
+            _ => return Ok((plain, 0, mtime)),
+        };
+        let stored = header.name.filter(|_| self.args.with_name());
+        let stored = stored.and_then(|name| names::restored(path, &name));
+        let mtime = if header.mtime == 0 {
+            mtime
+        } else {
+            header.mtime
+        };
+        Ok((stored.unwrap_or(plain), header.len + TRAILER, mtime))
     }
 
     /// Input that the engine reads where it lies, if it sees that, or else is read into buffers.
@@ -169,99 +250,138 @@ impl App<'_> {
     }
 
     fn stdout_or_nowhere(&self) -> Result<Sink> {
+        if self.args.list {
+            return Ok(Sink::summing());
+        }
         if self.args.test {
             return Ok(Sink::nowhere());
         }
-        let path = PathBuf::from("standard output");
-        match stdout().as_fd().try_clone_to_owned() {
-            Ok(fd) => Ok(Sink::file(File::from(fd), path)),
-            Err(source) => Err(Error::Write { path, source }),
-        }
+        let fd = stdout().as_fd().try_clone_to_owned().map_err(not_told)?;
+        Ok(Sink::stdout(File::from(fd)))
     }
 
     fn file(&mut self, path: &Path, name: &str) -> Result<()> {
         let (file, path) = files::open(path, self.args)?;
         let metadata = file.metadata().map_err(Error::Read)?;
-        files::check_kind(&metadata, self.args)?;
-        let mut input = self.input(file)?;
-        let origin = self.origin(&path, &metadata);
-        if self.args.test || self.args.stdout {
-            if self.args.stdout && !self.args.test {
-                self.check_terminals(false)?;
+        if metadata.is_dir() && self.args.recursive {
+            for entry in files::entries(&path)? {
+                self.deal_with_or_tell(&entry);
             }
-            let mut sink = self.stdout_or_nowhere()?;
-            let done = self.transform(&mut input, &origin, &mut sink, name)?;
-            self.tell(name, &done, if self.args.test { "OK" } else { "" });
-            self.judge(name, &done);
             return Ok(());
         }
-        self.replace(&path, &metadata, &mut input, &origin, name)
+        files::check_kind(&metadata, self.args)?;
+        if !self.args.only_reads() {
+            return self.replace(&path, &metadata, file, name);
+        }
+        let mut input = self.input(file)?;
+        let origin = self.origin(Some(&path), &metadata);
+        if self.args.stdout {
+            self.check_terminals(false)?;
+        }
+        if self.args.recursive && self.args.only_looks() {
+            names::plain(&path, &self.args.suffix)?;
+        }
+        let verb = if self.args.test { "OK" } else { "" };
+        self.transform_to_stdout(&mut input, &origin, name, verb)
     }
 
     /// Makes the output file and removes the input.
-    fn replace(
-        &mut self,
-        path: &Path,
-        metadata: &Metadata,
-        input: &mut Input,
-        origin: &Origin,
-        name: &str,
-    ) -> Result<()> {
-        let (target, modified) = self.target(path, input)?;
-        self.check_target(&target, metadata)?;
+    fn replace(&mut self, path: &Path, metadata: &Metadata, file: File, name: &str) -> Result<()> {
+        let mut input = self.input(file)?;
+        let (target, modified) = self.target(path, &mut input)?;
+        let overwrites = self.check_target(&target, metadata)?;
+        let origin = self.origin(Some(path), metadata);
         let output = Output::create(target.clone())?;
         let mut sink = output.sink()?;
-        let done = self.transform(input, origin, &mut sink, name)?;
+        let done = self.transform(&mut input, &origin, &mut sink, name)?;
         drop(sink);
         let remove = || std::fs::remove_file(path).map_err(|e| cannot_remove(path, e));
+        let leave = || Ok(());
         let keep = self.args.keep;
-        let removal: Option<&dyn Fn() -> Result<()>> = if keep { None } else { Some(&remove) };
-        output.commit(metadata, modified, self.args.force, removal)?;
+        let then: Option<&dyn Fn() -> Result<()>> = match (keep, self.args.synchronous) {
+            (false, _) => Some(&remove),
+            (true, true) => Some(&leave),
+            (true, false) => None,
+        };
+        output.commit(metadata, modified, overwrites, then)?;
         let verb = if keep { "created" } else { "replaced with" };
         self.tell(name, &done, &format!("{verb} {}", target.display()));
         self.judge(name, &done);
         Ok(())
     }
 
-    fn check_target(&self, target: &Path, input: &Metadata) -> Result<()> {
+    /// Whether an older file of this name goes; an error if it is to stay.
+    fn check_target(&self, target: &Path, input: &Metadata) -> Result<bool> {
         // A name that a header tells can be anything.
         let same = |other: Metadata| (other.dev(), other.ino()) == (input.dev(), input.ino());
         if target.metadata().is_ok_and(same) {
             let why = format!("{} is the input itself", target.display());
             return Err(Error::Usage(why));
         }
-        if !self.args.force && target.symlink_metadata().is_ok() {
-            return Err(output::exists(target));
+        if self.args.force || target.symlink_metadata().is_err() {
+            return Ok(self.args.force);
         }
-        Ok(())
+        let asks = self.args.presume_input_tty || stdin().is_terminal();
+        match asks && ask(target) {
+            true => Ok(true),
+            false => Err(output::exists(target)),
+        }
     }
 
-    fn origin(&self, path: &Path, metadata: &Metadata) -> Origin {
-        if !self.args.with_name() {
-            return Origin::default();
-        }
+    fn origin_without_file(&self) -> Origin {
         Origin {
-            name: path.file_name().map(|name| name.as_bytes().to_vec()),
-            // Times that the format can't tell are not told.
-            mtime: metadata.mtime().try_into().unwrap_or(0),
+            name: None,
+            mtime: 0,
+            effort: match self.args.level.0 {
+                1 => Effort::Least,
+                9 => Effort::Most,
+                _ => Effort::Some,
+            },
         }
+    }
+
+    fn origin(&mut self, path: Option<&Path>, metadata: &Metadata) -> Origin {
+        let mut origin = self.origin_without_file();
+        if !self.compresses() {
+            origin.mtime = metadata.mtime().try_into().unwrap_or(0);
+            return origin;
+        }
+        if self.args.with_name() {
+            let name = path.and_then(Path::file_name);
+            origin.name = name.map(|name| name.as_bytes().to_vec());
+        }
+        if self.args.with_time() {
+            // 0 is no time.
+            match u32::try_from(metadata.mtime()) {
+                Ok(mtime) if mtime != 0 => origin.mtime = mtime,
+                _ => {
+                    let name = path.map_or("stdin".into(), |path| path.display().to_string());
+                    let what = "file timestamp out of range for gzip format";
+                    self.warn(&format!("{name}: {what}"));
+                }
+            }
+        }
+        origin
     }
 
     /// The output's name, and its modification time if the header is to be believed.
     fn target(&self, path: &Path, input: &mut Input) -> Result<(PathBuf, Option<u32>)> {
-        let suffix = &self.args.suffix;
+        let args = self.args;
         if self.compresses() {
-            return Ok((names::compressed(path, suffix)?, None));
+            let target = names::compressed(path, &args.suffix, args.force)?;
+            return Ok((target, None));
         }
-        let restore = self.args.with_name();
-        if restore {
+        let (mut target, mut modified) = (None, None);
+        if args.with_name() || args.with_time() {
             if let Next::Item(Ok(header)) = next_header(input, true)? {
                 let mtime = Some(header.mtime).filter(|&mtime| mtime != 0);
-                let name = header.name.and_then(|name| names::restored(path, &name));
-                return Ok((name.map_or_else(|| names::plain(path, suffix), Ok)?, mtime));
+                modified = mtime.filter(|_| args.with_time());
+                let name = header.name.filter(|_| args.with_name());
+                target = name.and_then(|name| names::restored(path, &name));
             }
         }
-        Ok((names::plain(path, suffix)?, None))
+        let target = target.map_or_else(|| names::plain(path, &args.suffix), Ok)?;
+        Ok((target, modified))
     }
 
     fn transform(
@@ -274,16 +394,20 @@ impl App<'_> {
         let begun = Instant::now();
         let start = input.position();
         let mut progress = Progress::new(name, input.total(), self.args.quiet);
-        let (jobs, rest) = if self.compresses() {
-            let block = self.args.block_size;
-            let queues = &mut self.queues;
-            (
-                compress(input, origin, block, queues, sink, &mut progress)?,
-                Rest::Nothing,
-            )
+        let result = if self.compresses() {
+            let jobs = self.compress(input, origin, sink, &mut progress);
+            jobs.map(|jobs| (jobs, Rest::Nothing))
         } else {
-            self.decompress(input, sink, &mut progress)?
+            self.decompress(input, sink, &mut progress)
         };
+        // What there is of a damaged file is worth having.
+        let flushed = sink.flush();
+        let (jobs, rest) = result?;
+        flushed?;
+        drop(progress);
+        if self.compresses() && input.total().is_some_and(|total| total != input.position()) {
+            self.warn(&format!("{name}: file size changed while zipping"));
+        }
         Ok(Done {
             compressed: self.compresses(),
             jobs,
@@ -294,27 +418,49 @@ impl App<'_> {
         })
     }
 
+    fn compress(
+        &mut self,
+        input: &mut Input,
+        origin: &Origin,
+        sink: &mut Sink,
+        progress: &mut Progress,
+    ) -> Result<u64> {
+        let args = self.args;
+        let form = Form {
+            origin: origin.clone(),
+            block: args.block_size,
+            independent: args.independent,
+            level: args.level.0,
+        };
+        let tell = |error: &Error| tell_why(args.verbose, error);
+        // The engine can't but compress.
+        let ready = form.level != 0 && self.queues.begin(&tell)?;
+        compress(input, &form, &mut self.queues, ready, sink, progress, &tell)
+    }
+
     fn decompress(
         &mut self,
         input: &mut Input,
         sink: &mut Sink,
         progress: &mut Progress,
     ) -> Result<(u64, Rest)> {
-        let start = input.position();
-        match decompress(input, &mut self.queues, sink, progress) {
-            Err(Error::NotGzip)
-                if self.args.force && self.args.stdout && input.position() == start =>
-            {
-                copy(input, sink).map(|()| (0, Rest::Nothing))
-            }
-            other => other,
-        }
+        let args = self.args;
+        let tell = |error: &Error| tell_why(args.verbose, error);
+        let how = How {
+            ready: self.queues.begin(&tell)?,
+            copies: args.force && sink.is_shared() && !args.list,
+            tell: &tell,
+        };
+        decompress(input, &how, &mut self.queues, sink, progress)
     }
 
     fn judge(&mut self, name: &str, done: &Done) {
-        if done.rest == Rest::Garbage {
-            self.warn(name, &"decompression OK, trailing garbage ignored");
-        }
+        let what = match done.rest {
+            Rest::Nothing => return,
+            Rest::Garbage => "decompression OK, trailing garbage ignored",
+            Rest::Entries => "has more than one entry, of which the first was taken",
+        };
+        self.warn(&format!("{name}: {what}"));
     }
 
     fn tell(&self, name: &str, done: &Done, what: &str) {
@@ -342,23 +488,32 @@ impl App<'_> {
     }
 }
 
+/// Standard output does not take what it is to be told.
+fn not_told(source: std::io::Error) -> Error {
+    Error::Write {
+        path: STDOUT.into(),
+        source,
+    }
+}
+
+/// Tells why a file is done without the engine.
+fn tell_why(verbose: bool, error: &Error) {
+    if verbose {
+        complain(&format!("goes on in software: {error}"));
+    }
+}
+
+/// Whether somebody at the terminal wants `target` overwritten.
+fn ask(target: &Path) -> bool {
+    let question = format!("{} already exists; overwrite (y or n)? ", target.display());
+    let mut answer = String::new();
+    let asked = stderr().write_all(question.as_bytes());
+    asked.is_ok() && stdin().read_line(&mut answer).is_ok() && answer.starts_with(['y', 'Y'])
+}
+
 fn cannot_remove(path: &Path, error: std::io::Error) -> Error {
     Error::Usage(format!(
         "the output is complete, but {} stays: {error}",
         path.display()
     ))
-}
-
-/// Hands on what is not in gzip format.
-fn copy(input: &mut Input, sink: &mut Sink) -> Result<()> {
-    loop {
-        let count = match input.peek(64 << 10, true)? {
-            Next::Item([]) | Next::Later | Next::End => return Ok(()),
-            Next::Item(bytes) => {
-                sink.write(&mut [IoSlice::new(bytes)])?;
-                bytes.len()
-            }
-        };
-        input.skip(count);
-    }
 }

@@ -9,11 +9,11 @@ use accel::hisi_zip::{Completion, Job};
 use accel::memory::{Input as Data, Memory, Source};
 
 use crate::buffers::Buffers;
-use crate::compress::{self, Members, Origin};
-use crate::container::Trailer;
+use crate::compress::{self, Members};
+use crate::container::{Origin, Trailer};
 use crate::decompress::{self, next_header, payload_len};
 use crate::error::{Error, Result};
-use crate::input::{Input, Next};
+use crate::input::{Input, Next, Patience};
 use crate::pipeline::{Chunk, Stage, run, window};
 use crate::progress::Progress;
 use crate::queues::Queues;
@@ -92,7 +92,7 @@ pub fn bench(
 
 /// The next `len` bytes of the file, fewer at its end.
 fn next_item(input: &mut Input, len: usize, spare: &mut Buffers) -> Result<Option<Item>> {
-    match input.take(len, true, spare)? {
+    match input.take(len, Patience::All, spare)? {
         Next::Item(source) => Ok(Some(Item {
             data: source.memory,
             start: source.start,
@@ -133,7 +133,7 @@ fn members(input: &mut Input, spare: &mut Buffers) -> Result<Vec<Item>> {
 }
 
 fn only_ours() -> Error {
-    Error::Usage("--bench -d needs a file made by accel-gzip".into())
+    Error::Usage("--bench -d needs a file made by accel-gzip --independent".into())
 }
 
 impl Item {
@@ -206,11 +206,10 @@ impl Stage for Replay<'_> {
     fn finish(&mut self, completion: Completion) -> Result<Chunk> {
         let offset = completion.job.source.start as u64;
         let Item { trailer, crc, .. } = *self.item(completion.job.tag);
-        let made = match trailer {
+        match trailer {
             None => self.maker.make(completion, self.input, offset, crc),
             Some(trailer) => decompress::verify(completion, trailer, offset),
-        };
-        made.map(|(chunk, _)| chunk)
+        }
     }
 
     fn recycle(&mut self, chunk: Chunk) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Buffers that are used again and again.
 
-use accel::hisi_zip::REQUEST_MAX;
+use accel::hisi_zip::{CONTEXT_SIZE, REQUEST_MAX, Stream};
 use accel::memory::{Memory, Source};
 use accel::{AddressMode, AddressSpace};
 
@@ -14,19 +14,21 @@ pub const LEAD: usize = HEADER_MAX.next_multiple_of(64);
 /// Whatever a request can read or write has room.
 const LARGEST: usize = (LEAD + stored_len(REQUEST_MAX) + TRAILER).next_multiple_of(4096);
 
-/// Spare buffers in an address space.
-#[derive(Debug)]
+/// Spare buffers in an address space, or such as no device sees.
+#[derive(Debug, Default)]
 pub struct Buffers {
-    space: AddressSpace,
+    space: Option<AddressSpace>,
     spare: Vec<Memory>,
+    /// Memory for contexts of streams.
+    contexts: Vec<Memory>,
 }
 
 impl Buffers {
     /// No buffers yet.
     pub fn new(space: AddressSpace) -> Self {
         Self {
-            space,
-            spare: Vec::new(),
+            space: Some(space),
+            ..Self::default()
         }
     }
 
@@ -38,16 +40,35 @@ impl Buffers {
         }
         // One that is too small makes room for it, so that there are never more than in use.
         self.spare.pop();
-        Ok(self.space.memory(self.size(len))?)
+        let len = self.size(len);
+        Ok(match &self.space {
+            Some(space) => space.memory(len)?,
+            None => Memory::new(len)?,
+        })
+    }
+
+    /// Memory for the context of a stream: a spare one, or a new one.
+    pub fn context(&mut self) -> Result<Memory> {
+        match (self.contexts.pop(), &self.space) {
+            (Some(context), _) => Ok(context),
+            (None, Some(space)) => Ok(Stream::memory(space)?),
+            (None, None) => Ok(Memory::new(CONTEXT_SIZE)?),
+        }
+    }
+
+    /// Takes it back.
+    pub fn put_context(&mut self, context: Memory) {
+        self.contexts.push(context);
     }
 
     /// Bytes of a new buffer that has to have `len`.
     fn size(&self, len: usize) -> usize {
-        match self.space.mode() {
+        match self.space.as_ref().map(AddressSpace::mode) {
             // Only pages that are touched take memory, so the size costs address space alone.
-            AddressMode::Shared => len.max(LARGEST),
+            Some(AddressMode::Shared) => len.max(LARGEST),
             // All of it takes memory. The next to be asked for may be a bit larger.
-            _ => (len + len / 8).next_multiple_of(4096),
+            Some(_) => (len + len / 8).next_multiple_of(4096),
+            None => len,
         }
     }
 

@@ -3,19 +3,52 @@
 
 use std::cell::OnceCell;
 
+use accel::find::{Candidate, Place, Wish, rank};
 use accel::hisi_zip::{Direction, ZipQueue};
-use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo, Function, Inquire};
+use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo, Function, Inquire, Topology};
 
+use crate::error::{Error, Result};
 use crate::queues::Engine;
 
 /// The driver whose rings this program knows.
 const DRIVER: &str = "accel_hisi_zip";
 
-/// The device that `name` names, or the first that does gzip.
-pub fn find(name: Option<&str>) -> Result<Device, String> {
+/// The device that `name` names, or the best that does gzip in this mode.
+pub fn find(name: Option<&str>, mode: Option<AddressMode>) -> std::result::Result<Device, String> {
     match name {
         Some(name) => named(name),
-        None => first(),
+        None => best(mode),
+    }
+}
+
+/// No device, and why.
+pub struct Missing {
+    reason: String,
+    mode: AddressMode,
+}
+
+impl Missing {
+    /// None for `mode`, because of `reason`.
+    pub fn new(reason: String, mode: AddressMode) -> Self {
+        Self { reason, mode }
+    }
+
+    fn error<T>(&self) -> Result<T> {
+        Err(Error::NoEngine(self.reason.clone()))
+    }
+}
+
+impl Engine for Missing {
+    fn mode(&self) -> AddressMode {
+        self.mode
+    }
+
+    fn space(&self) -> Result<AddressSpace> {
+        self.error()
+    }
+
+    fn queue(&self, _: Direction) -> Result<ZipQueue> {
+        self.error()
     }
 }
 
@@ -52,16 +85,16 @@ impl Engine for DeviceEngine {
         self.mode
     }
 
-    fn space(&self) -> accel::Result<AddressSpace> {
+    fn space(&self) -> Result<AddressSpace> {
         Ok(self.context()?.address_space().clone())
     }
 
-    fn queue(&self, direction: Direction) -> accel::Result<ZipQueue> {
-        ZipQueue::create(self.context()?, direction, 0)
+    fn queue(&self, direction: Direction) -> Result<ZipQueue> {
+        Ok(ZipQueue::create(self.context()?, direction, 0)?)
     }
 }
 
-fn named(name: &str) -> Result<Device, String> {
+fn named(name: &str) -> std::result::Result<Device, String> {
     let device = Device::by_name(name).map_err(|e| e.to_string())?;
     let facts = device.monitor().and_then(|monitor| monitor.facts());
     // A monitor node that can't be read is no reason not to try.
@@ -74,17 +107,37 @@ fn named(name: &str) -> Result<Device, String> {
     }
 }
 
-fn first() -> Result<Device, String> {
+fn candidate(device: &Device) -> accel::Result<Candidate> {
+    let node = device.monitor()?;
+    Ok(Candidate {
+        device: device.clone(),
+        facts: node.facts()?,
+        status: node.status()?,
+        busy: None,
+    })
+}
+
+fn best(mode: Option<AddressMode>) -> std::result::Result<Device, String> {
     let devices = Device::list_some().map_err(|e| e.to_string())?;
-    let facts = |device: &Device| device.monitor().and_then(|monitor| monitor.facts());
-    let fitting = devices
-        .iter()
-        .find(|device| facts(device).is_ok_and(|facts| fits(&facts)));
-    match fitting {
-        Some(device) => Ok(device.clone()),
+    let candidates = devices.iter().filter_map(|device| candidate(device).ok());
+    let candidates = candidates
+        .filter(|candidate| fits(&candidate.facts))
+        .collect();
+    let wish = Wish {
+        functions: vec![Function::Gzip],
+        mode,
+    };
+    let topology = Topology::default();
+    let place = Place {
+        numa_node: topology.here(),
+        path: None,
+    };
+    let ranked = rank(candidates, &wish, &place, &topology);
+    match ranked.into_iter().find(|ranked| ranked.fit.is_ok()) {
+        Some(best) => Ok(best.candidate.device),
         None => Err(format!(
-            "none of the {} accelerators is a gzip engine of driver {DRIVER} \
-             (`accelctl list` shows them; --device chooses one)",
+            "none of the {} accelerators is a gzip engine of driver {DRIVER} that is in service \
+             (`accelctl find --all` tells why; --device chooses one)",
             devices.len()
         )),
     }

@@ -15,6 +15,10 @@ pub enum Error {
     #[error(transparent)]
     Device(#[from] accel::Error),
 
+    /// There is none.
+    #[error("{0}")]
+    NoEngine(String),
+
     /// One request.
     #[error("at byte {offset}: {error}")]
     Job {
@@ -24,9 +28,9 @@ pub enum Error {
         error: JobError,
     },
 
-    /// Data that is not as its trailer says, or an engine that is not to be trusted.
+    /// An engine that is not to be trusted.
     #[error("at byte {offset}: {what}")]
-    Data {
+    Engine {
         /// Where in the input.
         offset: u64,
         /// What is wrong.
@@ -41,12 +45,24 @@ pub enum Error {
     #[error("unexpected end of file")]
     UnexpectedEnd,
 
+    /// Compressed data that are not as they should be, in the words of gzip.
+    #[error("invalid compressed data--{0}")]
+    Invalid(&'static str),
+
+    /// What was done once more came out otherwise.
+    #[error("the engine's output is wrong")]
+    NotTheSame,
+
+    /// A header of gzip that can't be dealt with, and why.
+    #[error("{0} -- not supported")]
+    Unsupported(&'static str),
+
     /// The input could not be read.
-    #[error("cannot be read: {0}")]
+    #[error("{}", reason(.0))]
     Read(#[source] std::io::Error),
 
     /// The output could not be written.
-    #[error("{path}: cannot be written: {source}", path = path.display())]
+    #[error("{path}: cannot be written: {}", reason(.source), path = path.display())]
     Write {
         /// The output.
         path: PathBuf,
@@ -58,14 +74,40 @@ pub enum Error {
     #[error("{0}")]
     Skipped(String),
 
+    /// The same: nothing tells how the plain file would be called.
+    #[error("unknown suffix -- ignored")]
+    UnknownSuffix,
+
+    /// A file that was left alone, as it has to be: exit status 0.
+    #[error("{0}")]
+    Compressed(String),
+
     /// Something that the person asked for can't be.
     #[error("{0}")]
     Usage(String),
 }
 
 impl Error {
-    /// Whether it ends the run: no other file would fare better.
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Device(_))
+    /// Whether it is about the engine, and not about the file.
+    pub fn is_of_engine(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::NoEngine(_))
     }
+
+    /// What stands before the line that tells it. gzip has an empty line before what it finds in
+    /// compressed data, and scripts compare.
+    pub fn lead(&self) -> &'static str {
+        match self {
+            Self::NotGzip | Self::UnexpectedEnd | Self::Invalid(_) => "\n",
+            _ => "",
+        }
+    }
+}
+
+/// What the system says, without the number behind it.
+fn reason(error: &std::io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(number) = text.find(" (os error ") {
+        text.truncate(number);
+    }
+    text
 }

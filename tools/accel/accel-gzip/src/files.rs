@@ -10,35 +10,46 @@ use rustix::io::Errno;
 
 use crate::cli::Args;
 use crate::error::{Error, Result};
+use crate::names;
 
 /// Opens `path`, or, decompressing, the compressed file that belongs to it; returns which.
 pub fn open(path: &Path, args: &Args) -> Result<(File, PathBuf)> {
-    let direct = open_one(path, args);
-    if !args.compresses() && matches!(&direct, Err(errno) if *errno == Errno::NOENT) {
-        let mut other = path.as_os_str().to_owned();
-        other.push(&args.suffix);
-        if let Ok(file) = open_one(Path::new(&other), args) {
-            return Ok((file, other.into()));
+    let errno = match open_one(path, args) {
+        Ok(file) => return Ok((file, path.into())),
+        Err(errno) => errno,
+    };
+    if !args.compresses() && errno == Errno::NOENT {
+        for guess in names::guesses(path, &args.suffix) {
+            if let Ok(file) = open_one(&guess, args) {
+                return Ok((file, guess));
+            }
         }
     }
-    match direct {
-        Ok(file) => Ok((file, path.into())),
-        Err(Errno::LOOP) => Err(Error::Usage(
+    match errno {
+        Errno::LOOP => Err(Error::Usage(
             "is a symbolic link (-f, -c and -t follow it)".into(),
         )),
-        Err(errno) => Err(Error::Read(errno.into())),
+        errno => Err(Error::Read(errno.into())),
     }
 }
 
 fn open_one(path: &Path, args: &Args) -> std::result::Result<File, Errno> {
-    let only_reads = args.stdout || args.test || args.bench.is_some();
     let mut flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    flags.set(OFlags::NOFOLLOW, !args.force && !only_reads);
+    flags.set(OFlags::NOFOLLOW, !args.force && !args.only_reads());
     // A FIFO will be left alone, and is not to be waited for.
-    flags.set(OFlags::NONBLOCK, !only_reads);
+    flags.set(OFlags::NONBLOCK, !args.only_reads());
     let fd = rustix::fs::open(path, flags, Mode::empty())?;
     rustix::fs::fcntl_setfl(&fd, OFlags::empty())?;
     Ok(File::from(fd))
+}
+
+/// What is in the directory `path`, sorted by name.
+pub fn entries(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(path).map_err(Error::Read)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<_> = paths.collect::<std::io::Result<_>>().map_err(Error::Read)?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Refuses what is not to be replaced by its compressed or plain form.
@@ -47,16 +58,17 @@ pub fn check_kind(metadata: &Metadata, args: &Args) -> Result<()> {
     if metadata.is_dir() {
         return skip("is a directory -- ignored".into());
     }
-    if args.stdout || args.test {
+    if args.only_reads() {
         return Ok(());
     }
     if !metadata.is_file() {
-        return skip("is not a regular file -- ignored".into());
+        return skip("is not a directory or a regular file -- ignored".into());
     }
     let others = metadata.nlink().saturating_sub(1);
     if others > 0 && !args.force && !args.keep {
         return skip(format!(
-            "has {others} other links -- unchanged (-f replaces it)"
+            "has {others} other link{} -- unchanged (-f replaces it)",
+            if others == 1 { "" } else { "s" }
         ));
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! into buffers.
 
 use std::fs::File;
+use std::io::{BufRead, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -35,21 +36,33 @@ pub enum Input {
     Pipe(Pipe),
 }
 
+/// How long to wait for input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// Until something is there.
+    Some,
+    /// Until all that is wanted is there.
+    All,
+}
+
 impl Input {
     /// Input from `file`, from its current offset on. The device reads it where it lies if it is
     /// `mapped`, and can be.
     pub fn new(file: File, mapped: bool) -> Result<Self> {
         let metadata = file.metadata().map_err(Error::Read)?;
         // Files without a size (in /proc, say) have content nevertheless.
-        if metadata.is_file() && metadata.len() > 0 {
-            let offset = rustix::fs::tell(&file).map_err(|e| Error::Read(e.into()))?;
-            return if mapped {
-                Mapped::new(file, offset, metadata.len()).map(Self::File)
-            } else {
-                Ok(Self::Pipe(Pipe::new(file, offset, Some(metadata.len()))))
-            };
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Ok(Self::Pipe(Pipe::new(file, 0, None)));
         }
-        Ok(Self::Pipe(Pipe::new(file, 0, None)))
+        let offset = rustix::fs::tell(&file).map_err(|e| Error::Read(e.into()))?;
+        // Some can't be mapped (in sysfs, say), and there can be too little room for it.
+        if let Some(map) = map(&file, metadata.len()).filter(|_| mapped) {
+            let map = Mapped::new(file, offset, map);
+            return Ok(Self::File(map));
+        }
+        Ok(Self::Pipe(Pipe::new(file, offset, Some(metadata.len()))))
     }
 
     /// Bytes from the beginning to the place.
@@ -63,7 +76,7 @@ impl Input {
     /// Bytes from the beginning to the end, where that is known.
     pub fn total(&self) -> Option<u64> {
         match self {
-            Self::File(file) => Some(file.len),
+            Self::File(file) => Some(file.total),
             Self::Pipe(pipe) => pipe.total,
         }
     }
@@ -71,8 +84,31 @@ impl Input {
     /// The next `want` bytes, fewer at the end, without going on.
     pub fn peek(&mut self, want: usize, may_block: bool) -> Result<Next<&[u8]>> {
         match self {
-            Self::File(file) => file.window(file.position, want).map(Next::Item),
+            Self::File(file) => file.window(want, WINDOW).map(Next::Item),
             Self::Pipe(pipe) => pipe.peek(want, may_block),
+        }
+    }
+
+    /// The next bytes, as many as come without waiting after the first; none at the end.
+    pub fn some(&mut self) -> Result<&[u8]> {
+        match self {
+            Self::File(file) => file.window(1, SOME),
+            Self::Pipe(pipe) => {
+                if pipe.ahead().is_empty() && !pipe.ended {
+                    pipe.fill(SOME)?;
+                }
+                Ok(pipe.ahead())
+            }
+        }
+    }
+
+    /// Whether [`some`](Self::some) would wait.
+    pub fn would_wait(&self) -> Result<bool> {
+        match self {
+            Self::File(_) => Ok(false),
+            Self::Pipe(pipe) => {
+                Ok(pipe.ahead().is_empty() && !pipe.ended && !pipe.is_readable()?)
+            }
         }
     }
 
@@ -84,16 +120,44 @@ impl Input {
         }
     }
 
-    /// The next `len` bytes for the device, fewer at the end.
+    /// Goes back by `bytes`, the last that were skipped.
+    pub fn unskip(&mut self, bytes: &[u8]) {
+        match self {
+            Self::File(file) => file.position -= bytes.len() as u64,
+            Self::Pipe(pipe) => pipe.give_back(bytes),
+        }
+    }
+
+    /// Goes back to `position`; false if that can't be.
+    pub fn rewind(&mut self, position: u64) -> Result<bool> {
+        match self {
+            Self::File(file) => file.position = position,
+            Self::Pipe(pipe) if pipe.total.is_some() => pipe.rewind(position)?,
+            Self::Pipe(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The next `len` bytes for the device, fewer at the end, or where nobody waits for all.
     pub fn take(
         &mut self,
         len: usize,
-        may_block: bool,
+        patience: Patience,
         spare: &mut Buffers,
     ) -> Result<Next<Source>> {
         match self {
-            Self::File(file) => Ok(file.take(len)),
-            Self::Pipe(pipe) => pipe.take(len, may_block, spare),
+            Self::File(file) => {
+                if let Some(taken) = file.take(len)? {
+                    return Ok(taken);
+                }
+                // It has grown beyond what can be mapped.
+                let (file, place) = (file.file.try_clone().map_err(Error::Read)?, file.position);
+                let mut pipe = Pipe::new(file, place, Some(place));
+                pipe.rewind(place)?;
+                *self = Self::Pipe(pipe);
+                self.take(len, patience, spare)
+            }
+            Self::Pipe(pipe) => pipe.take(len, patience, spare),
         }
     }
 
@@ -105,38 +169,40 @@ impl Input {
         }
     }
 
+    fn file(&self) -> &File {
+        match self {
+            Self::File(file) => &file.file,
+            Self::Pipe(pipe) => &pipe.file,
+        }
+    }
+
     /// The bytes of `source`, for this program. A mapping is not touched: it may have become
     /// shorter, and that would end the process.
     pub fn read<'a>(&self, source: &'a Source, room: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        match self {
-            Self::File(file) => {
-                room.resize(source.len, 0);
-                file.file
-                    .read_exact_at(room, source.start as u64)
-                    .map_err(Error::Read)?;
-                Ok(room)
-            }
-            Self::Pipe(_) => Ok(source.bytes().expect("a pipe has no mapping")),
+        if let Some(bytes) = source.bytes() {
+            return Ok(bytes);
         }
+        room.resize(source.len, 0);
+        self.copy(source, 0, room)?;
+        Ok(room)
     }
 
     /// Copies the bytes of `source` from `at` on, as many as `room` has.
-    pub fn copy(&mut self, source: &Source, at: usize, room: &mut [u8]) -> Result<()> {
-        match self {
-            Self::File(file) => {
-                let window = file.window((source.start + at) as u64, room.len())?;
-                room.copy_from_slice(window.get(..room.len()).ok_or(Error::UnexpectedEnd)?);
-            }
-            Self::Pipe(_) => {
-                let bytes = source.bytes().expect("a pipe has no mapping");
-                room.copy_from_slice(&bytes[at..][..room.len()]);
-            }
+    pub fn copy(&self, source: &Source, at: usize, room: &mut [u8]) -> Result<()> {
+        if let Some(bytes) = source.bytes() {
+            room.copy_from_slice(&bytes[at..][..room.len()]);
+            return Ok(());
         }
-        Ok(())
+        let start = (source.start + at) as u64;
+        let read = self.file().read_exact_at(room, start);
+        read.map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::UnexpectedEnd,
+            _ => Error::Read(error),
+        })
     }
 
     /// The trailer at the end of `source`, which is that long.
-    pub fn trailer(&mut self, source: &Source) -> Result<Trailer> {
+    pub fn trailer(&self, source: &Source) -> Result<Trailer> {
         let mut bytes = [0; TRAILER];
         self.copy(source, source.len - TRAILER, &mut bytes)?;
         Ok(Trailer::parse(bytes))
@@ -151,32 +217,63 @@ impl Input {
     }
 }
 
-/// Bytes that are read from a mapped file at once for a look at them.
+/// Input that is read by this program.
+pub struct Reader<'a>(pub &'a mut Input);
+
+impl Read for Reader<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let mut bytes = self.fill_buf()?;
+        let count = bytes.read(room)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Reader<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.0.some().map_err(|error| match error {
+            Error::Read(error) => error,
+            other => std::io::Error::other(other),
+        })
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.0.skip(count);
+    }
+}
+
+/// Maps the first `len` bytes of `file`, if that can be.
+fn map(file: &File, len: u64) -> Option<Arc<FileMap>> {
+    FileMap::new(file, usize::try_from(len).ok()?).ok()
+}
+
+/// Bytes that are read at once for a look at a few.
 const WINDOW: usize = 4096;
+
+/// Bytes that are read at once to be decompressed by this program.
+const SOME: usize = 64 << 10;
 
 /// A file that is mapped for the device, and read by system calls for this program.
 pub struct Mapped {
     file: File,
     map: Arc<FileMap>,
     position: u64,
-    len: u64,
+    /// Its length at the beginning.
+    total: u64,
     window: Vec<u8>,
     window_start: u64,
 }
 
 impl Mapped {
-    fn new(file: File, position: u64, len: u64) -> Result<Self> {
-        let bytes = usize::try_from(len)
-            .map_err(|_| Error::Usage("too large for this machine's address space".into()))?;
-        let map = FileMap::new(&file, bytes)?;
-        Ok(Self {
+    fn new(file: File, position: u64, map: Arc<FileMap>) -> Self {
+        Self {
             file,
-            map,
             position,
-            len,
+            total: map.len() as u64,
+            map,
             window: Vec::new(),
             window_start: 0,
-        })
+        }
     }
 
     /// All of the file, from its beginning, in memory of `space`.
@@ -188,28 +285,23 @@ impl Mapped {
         Ok(memory.into())
     }
 
-    /// `want` bytes from `start` on, fewer at the end of the file.
-    fn window(&mut self, start: u64, want: usize) -> Result<&[u8]> {
-        let want = want.min(usize::try_from(self.len.saturating_sub(start)).unwrap_or(want));
-        let inside = start >= self.window_start
-            && start + want as u64 <= self.window_start + self.window.len() as u64;
-        if !inside {
-            self.fill(start, want)?;
+    /// `want` bytes or more from the place on, fewer at the end; reads up to `most` if it must.
+    fn window(&mut self, want: usize, most: usize) -> Result<&[u8]> {
+        let start = self.position;
+        let end = self.window_start + self.window.len() as u64;
+        if start < self.window_start || start + want as u64 > end {
+            self.fill(start, want, most)?;
         }
-        let at = (start - self.window_start) as usize;
-        let end = self.window.len().min(at + want);
-        Ok(&self.window[at..end])
+        Ok(&self.window[(start - self.window_start) as usize..])
     }
 
-    fn fill(&mut self, start: u64, want: usize) -> Result<()> {
-        self.window.resize(want.max(WINDOW), 0);
+    fn fill(&mut self, start: u64, want: usize, most: usize) -> Result<()> {
+        self.window.resize(want.max(most), 0);
         self.window_start = start;
         let mut filled = 0;
         while filled < want {
-            match self
-                .file
-                .read_at(&mut self.window[filled..], start + filled as u64)
-            {
+            let room = &mut self.window[filled..];
+            match self.file.read_at(room, start + filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
@@ -220,15 +312,31 @@ impl Mapped {
         Ok(())
     }
 
-    fn take(&mut self, len: usize) -> Next<Source> {
-        let rest = self.len.saturating_sub(self.position);
-        let len = len.min(usize::try_from(rest).unwrap_or(len));
+    /// Bytes from the place to the end of what is mapped.
+    fn rest(&self) -> u64 {
+        (self.map.len() as u64).saturating_sub(self.position)
+    }
+
+    /// The next `len` bytes, fewer at the end; nothing if they can't be mapped.
+    fn take(&mut self, len: usize) -> Result<Option<Next<Source>>> {
+        if self.rest() < len as u64 {
+            // Who writes a log does not wait until it is compressed.
+            let now = self.file.metadata().map_err(Error::Read)?.len();
+            if now > self.map.len() as u64 {
+                match map(&self.file, now) {
+                    Some(map) => self.map = map,
+                    None => return Ok(None),
+                }
+            }
+        }
+        let len = len.min(usize::try_from(self.rest()).unwrap_or(len));
         if len == 0 {
-            return Next::End;
+            return Ok(Some(Next::End));
         }
         let start = self.position as usize;
         self.position += len as u64;
-        Next::Item(Source::new(Arc::clone(&self.map), start, len))
+        let source = Source::new(Arc::clone(&self.map), start, len);
+        Ok(Some(Next::Item(source)))
     }
 }
 
@@ -236,7 +344,7 @@ impl Mapped {
 pub struct Pipe {
     file: File,
     position: u64,
-    /// Its length, if it is a file.
+    /// Its length at the beginning, if it is a file.
     total: Option<u64>,
     /// Bytes read but not taken, from `ahead_start` on.
     ahead: Vec<u8>,
@@ -268,12 +376,24 @@ impl Pipe {
             if !may_block && !self.is_readable()? {
                 return Ok(Next::Later);
             }
-            let mut bytes = [0; WINDOW];
-            let count = self.read(&mut bytes)?;
-            self.ahead.extend_from_slice(&bytes[..count]);
+            self.fill(WINDOW)?;
         }
-        let end = want.min(self.ahead().len());
-        Ok(Next::Item(&self.ahead()[..end]))
+        Ok(Next::Item(self.ahead()))
+    }
+
+    /// Reads up to `most` bytes ahead, by one system call.
+    fn fill(&mut self, most: usize) -> Result<()> {
+        if self.ahead_start > self.ahead.len() / 2 {
+            self.ahead.drain(..self.ahead_start);
+            self.ahead_start = 0;
+        }
+        let mut ahead = std::mem::take(&mut self.ahead);
+        let len = ahead.len();
+        ahead.resize(len + most, 0);
+        let count = self.read(&mut ahead[len..]);
+        ahead.truncate(len + *count.as_ref().unwrap_or(&0));
+        self.ahead = ahead;
+        count.map(drop)
     }
 
     fn skip(&mut self, count: usize) {
@@ -285,14 +405,38 @@ impl Pipe {
         }
     }
 
-    fn take(&mut self, len: usize, may_block: bool, spare: &mut Buffers) -> Result<Next<Source>> {
+    fn rewind(&mut self, position: u64) -> Result<()> {
+        let place = rustix::fs::SeekFrom::Start(position);
+        rustix::fs::seek(&self.file, place).map_err(|e| Error::Read(e.into()))?;
+        self.position = position;
+        self.ahead.clear();
+        self.ahead_start = 0;
+        self.filling = None;
+        self.ended = false;
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        len: usize,
+        patience: Patience,
+        spare: &mut Buffers,
+    ) -> Result<Next<Source>> {
         let (mut buffer, mut filled) = match self.filling.take() {
             Some(filling) => filling,
             None => (spare.get(len)?, 0),
         };
         let len = len.min(buffer.len());
         while filled < len && !self.at_end() {
-            if self.ahead().is_empty() && !may_block && !self.is_readable()? {
+            let enough = match patience {
+                Patience::None => true,
+                Patience::Some => filled > 0,
+                Patience::All => false,
+            };
+            if enough && self.ahead().is_empty() && !self.is_readable()? {
+                if patience == Patience::Some {
+                    break;
+                }
                 self.filling = Some((buffer, filled));
                 return Ok(Next::Later);
             }
@@ -406,20 +550,20 @@ mod tests {
         const CONTENT: &[u8] = b"0123456789abcdef";
         for mut input in [file(CONTENT, true), file(CONTENT, false), pipe(CONTENT)] {
             let mut spare = buffers();
-            assert_eq!(item(input.peek(3, true).unwrap()), b"012");
+            assert_eq!(item(input.peek(3, true).unwrap())[..3], *b"012");
             input.skip(2);
             let mut room = Vec::new();
-            let source = item(input.take(5, true, &mut spare).unwrap());
+            let source = item(input.take(5, Patience::All, &mut spare).unwrap());
             assert_eq!(input.read(&source, &mut room).unwrap(), b"23456");
             assert_eq!(input.position(), 7);
             input.give_back(&source);
             assert_eq!(input.position(), 2);
             assert_eq!(item(input.peek(100, true).unwrap()), &CONTENT[2..]);
-            let source = item(input.take(100, true, &mut spare).unwrap());
+            let source = item(input.take(100, Patience::All, &mut spare).unwrap());
             assert_eq!(source.len, 14);
             assert_eq!(input.position(), 16);
             assert!(matches!(
-                input.take(5, true, &mut spare).unwrap(),
+                input.take(5, Patience::All, &mut spare).unwrap(),
                 Next::End
             ));
             assert_eq!(item(input.peek(3, true).unwrap()), b"");
@@ -456,19 +600,59 @@ mod tests {
         let mut spare = buffers();
         assert_eq!(input.peek(1, false).unwrap(), Next::Later);
         assert!(matches!(
-            input.take(4, false, &mut spare).unwrap(),
+            input.take(4, Patience::None, &mut spare).unwrap(),
             Next::Later
         ));
         writer.write_all(b"ab").unwrap();
         assert!(matches!(
-            input.take(4, false, &mut spare).unwrap(),
+            input.take(4, Patience::None, &mut spare).unwrap(),
             Next::Later
         ));
         drop(writer);
-        assert_eq!(item(input.take(4, false, &mut spare).unwrap()).len, 2);
+        assert_eq!(
+            item(input.take(4, Patience::None, &mut spare).unwrap()).len,
+            2
+        );
         assert!(matches!(
-            input.take(4, false, &mut spare).unwrap(),
+            input.take(4, Patience::None, &mut spare).unwrap(),
             Next::End
         ));
+    }
+
+    #[test]
+    fn what_is_appended_meanwhile_is_taken() {
+        for mapped in [true, false] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(b"0123").unwrap();
+            let mut writer = file.try_clone().unwrap();
+            rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).unwrap();
+            let mut input = Input::new(file, mapped).unwrap();
+            let mut spare = buffers();
+            let first = item(input.take(3, Patience::All, &mut spare).unwrap());
+            writer.write_all_at(b"456789", 4).unwrap();
+            let mut room = Vec::new();
+            let rest = item(input.take(100, Patience::All, &mut spare).unwrap());
+            assert_eq!(input.read(&rest, &mut room).unwrap(), b"3456789");
+            assert_eq!(input.read(&first, &mut room).unwrap(), b"012");
+            let end = input.take(100, Patience::All, &mut spare).unwrap();
+            assert!(matches!(end, Next::End));
+            assert_eq!(input.total(), Some(4));
+            writer.flush().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_kept_waiting() {
+        let (mut input, mut writer) = empty_pipe();
+        let mut spare = buffers();
+        assert!(input.would_wait().unwrap());
+        writer.write_all(b"ab").unwrap();
+        assert_eq!(input.some().unwrap(), b"ab");
+        let source = item(input.take(100, Patience::Some, &mut spare).unwrap());
+        assert_eq!(source.bytes(), Some(&b"ab"[..]));
+        input.unskip(b"b");
+        assert_eq!(input.position(), 1);
+        assert_eq!(input.some().unwrap(), b"b");
+        assert!(!input.rewind(0).unwrap());
     }
 }

@@ -10,45 +10,59 @@ use crate::error::{Error, Result};
 /// Suffixes of compressed files, and what takes their place in the plain file's name.
 const SUFFIXES: [(&str, &str); 7] = [
     (".gz", ""),
-    (".tgz", ".tar"),
-    (".taz", ".tar"),
-    ("-gz", ""),
     (".z", ""),
+    (".taz", ".tar"),
+    (".tgz", ".tar"),
+    ("-gz", ""),
     ("-z", ""),
     ("_z", ""),
 ];
 
-/// Name for what `path` compresses to.
-pub fn compressed(path: &Path, suffix: &str) -> Result<PathBuf> {
-    let name = path.as_os_str().as_bytes();
-    let has = |suffix: &str| name.ends_with(suffix.as_bytes());
-    if let Some(known) = [suffix, ".gz", ".tgz", ".taz", "-gz"]
-        .into_iter()
-        .find(|s| has(s))
-    {
-        return Err(Error::Skipped(format!(
+/// Suffixes that a compressed file may have whose plain name is given.
+const GUESSES: [&str; 4] = [".gz", ".z", "-z", ".Z"];
+
+/// A known suffix of `path`, in whatever case, and what takes its place. A name is not all suffix.
+fn known<'a>(path: &Path, suffix: &'a str) -> Option<(&'a str, &'static str)> {
+    let name = path.file_name().map_or(&b""[..], OsStr::as_bytes);
+    let has = |suffix: &str| {
+        let start = name.len().checked_sub(suffix.len());
+        start.is_some_and(|at| at > 0 && name[at..].eq_ignore_ascii_case(suffix.as_bytes()))
+    };
+    let all = [(suffix, "")].into_iter().chain(SUFFIXES);
+    all.into_iter().find(|(suffix, _)| has(suffix))
+}
+
+/// Name for what `path` compresses to; one that has a suffix gets another if `anyway`.
+pub fn compressed(path: &Path, suffix: &str, anyway: bool) -> Result<PathBuf> {
+    if let Some((known, _)) = known(path, suffix).filter(|_| !anyway) {
+        return Err(Error::Compressed(format!(
             "already has {known} suffix -- unchanged"
         )));
     }
+    Ok(with_suffix(path, suffix))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
-    Ok(name.into())
+    name.into()
+}
+
+/// Names that the compressed file may have whose plain name is `path`, the likeliest first; none
+/// if this has a suffix already.
+pub fn guesses(path: &Path, suffix: &str) -> Vec<PathBuf> {
+    if known(path, suffix).is_some() {
+        return Vec::new();
+    }
+    let all = [suffix].into_iter().chain(GUESSES);
+    all.map(|suffix| with_suffix(path, suffix)).collect()
 }
 
 /// Name for what `path` decompresses to.
 pub fn plain(path: &Path, suffix: &str) -> Result<PathBuf> {
     let name = path.as_os_str().as_bytes();
-    let base = path.file_name().map_or(0, OsStr::len);
-    let stem = |suffix: &str| {
-        let stem = name.strip_suffix(suffix.as_bytes());
-        stem.filter(|_| !suffix.is_empty() && suffix.len() < base)
-    };
-    let found = [(suffix, "")].into_iter().chain(SUFFIXES);
-    let found = found
-        .filter_map(|(suffix, instead)| Some((stem(suffix)?, instead)))
-        .next();
-    let (stem, instead) =
-        found.ok_or_else(|| Error::Skipped("unknown suffix -- ignored".into()))?;
+    let (suffix, instead) = known(path, suffix).ok_or(Error::UnknownSuffix)?;
+    let stem = &name[..name.len() - suffix.len()];
     Ok(OsString::from_vec([stem, instead.as_bytes()].concat()).into())
 }
 
@@ -66,21 +80,26 @@ mod tests {
 
     #[test]
     fn compressing_appends_the_suffix_once() {
-        assert_eq!(
-            compressed(Path::new("a/b"), ".gz").unwrap(),
-            Path::new("a/b.gz")
-        );
-        assert_eq!(compressed(Path::new("b.gz"), ".x").ok(), None);
-        assert!(compressed(Path::new("b.x"), ".x").is_err());
-        assert!(compressed(Path::new("b.tgz"), ".gz").is_err());
+        let there = |name: &str| compressed(Path::new(name), ".x", false).ok();
+        assert_eq!(there("a/b"), Some("a/b.x".into()));
+        for name in [
+            "b.gz", "b.x", "b.X", "b.tgz", "U.GZ", "y.z", "y-z", "y.Z", "y_z",
+        ] {
+            assert_eq!(there(name), None, "{name}");
+        }
+        let anyway = compressed(Path::new("x.gz"), ".gz", true).unwrap();
+        assert_eq!(anyway, Path::new("x.gz.gz"));
     }
 
     #[test]
     fn decompressing_takes_it_away() {
         for (from, to) in [
             ("a/b.gz", "a/b"),
+            ("U.GZ", "U"),
             ("b.tgz", "b.tar"),
+            ("b.TAZ", "b.tar"),
             ("b-gz", "b"),
+            ("b.Z", "b"),
             ("b.x", "b"),
         ] {
             assert_eq!(
@@ -92,6 +111,16 @@ mod tests {
         for odd in ["b", ".gz", "a/.gz", "b.bz2"] {
             assert!(plain(Path::new(odd), ".gz").is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn the_compressed_file_is_looked_for_under_all_its_names() {
+        let guesses = |name: &str| guesses(Path::new(name), ".x");
+        assert_eq!(
+            guesses("d/a"),
+            ["d/a.x", "d/a.gz", "d/a.z", "d/a-z", "d/a.Z"].map(PathBuf::from)
+        );
+        assert!(guesses("d/a.gz").is_empty());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Output {
     /// Gives the file owner, mode and times of `like`, its name, and then calls `replaced`.
     ///
     /// `overwrite`: an older file of that name goes. `modified` is another modification time.
-    /// `replaced` is called when the file is on the disk for sure, if there is something to call.
+    /// `replaced` is called, if there is something to call, when the file is on the disk for sure.
     pub fn commit(
         self,
         like: &Metadata,

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use accel::hisi_zip::{Completion, Job};
 use accel::memory::Memory;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::Next;
 use crate::progress::Progress;
 use crate::queues::Queues;
@@ -31,7 +31,7 @@ pub trait Stage {
     /// Makes the output of a job that came back; jobs come back in any order.
     fn finish(&mut self, completion: Completion) -> Result<Chunk>;
 
-    /// Takes back a chunk that is written.
+    /// Takes back a chunk that is written. Chunks are written in the order of their jobs.
     fn recycle(&mut self, chunk: Chunk);
 
     /// What to wait for when [`next`](Self::next) says [`Next::Later`].
@@ -52,7 +52,8 @@ pub fn window(queues: &Queues<'_>) -> usize {
     queues.capacity() + BATCH_CHUNKS
 }
 
-/// Runs `stage` to its end; returns the number of jobs.
+/// Runs `stage` to its end; returns the number of jobs. Where it fails, the output of the first
+/// jobs is written, as far as it is there, and nothing is in flight.
 pub fn run(
     stage: &mut dyn Stage,
     queues: &mut Queues<'_>,
@@ -71,7 +72,14 @@ pub fn run(
         ended: false,
     };
     pipeline.chunks.reserve(pipeline.window);
-    pipeline.run(progress)?;
+    if let Err(error) = pipeline.run(progress) {
+        if !matches!(error, Error::Write { .. }) {
+            pipeline.count();
+            pipeline.flush()?;
+        }
+        queues.abandon();
+        return Err(error);
+    }
     Ok(pipeline.submitted)
 }
 
@@ -146,11 +154,16 @@ impl Pipeline<'_, '_> {
             let place = (completion.job.tag - oldest) as usize;
             self.chunks[place] = Some(self.stage.finish(completion)?);
         }
+        self.count();
+        Ok(came)
+    }
+
+    /// Counts what is ready.
+    fn count(&mut self) {
         while let Some(Some(chunk)) = self.chunks.get(self.ready) {
             self.ready += 1;
             self.ready_bytes += chunk.range.len();
         }
-        Ok(came)
     }
 
     /// Writes what is ready.

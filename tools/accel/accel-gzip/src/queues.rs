@@ -5,12 +5,13 @@
 //! processor does that for more queues than a device has.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use accel::hisi_zip::{Completion, Direction, Job, Wait, Woken, ZipQueue, wait};
 use accel::{AddressMode, AddressSpace};
 
 use crate::buffers::Buffers;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Where queues come from, and the memory of their jobs.
 pub trait Engine {
@@ -18,10 +19,10 @@ pub trait Engine {
     fn mode(&self) -> AddressMode;
 
     /// Where it does.
-    fn space(&self) -> accel::Result<AddressSpace>;
+    fn space(&self) -> Result<AddressSpace>;
 
     /// A new queue.
-    fn queue(&self, direction: Direction) -> accel::Result<ZipQueue>;
+    fn queue(&self, direction: Direction) -> Result<ZipQueue>;
 }
 
 /// How to use an engine.
@@ -33,7 +34,19 @@ pub struct Use {
     pub in_flight: usize,
     /// How to wait.
     pub wait: Wait,
+    /// Whether it is an error that there is no engine.
+    pub required: bool,
 }
+
+/// How long to wait for a queue that nobody has, in steps.
+const PATIENCE: [Duration; 3] = [
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(75),
+];
+
+/// How often an engine may fail amid a file before it is left alone.
+const FAILURES: u32 = 3;
 
 /// The queues of one direction.
 pub struct Queues<'a> {
@@ -43,6 +56,7 @@ pub struct Queues<'a> {
     queues: Vec<ZipQueue>,
     /// Where to look first for a completion: no queue is to wait for ever for its turn.
     turn: usize,
+    failures: u32,
 }
 
 impl<'a> Queues<'a> {
@@ -54,6 +68,7 @@ impl<'a> Queues<'a> {
             how,
             queues: Vec::new(),
             turn: 0,
+            failures: 0,
         }
     }
 
@@ -64,7 +79,7 @@ impl<'a> Queues<'a> {
 
     /// Where the memory of jobs has to be.
     pub fn space(&self) -> Result<AddressSpace> {
-        Ok(self.engine.space()?)
+        self.engine.space()
     }
 
     /// Buffers for jobs, none yet.
@@ -79,13 +94,47 @@ impl<'a> Queues<'a> {
             match self.engine.queue(self.direction) {
                 Ok(queue) => self.queues.push(queue),
                 // Fewer will do.
-                Err(accel::Error::QueuesBusy { .. }) if !self.queues.is_empty() => {
+                Err(Error::Device(accel::Error::QueuesBusy { .. })) if !self.queues.is_empty() => {
                     self.how.queues = self.queues.len();
                     break;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// Sees to it that there is a queue, for the next file; false if it has to go without, after
+    /// `tell` was told why.
+    pub fn begin(&mut self, tell: &dyn Fn(&Error)) -> Result<bool> {
+        if self.failures >= FAILURES {
+            return Ok(false);
+        }
+        let mut patience = PATIENCE.iter();
+        loop {
+            match (self.prepare(1), patience.next()) {
+                (Ok(()), _) => return Ok(true),
+                // Other processes come to an end.
+                (Err(Error::Device(accel::Error::QueuesBusy { .. })), Some(&time)) => {
+                    std::thread::sleep(time);
+                }
+                (Err(error), _) => {
+                    self.leave(error, tell)?;
+                    self.failures = FAILURES;
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Goes on without the engine, which has failed by `error`, if that may be.
+    pub fn leave(&mut self, error: Error, tell: &dyn Fn(&Error)) -> Result<()> {
+        if self.how.required || !error.is_of_engine() {
+            return Err(error);
+        }
+        tell(&error);
+        self.failures += 1;
+        self.queues.clear();
         Ok(())
     }
 

@@ -1,13 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is told of a file that is done.
 
+use std::ffi::OsStr;
 use std::io::{Write, stderr};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use accel::AddressMode;
 
 use crate::bench::Measure;
 use crate::decompress::Rest;
+
+/// How this program is called.
+static NAME: OnceLock<String> = OnceLock::new();
+
+/// Sets what messages begin with to the last part of `program`, and returns it.
+pub fn set_name(program: &OsStr) -> &'static str {
+    let name = Path::new(program)
+        .file_name()
+        .unwrap_or("accel-gzip".as_ref());
+    NAME.get_or_init(|| name.to_string_lossy().into_owned())
+}
+
+/// Writes a line to standard error that begins with the program's name.
+pub fn complain(line: &str) {
+    complain_behind("", line);
+}
+
+/// The same, behind `lead`.
+pub fn complain_behind(lead: &str, line: &str) {
+    let name = NAME.get().map_or("accel-gzip", String::as_str);
+    say(&format!("{lead}{name}: {line}"));
+}
 
 /// Writes a line to standard error, at once: other processes may write there too.
 ///
@@ -36,18 +61,30 @@ pub struct Done {
 impl Done {
     /// The line of -v: how much smaller than plain, `what` was done, and how fast.
     pub fn describe(&self, name: &str, what: &str, queues: usize) -> String {
+        let plain = match self.compressed {
+            true => self.bytes_in,
+            false => self.bytes_out,
+        };
+        let saved = self.saved();
+        let rate = rate(plain, self.time);
+        let dash = if what.is_empty() { "" } else { " -- " };
+        let how = match self.jobs {
+            0 => "software".into(),
+            jobs => format!("{jobs} jobs, {queues} queues"),
+        };
+        format!("{name}:\t{saved:5.1}%{dash}{what} ({how}, {rate:.1} MB/s)")
+    }
+
+    /// Percent of the plain data that compression saves.
+    pub fn saved(&self) -> f64 {
         let (plain, packed) = match self.compressed {
             true => (self.bytes_in, self.bytes_out),
             false => (self.bytes_out, self.bytes_in),
         };
-        let saved = match plain {
+        match plain {
             0 => 0.0,
             plain => 100.0 - packed as f64 * 100.0 / plain as f64,
-        };
-        let rate = rate(plain, self.time);
-        let dash = if what.is_empty() { "" } else { " -- " };
-        let jobs = self.jobs;
-        format!("{name}:\t{saved:5.1}%{dash}{what} ({jobs} jobs, {queues} queues, {rate:.1} MB/s)")
+        }
     }
 }
 
@@ -94,5 +131,7 @@ mod tests {
         assert_eq!(done.describe("x", "OK", 1), line);
         (done.bytes_in, done.bytes_out) = (30, 0);
         assert!(done.describe("x", "", 1).starts_with("x:\t  0.0% ("));
+        done.jobs = 0;
+        assert!(done.describe("x", "", 1).contains("(software, "));
     }
 }

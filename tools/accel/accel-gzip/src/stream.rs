@@ -9,7 +9,7 @@ use accel::memory::{Memory, Source};
 use crate::buffers::Buffers;
 use crate::container::{TRAILER, Trailer};
 use crate::error::{Error, Result};
-use crate::input::{Input, Next};
+use crate::input::{Input, Next, Patience};
 use crate::progress::Progress;
 use crate::queues::Queues;
 use crate::sink::Sink;
@@ -20,7 +20,16 @@ const INPUT: usize = 1 << 20;
 /// Output made at once.
 const OUTPUT: usize = 4 << 20;
 
-/// Decompresses the member whose header has just been read; returns the number of jobs.
+/// A member that could not be decompressed to its end.
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// CRC-32 of what is written.
+    pub written: u32,
+}
+
+/// Decompresses the member whose header has just been read; returns the number of jobs. Where it
+/// fails, what was made is written nevertheless.
 ///
 /// While the engine works on a request, the output of the one before is written.
 pub fn stream(
@@ -29,37 +38,29 @@ pub fn stream(
     queues: &mut Queues<'_>,
     sink: &mut Sink,
     progress: &mut Progress,
-) -> Result<u64> {
-    let context = Stream::memory(&queues.space()?)?;
+) -> std::result::Result<u64, Failure> {
+    let nothing = |error| Failure { error, written: 0 };
+    let context = spare.context().map_err(nothing)?;
     let mut state = State::new(input.position(), Stream::new(context));
-    let mut source = None;
-    let mut unwritten: Option<(Memory, usize)> = None;
-    let mut jobs = 0;
-    loop {
-        let chunk = match source.take() {
-            Some(source) => source,
-            None => state.more(input, spare)?,
-        };
-        submit(queues, state.request(chunk, spare.get(OUTPUT)?))?;
-        jobs += 1;
-        if let Some((buffer, len)) = unwritten.take() {
-            sink.write(&mut [IoSlice::new(&buffer.bytes()[..len])])?;
-            spare.put(buffer);
-            progress.update(input.position());
-        }
-        let (output, report, rest) = state.finish(receive(queues)?, input, spare)?;
-        unwritten = Some((output, report.produced));
-        if report.stream_end {
-            state.end(rest, input, spare)?;
-            break;
-        }
-        source = rest;
+    let mut unwritten = None;
+    let mut result = state.go(input, spare, queues, sink, &mut unwritten, progress);
+    if !matches!(result, Err(Error::Write { .. })) {
+        let written = write_out(&mut unwritten, sink, spare);
+        result = written.and(result);
     }
-    if let Some((buffer, len)) = unwritten {
-        sink.write(&mut [IoSlice::new(&buffer.bytes()[..len])])?;
-        spare.put(buffer);
+    match result {
+        Ok(jobs) => {
+            spare.put_context(state.into_context());
+            Ok(jobs)
+        }
+        Err(error) => {
+            queues.abandon();
+            Err(Failure {
+                error,
+                written: state.crc.finalize(),
+            })
+        }
     }
-    Ok(jobs)
 }
 
 fn submit(queues: &mut Queues<'_>, job: Job) -> Result<()> {
@@ -74,6 +75,27 @@ fn receive(queues: &mut Queues<'_>) -> Result<Completion> {
             return Ok(completion);
         }
         queues.wait(None)?;
+    }
+}
+
+/// Writes what waits for it; whether there was something.
+fn write_out(
+    unwritten: &mut Option<(Memory, usize)>,
+    sink: &mut Sink,
+    spare: &mut Buffers,
+) -> Result<bool> {
+    let Some((buffer, len)) = unwritten.take() else {
+        return Ok(false);
+    };
+    sink.write(&mut [IoSlice::new(&buffer.bytes()[..len])])?;
+    spare.put(buffer);
+    Ok(true)
+}
+
+fn more(input: &mut Input, spare: &mut Buffers) -> Result<Source> {
+    match input.take(INPUT, Patience::Some, spare)? {
+        Next::Item(source) => Ok(source),
+        Next::Later | Next::End => Err(Error::UnexpectedEnd),
     }
 }
 
@@ -102,11 +124,46 @@ impl State {
         }
     }
 
-    fn more(&self, input: &mut Input, spare: &mut Buffers) -> Result<Source> {
-        match input.take(INPUT, true, spare)? {
-            Next::Item(source) => Ok(source),
-            Next::Later | Next::End => Err(Error::UnexpectedEnd),
+    /// Does all requests; returns how many. What is made and not written stays in `unwritten`.
+    fn go(
+        &mut self,
+        input: &mut Input,
+        spare: &mut Buffers,
+        queues: &mut Queues<'_>,
+        sink: &mut Sink,
+        unwritten: &mut Option<(Memory, usize)>,
+        progress: &mut Progress,
+    ) -> Result<u64> {
+        let mut source = None;
+        let mut jobs = 0;
+        loop {
+            if source.is_none() && input.would_wait()? {
+                // Whoever writes our input may wait for our output.
+                write_out(unwritten, sink, spare)?;
+            }
+            let chunk = match source.take() {
+                Some(source) => source,
+                None => more(input, spare)?,
+            };
+            submit(queues, self.request(chunk, spare.get(OUTPUT)?))?;
+            jobs += 1;
+            if write_out(unwritten, sink, spare)? {
+                progress.update(input.position());
+            }
+            let (output, report, rest) = self.finish(receive(queues)?, input, spare)?;
+            *unwritten = Some((output, report.produced));
+            if report.stream_end {
+                self.end(rest, input, spare)?;
+                return Ok(jobs);
+            }
+            source = rest;
         }
+    }
+
+    /// The context of a stream that has ended.
+    fn into_context(self) -> Memory {
+        let stream = self.stream.expect("no request has it");
+        stream.into_context()
     }
 
     fn request(&mut self, source: Source, output: Memory) -> Job {
@@ -136,7 +193,7 @@ impl State {
             .map_err(|error| Error::Job { offset, error })?;
         let moved = report.consumed > 0 || report.produced > 0 || report.stream_end;
         if !moved && !source.is_empty() {
-            return Err(Error::Data {
+            return Err(Error::Engine {
                 offset,
                 what: "the engine makes no progress",
             });
@@ -179,11 +236,7 @@ impl State {
                 len: self.len,
             })
         {
-            let what = "the data is damaged: checksum or length does not match";
-            return Err(Error::Data {
-                offset: self.offset,
-                what,
-            });
+            return Err(Error::Invalid("crc error"));
         }
         Ok(())
     }

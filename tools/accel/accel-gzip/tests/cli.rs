@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -64,6 +64,8 @@ impl Bench {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
+            .arg0("accel-gzip")
+            .env_remove("GZIP")
             .args(["--mode", self.mode])
             .args(arguments)
             .current_dir(self.directory.path())
@@ -84,8 +86,13 @@ impl Bench {
 
     /// Runs it as a filter.
     fn filter(&self, arguments: &[&str], input: &[u8]) -> Output {
+        self.filter_with(arguments, input, "1000000:hang")
+    }
+
+    fn filter_with(&self, arguments: &[&str], input: &[u8], fate: &str) -> Output {
         let mut command = self.command(arguments);
         command
+            .env("FAKE_FATE", fate)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -159,7 +166,7 @@ fn files_go_there_and_back() {
         (text(0), "1M"),
         (text(1), "1M"),
         (text(3_000_000), "1M"),
-        (text(100_000), "512"),
+        (text(100_000), "512B"),
         (noise(300_000), "64K"),
         (noise(9 << 20), "8M"),
     ] {
@@ -169,16 +176,18 @@ fn files_go_there_and_back() {
             ("-j4", "private"),
             ("-j2", "kernel"),
         ] {
-            let bench = Bench::in_mode(mode);
-            bench.file("data", &plain);
-            check(&bench.run(&["-b", block, queues, "data"]), 0, "");
-            assert_eq!(bench.names(), ["data.gz"]);
-            let packed = fs::read(bench.path("data.gz")).unwrap();
-            assert!(gunzip(&packed) == plain);
-            check(&bench.run(&["-t", queues, "data.gz"]), 0, "");
-            check(&bench.run(&["-d", queues, "data.gz"]), 0, "");
-            assert_eq!(bench.names(), ["data"]);
-            assert!(fs::read(bench.path("data")).unwrap() == plain);
+            for form in ["-k", "-ik"] {
+                let bench = Bench::in_mode(mode);
+                bench.file("data", &plain);
+                check(&bench.run(&["-b", block, queues, form, "data"]), 0, "");
+                let packed = fs::read(bench.path("data.gz")).unwrap();
+                assert!(gunzip(&packed) == plain);
+                check(&bench.run(&["-t", queues, "data.gz"]), 0, "");
+                fs::remove_file(bench.path("data")).unwrap();
+                check(&bench.run(&["-d", queues, "data.gz"]), 0, "");
+                assert_eq!(bench.names(), ["data"]);
+                assert!(fs::read(bench.path("data")).unwrap() == plain);
+            }
         }
     }
 }
@@ -188,7 +197,7 @@ fn pipes_go_there_and_back() {
     for bench in MODES.map(Bench::in_mode) {
         for plain in [text(0), text(10), text(5_000_000), noise(2_500_000)] {
             for how in ["poll", "spin", "auto"] {
-                let packed = bench.filter(&["--wait", how, "-j3"], &plain);
+                let packed = bench.filter(&["--wait", how, "-j3", "-i"], &plain);
                 check(&packed, 0, "");
                 assert!(gunzip(&packed.stdout) == plain);
                 let back = bench.filter(&["-d", "--wait", how], &packed.stdout);
@@ -249,7 +258,11 @@ fn a_fifo_is_waited_for_only_when_read() {
     let bench = Bench::new();
     let made = Command::new("mkfifo").arg(bench.path("fifo")).status();
     assert!(made.unwrap().success());
-    check(&bench.run(&["fifo"]), 2, "not a regular file");
+    check(
+        &bench.run(&["fifo"]),
+        2,
+        "not a directory or a regular file",
+    );
     let path = bench.path("fifo");
     let writer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
@@ -281,7 +294,7 @@ fn what_others_compressed_is_a_stream() {
 fn members_of_all_kinds_may_follow_each_other() {
     for bench in MODES.map(Bench::in_mode) {
         let (a, b, c) = (text(2_500_000), text(700_000), noise(1_200_000));
-        let ours = |plain: &[u8]| bench.filter(&["-b", "300K"], plain).stdout;
+        let ours = |plain: &[u8]| bench.filter(&["-i", "-b", "300K"], plain).stdout;
         let packed = [gzip(&b), ours(&a), gzip(&c), ours(b""), ours(&c)].concat();
         let plain = [&b[..], &a, &c, &c].concat();
         for zeroes in [0, 1, 7, 10_000] {
@@ -301,8 +314,8 @@ fn members_of_all_kinds_may_follow_each_other() {
 #[test]
 fn garbage_behind_is_a_warning() {
     let bench = Bench::new();
-    for packed in [gzip(b"content"), bench.filter(&[], b"content").stdout] {
-        for garbage in [&b"garbage"[..], b"\0\0x", b"\x1f"] {
+    for packed in [gzip(b"content"), bench.filter(&["-i"], b"content").stdout] {
+        for garbage in [&b"garbage"[..], b"\0\0x", b"\x1fx"] {
             bench.file("data.gz", &[&packed, garbage].concat());
             let output = bench.run(&["-dc", "data.gz"]);
             check(&output, 2, "trailing garbage ignored");
@@ -315,7 +328,8 @@ fn garbage_behind_is_a_warning() {
 fn damage_is_found_wherever_it_is() {
     for bench in MODES.map(Bench::in_mode) {
         let plain = text(400_000);
-        for packed in [gzip(&plain), bench.filter(&["-b", "100K"], &plain).stdout] {
+        let ours = |form| bench.filter(&["-b", "100K", form], &plain).stdout;
+        for packed in [gzip(&plain), ours("-n"), ours("-i")] {
             let len = packed.len();
             for at in [len / 3, len / 2, len - 7, len - 2] {
                 let mut damaged = packed.clone();
@@ -323,7 +337,7 @@ fn damage_is_found_wherever_it_is() {
                 bench.file("data.gz", &damaged);
                 let output = bench.run(&["-t", "data.gz"]);
                 assert_eq!(output.status.code(), Some(1), "byte {at} of {len}");
-                check(&bench.filter(&["-t"], &damaged), 1, "accel-gzip: ");
+                check(&bench.filter(&["-t"], &damaged), 1, "accel-gzip: stdin: ");
             }
             for cut in [3, 12, len / 2, len - 9, len - 1] {
                 bench.file("data.gz", &packed[..cut]);
@@ -347,6 +361,17 @@ fn what_is_not_gzip_is_refused_or_copied() {
     check(&copied, 0, "");
     assert_eq!(copied.stdout, b"plain words");
     check(&bench.filter(&["-d"], b""), 1, "unexpected end");
+    // As zgrep has it, whatever it finds.
+    for plain in [&b""[..], b"\0", b"x", b"\x1f", b"ab", b"PK", b"\0\0\0\0"] {
+        for arguments in ["-cdfq", "-df"] {
+            let copied = bench.filter(&[arguments], plain);
+            check(&copied, 0, "");
+            assert_eq!(copied.stdout, plain);
+        }
+    }
+    let mixed = bench.filter(&["-cdf"], &[&gzip(b"one,")[..], b"two"].concat());
+    check(&mixed, 0, "");
+    assert_eq!(mixed.stdout, b"one,two");
 }
 
 #[test]
@@ -409,7 +434,7 @@ fn name_and_time_are_stored_and_restored_on_demand() {
 
     check(&bench.run(&["-n", "data"]), 0, "");
     let packed = fs::read(bench.path("data.gz")).unwrap();
-    assert_eq!(packed[3..8], [4, 0, 0, 0, 0]);
+    assert_eq!(packed[3..8], [0, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -433,9 +458,13 @@ fn odd_files_are_left_alone() {
     symlink("data", bench.path("link")).unwrap();
     check(&bench.run(&["link"]), 1, "symbolic link");
     fs::hard_link(bench.path("data"), bench.path("second")).unwrap();
-    check(&bench.run(&["data"]), 2, "1 other links");
+    check(&bench.run(&["data"]), 2, "data has 1 other link --");
     check(&bench.run(&["-k", "data"]), 0, "");
-    check(&bench.run(&["data.gz"]), 2, "already has .gz suffix");
+    check(
+        &bench.run(&["data.gz"]),
+        0,
+        "data.gz already has .gz suffix",
+    );
     check(&bench.run(&["-q", "directory"]), 2, "");
     // One that is left alone does not hide that another failed.
     check(&bench.run(&["missing", "directory"]), 1, "is a directory");
@@ -504,21 +533,25 @@ fn output_that_does_not_come_is_found() {
         // All blocks are the same, and so is what becomes of them.
         let plain = text(1000).repeat(100);
         bench.file("data", &plain);
-        let output = bench.run_with(&["-b", "1000", "data"], "70:lost");
-        check(
-            &output,
-            1,
-            "at byte 70000: the engine's output does not end",
-        );
-        assert_eq!(bench.names(), ["data"]);
-        check(&bench.run(&["-b", "1000", "data"]), 0, "");
-        let output = bench.run_with(&["-d", "data.gz"], "0:lost");
-        check(&output, 1, "checksum or length does not match");
-
+        for form in ["-n", "-i"] {
+            let output = bench.run_with(&["-b", "1000B", form, "data"], "70:lost");
+            check(
+                &output,
+                1,
+                "at byte 70000: the engine's output does not end",
+            );
+            assert_eq!(bench.names(), ["data"]);
+        }
+        // What can be had without the engine is.
+        check(&bench.run(&["-ik", "-b", "1000B", "data"]), 0, "");
+        let output = bench.run_with(&["-dc", "data.gz"], "0:lost");
+        check(&output, 0, "");
+        assert!(output.stdout == plain);
+        let plain = noise(3_000_000);
         bench.file("other.gz", &gzip(&plain));
-        let output = bench.run_with(&["-d", "other.gz"], "0:lost");
-        check(&output, 1, "checksum or length does not match");
-        assert_eq!(bench.names(), ["data.gz", "other.gz"]);
+        // What is written can't be taken back.
+        let output = bench.run_with(&["-dc", "other.gz"], "1:lost");
+        check(&output, 1, "invalid compressed data--crc error");
     }
 }
 
@@ -527,39 +560,63 @@ fn output_of_other_input_is_found() {
     for bench in MODES.map(Bench::in_mode) {
         let plain = text(100_000);
         bench.file("data", &plain);
-        let output = bench.run_with(&["-b", "1000", "data"], "70:wrong");
-        let words = "at byte 70000: the engine's checksum is not that of the input";
+        let output = bench.run_with(&["-b", "1", "data"], "70:wrong");
+        let words = "at byte 71680: the engine's checksum is not that of the input";
         check(&output, 1, words);
         assert_eq!(bench.names(), ["data"]);
-        let mut piped = bench.command(&["-b", "1000"]);
+        let mut piped = bench.command(&["-b", "1"]);
         piped
             .stdin(fs::File::open(bench.path("data")).unwrap())
             .env("FAKE_FATE", "70:wrong");
         check(&piped.output().unwrap(), 1, words);
-        let arguments = ["--bench", "2", "-b", "1000", "data"];
+        let arguments = ["--bench", "2", "-b", "1", "data"];
         check(&bench.run_with(&arguments, "170:wrong"), 1, words);
     }
 }
 
 #[test]
-fn a_device_that_goes_away_is_an_error_and_no_partial_file_stays() {
+fn a_device_that_goes_away_is_done_without() {
     let waits = ["poll", "spin", "auto"];
     for (how, mode) in waits
         .into_iter()
         .flat_map(|how| MODES.map(|mode| (how, mode)))
     {
-        let bench = Bench::in_mode(mode);
-        bench.file("data", &text(3_000_000));
-        bench.file("second", b"content");
-        let arguments = ["-b", "100K", "--wait", how, "data", "second"];
-        let output = bench.run_with(&arguments, "5:die");
-        check(
-            &output,
-            1,
-            "data: fake0: queue 5 is dead: the device is gone",
-        );
-        assert_eq!(bench.names(), ["data", "second"]);
+        for form in ["-n", "-i"] {
+            let bench = Bench::in_mode(mode);
+            let plain = text(3_000_000);
+            bench.file("data", &plain);
+            let arguments = ["-v", "-b", "100K", form, "--wait", how, "data"];
+            let output = bench.run_with(&arguments, "5:die");
+            check(
+                &output,
+                0,
+                "goes on in software: fake0: queue 5 is dead: the device is gone",
+            );
+            assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == plain);
+            let output = bench.filter_with(&arguments[..6], &plain, "5:die");
+            check(&output, 0, "the device is gone");
+            assert!(gunzip(&output.stdout) == plain);
+            // From a file, and that of independent members from a pipe.
+            let output = bench.run_with(&["-dcv", "data.gz"], "0:die");
+            check(&output, 0, "the device is gone");
+            assert!(output.stdout == plain);
+        }
     }
+}
+
+#[test]
+fn a_device_that_is_required_must_not_go_away() {
+    let bench = Bench::new();
+    bench.file("data", &text(3_000_000));
+    bench.file("second", b"content");
+    let arguments = ["--require-device", "-b", "100K", "data", "second"];
+    let output = bench.run_with(&arguments, "5:die");
+    check(
+        &output,
+        1,
+        "data: fake0: queue 5 is dead: the device is gone",
+    );
+    assert_eq!(bench.names(), ["data", "second.gz"]);
 }
 
 #[test]
@@ -569,12 +626,28 @@ fn fewer_queues_than_wanted_will_do() {
     let mut command = bench.command(&["-v", "-j8", "-b", "10K", "data"]);
     let output = command.env("FAKE_QUEUES", "2").output().unwrap();
     check(&output, 0, "2 queues");
-    bench.file("other", &text(10));
-    let output = bench
-        .command(&["other"])
-        .env("FAKE_QUEUES", "0")
-        .output()
-        .unwrap();
+}
+
+#[test]
+fn no_queue_at_all_will_do_unless_one_is_required() {
+    let bench = Bench::new();
+    let plain = text(300_000);
+    let without = |arguments: &[&str]| {
+        let mut command = bench.command(arguments);
+        command.env("FAKE_QUEUES", "0").output().unwrap()
+    };
+    for form in ["-n", "-i", "-0", "-9"] {
+        bench.file("data", &plain);
+        let output = without(&["-v", form, "data"]);
+        check(&output, 0, "(software, ");
+        assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == plain);
+        check(&without(&["-t", "data.gz"]), 0, "");
+        check(&without(&["-d", "data.gz"]), 0, "");
+        assert!(fs::read(bench.path("data")).unwrap() == plain);
+    }
+    let output = without(&["-v", "data"]);
+    check(&output, 0, "goes on in software: fake0: all its queues");
+    let output = without(&["--require-device", "-d", "data.gz"]);
     check(&output, 1, "all its queues are in use");
 }
 
@@ -619,13 +692,14 @@ fn a_reader_that_has_enough_ends_it_silently() {
 fn verbose_tells_ratio_jobs_and_speed() {
     let bench = Bench::new();
     bench.file("data", &text(1_000_000));
-    let output = bench.run(&["-v", "-b", "100K", "data"]);
+    let output = bench.run(&["-v", "-i", "-b", "100K", "data"]);
     check(
         &output,
         0,
         "% -- replaced with data.gz (10 jobs, 1 queues, ",
     );
-    check(&bench.run(&["-tv", "data.gz"]), 0, "% -- OK (10 jobs, ");
+    // The end mark is one.
+    check(&bench.run(&["-tv", "data.gz"]), 0, "% -- OK (11 jobs, ");
 }
 
 #[test]
@@ -637,7 +711,7 @@ fn the_bench_counts_its_jobs() {
         let line = String::from_utf8(output.stdout).unwrap();
         let start = format!("data: 30 jobs, {} mode, 1 queues, ", bench.mode);
         assert!(line.starts_with(&start), "{line}");
-        check(&bench.run(&["data"]), 0, "");
+        check(&bench.run(&["-i", "data"]), 0, "");
         let output = bench.run(&["-d", "--bench", "2", "data.gz"]);
         check(&output, 0, "bench: begin");
         assert_eq!(bench.names(), ["data.gz"]);
@@ -707,4 +781,311 @@ fn usage_errors_have_status_one() {
         .output()
         .unwrap();
     check(&output, 1, "not an accelerator's name");
+}
+
+/// A header with a comment of `len` bytes, and the rest of `member` behind it.
+fn with_comment(member: &[u8], len: usize) -> Vec<u8> {
+    let mut bytes = member[..10].to_vec();
+    assert_eq!(bytes[3], 0);
+    bytes[3] = 1 << 4;
+    bytes.extend(std::iter::repeat_n(b'x', len));
+    bytes.push(0);
+    bytes.extend_from_slice(&member[10..]);
+    bytes
+}
+
+#[test]
+fn a_cut_within_any_header_is_an_unexpected_end() {
+    let bench = Bench::new();
+    let one = gzip(b"content");
+    let two = with_comment(&one, 30);
+    let ours = bench.filter(&["-i"], b"content").stdout;
+    for next in [&two, &ours] {
+        for cut in 1..next.len() {
+            bench.file("data.gz", &[&one[..], &next[..cut]].concat());
+            let output = bench.run(&["-d", "data.gz"]);
+            check(&output, 1, "data.gz: unexpected end of file");
+            assert_eq!(bench.names(), ["data.gz"], "{cut}");
+        }
+    }
+    // A header that is none any more is not garbage either.
+    for foreign in [&b"\x1f\x8b\x07\0"[..], b"\x1f\x8b\x08\xff\0"] {
+        bench.file("data.gz", &[&one[..], foreign].concat());
+        check(&bench.run(&["-d", "data.gz"]), 1, "not supported");
+        assert_eq!(bench.names(), ["data.gz"]);
+    }
+}
+
+#[test]
+fn a_long_comment_is_no_garbage() {
+    let bench = Bench::new();
+    let one = gzip(b"content");
+    let long = with_comment(&one, 2 << 20);
+    for (packed, plain) in [
+        ([&one[..], &long].concat(), &b"contentcontent"[..]),
+        (long, b"content"),
+    ] {
+        bench.file("data.gz", &packed);
+        let output = bench.run(&["-dc", "data.gz"]);
+        check(&output, 0, "");
+        assert_eq!(output.stdout, plain);
+    }
+}
+
+#[test]
+fn a_cut_between_members_is_an_unexpected_end() {
+    for bench in MODES.map(Bench::in_mode) {
+        let packed = bench.filter(&["-i", "-b", "64K"], &text(300_000)).stdout;
+        let magic = |at: &usize| packed[*at..].starts_with(b"\x1f\x8b\x08\x04");
+        let starts: Vec<_> = (1..packed.len()).filter(magic).collect();
+        assert_eq!(starts.len(), 5);
+        for cut in starts {
+            for behind in [&b""[..], b"\0\0", b"garbage"] {
+                bench.file("data.gz", &[&packed[..cut], behind].concat());
+                let output = bench.run(&["-d", "data.gz"]);
+                check(&output, 1, "unexpected end of file");
+                assert_eq!(bench.names(), ["data.gz"]);
+            }
+        }
+        // Others may follow the end mark, and the other way round.
+        let both = [&packed[..], &gzip(b"x"), &packed].concat();
+        check(&bench.filter(&["-t"], &both), 0, "");
+    }
+}
+
+#[test]
+fn one_member_has_all() {
+    for bench in MODES.map(Bench::in_mode) {
+        for plain in [text(0), text(1), noise(200_000), text(3_000_000)] {
+            let packed = bench.filter(&["-j3", "-b", "100K"], &plain).stdout;
+            let mut first = Vec::new();
+            let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+            decoder.read_to_end(&mut first).unwrap();
+            assert!(first == plain);
+            // The length that the end tells is that of all.
+            let len = packed.last_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+            assert_eq!(len, Some(plain.len() as u32));
+        }
+    }
+}
+
+#[test]
+fn of_a_damaged_file_all_before_the_damage_is_written() {
+    for bench in MODES.map(Bench::in_mode) {
+        let plain = noise(3_000_000);
+        let ours = bench.filter(&["-i", "-b", "100K"], &plain).stdout;
+        for packed in [gzip(&plain), bench.filter(&[], &plain).stdout, ours] {
+            for cut in [100_000, packed.len() / 2, packed.len() - 1000] {
+                bench.file("data.gz", &packed[..cut]);
+                let output = bench.run(&["-dc", "data.gz"]);
+                check(&output, 1, "data.gz: unexpected end of file");
+                let had = output.stdout.len();
+                assert!(had + 70_000 > cut, "{had} of {cut}");
+                assert!(plain.starts_with(&output.stdout));
+            }
+            let mut damaged = packed.clone();
+            // Behind the trailer there may be the end mark.
+            let at = damaged.len() - if packed[3] == 4 { 42 } else { 8 };
+            damaged[at] ^= 1;
+            bench.file("data.gz", &damaged);
+            let output = bench.run(&["-dc", "data.gz"]);
+            check(&output, 1, "data.gz: invalid compressed data--");
+            assert!(output.stdout.len() + 70_000 > plain.len());
+            assert!(plain.starts_with(&output.stdout));
+        }
+    }
+}
+
+#[test]
+fn another_meaning_of_our_extra_field_does_no_harm() {
+    let bench = Bench::new();
+    let mut packed = gzip(b"content");
+    packed[3] = 4;
+    packed.splice(10..10, *b"\x08\0AZ\x04\0\xff\xff\0\0");
+    let output = bench.filter(&["-d"], &packed);
+    check(&output, 0, "");
+    assert_eq!(output.stdout, b"content");
+}
+
+#[test]
+fn what_cannot_be_mapped_is_read() {
+    let bench = Bench::new();
+    let path = "/sys/kernel/uevent_seqnum";
+    let Ok(content) = fs::read(path) else {
+        return;
+    };
+    bench.file("second", b"content");
+    let output = bench.run(&["-c", path, "second"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(gunzip(&output.stdout) == [&content[..], b"content"].concat());
+}
+
+#[test]
+fn too_little_address_space_is_no_obstacle() {
+    let bench = Bench::new();
+    let plain = text(500_000);
+    bench.file("data", &plain);
+    let script = "ulimit -v 40000; exec \"$0\" -c data";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(program());
+    let output = command
+        .current_dir(bench.directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(gunzip(&output.stdout) == plain);
+}
+
+#[test]
+fn what_a_live_stream_has_sent_is_written() {
+    let bench = Bench::new();
+    let packed = gzip(&noise(1_000_000));
+    let mut command = bench.command(&["-d"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    // No more than the pipes hold.
+    for part in packed[..75_000].chunks(25_000) {
+        stdin.write_all(part).unwrap();
+        let mut plain = vec![0; 15_000];
+        stdout.read_exact(&mut plain).unwrap();
+    }
+    drop(stdout);
+    drop(stdin);
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn the_name_says_what_to_do() {
+    let bench = Bench::new();
+    bench.file("data.gz", &gzip(b"content"));
+    let called =
+        |name: &str, arguments: &[&str]| bench.command(arguments).arg0(name).output().unwrap();
+    let output = called("/usr/bin/zcat", &["data.gz"]);
+    check(&output, 0, "");
+    assert_eq!(output.stdout, b"content");
+    check(&called("gunzip", &["data.gz"]), 0, "");
+    assert_eq!(bench.names(), ["data"]);
+    check(
+        &called("gzip", &["-d", "data"]),
+        2,
+        "gzip: data: unknown suffix",
+    );
+}
+
+#[test]
+fn the_environment_presets_options() {
+    let bench = Bench::new();
+    let preset = |options: &str| {
+        bench.file("data", b"content");
+        let mut command = bench.command(&["-fk", "data"]);
+        command.env("GZIP", options).output().unwrap()
+    };
+    check(&preset("-9q"), 0, "");
+    assert_eq!(fs::read(bench.path("data.gz")).unwrap()[8], 2);
+    check(
+        &preset("--fast"),
+        0,
+        "GZIP environment variable is deprecated",
+    );
+    assert_eq!(fs::read(bench.path("data.gz")).unwrap()[8], 4);
+    check(&preset("-d"), 1, "-d: option not valid in GZIP");
+    check(&preset("file"), 1, "file: non-option in GZIP");
+    check(&bench.run(&["-S", "", "data"]), 1, "invalid suffix ''");
+}
+
+#[test]
+fn directories_are_done_with_all_they_have() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("a/b")).unwrap();
+    bench.file("a/one", b"1");
+    bench.file("a/b/two", b"2");
+    bench.file("a/b/three.gz", b"3");
+    check(&bench.run(&["-r", "a"]), 0, "");
+    for name in ["a/one.gz", "a/b/two.gz", "a/b/three.gz"] {
+        assert!(bench.path(name).exists(), "{name}");
+    }
+    bench.file("a/b/three.gz", &gzip(b"3"));
+    bench.file("a/other", b"");
+    check(&bench.run(&["-dr", "a"]), 0, "");
+    assert_eq!(fs::read(bench.path("a/b/two")).unwrap(), b"2");
+}
+
+#[test]
+fn files_are_listed() {
+    let bench = Bench::new();
+    let plain = text(100_000);
+    bench.file("data", &plain);
+    check(&bench.run(&["data"]), 0, "");
+    let output = bench.run(&["-lv", "data.gz"]);
+    check(&output, 0, "");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let mut lines = told.lines();
+    let head = "method  crc     date  time           compressed        uncompressed  ratio \
+                uncompressed_name";
+    assert_eq!(lines.next(), Some(head));
+    let line = lines.next().unwrap();
+    let crc = format!("defla {:08x} ", crc32fast::hash(&plain));
+    assert!(line.starts_with(&crc) && line.ends_with("% data"), "{line}");
+    assert!(line.contains(" 100000 "), "{line}");
+    let output = bench.run(&["-l", "data.gz", "data.gz"]);
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .ends_with("% (totals)\n")
+    );
+    bench.file("none", b"plain words");
+    check(&bench.run(&["-l", "none"]), 1, "not in gzip format");
+}
+
+#[test]
+fn formats_of_others_are_read() {
+    let bench = Bench::new();
+    let zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\xa9\x30\xc5\xfe\x07\0\0\0\x07\0\0\0\x01\0\0\0\
+                xcontentPK\x01\x02";
+    let table: [(&[u8], &[u8]); 4] = [
+        // compress: two bytes, and a code that clears the table.
+        (b"\x1f\x9d\x90\0\0\0\xc4", b"\0\0"),
+        // compress: `aaaaaa` needs a code that is just being defined.
+        (b"\x1f\x9d\x90\x61\x02\x0a\x04", b"aaaaaa"),
+        // pack
+        (b"\x1f\x1e\0\0\0\x06\x03\x01\x01\0anb\x16\xc8", b"banana"),
+        (zip, b"content"),
+    ];
+    for (packed, plain) in table {
+        let output = bench.filter(&["-d"], packed);
+        check(&output, 0, "");
+        assert_eq!(output.stdout, plain);
+        for cut in 3..packed.len() - 4 {
+            // Some of these are shorter files.
+            let code = bench.filter(&["-d"], &packed[..cut]).status.code();
+            assert!(matches!(code, Some(0 | 1)), "{packed:?} {cut}");
+        }
+    }
+    let mut damaged = zip.to_vec();
+    damaged[33] ^= 1;
+    check(&bench.filter(&["-d"], &damaged), 1, "crc error");
+    check(
+        &bench.filter(&["-d"], b"\x1f\x1e\0\0\0\x06\x01\x01ab\0"),
+        1,
+        "violated",
+    );
+}
+
+#[test]
+fn a_time_that_cannot_be_told_is_a_warning() {
+    let bench = Bench::new();
+    for (past, status) in [(0, 2), (1, 0), (u32::MAX.into(), 0), (1u64 << 32, 2)] {
+        let path = bench.file("data", b"content");
+        let past = std::time::UNIX_EPOCH + Duration::from_secs(past);
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(past).unwrap();
+        let words = if status == 2 {
+            "file timestamp out of range"
+        } else {
+            ""
+        };
+        check(&bench.run(&["-f", "data"]), status, words);
+    }
+    check(&bench.filter(&[], b"x"), 0, "");
 }
