@@ -560,16 +560,16 @@ fn output_of_other_input_is_found() {
     for bench in MODES.map(Bench::in_mode) {
         let plain = text(100_000);
         bench.file("data", &plain);
-        let output = bench.run_with(&["-b", "1", "data"], "70:wrong");
-        let words = "at byte 71680: the engine's checksum is not that of the input";
+        let output = bench.run_with(&["-b", "1000b", "data"], "70:wrong");
+        let words = "at byte 70000: the engine's checksum is not that of the input";
         check(&output, 1, words);
         assert_eq!(bench.names(), ["data"]);
-        let mut piped = bench.command(&["-b", "1"]);
+        let mut piped = bench.command(&["-b", "1000b"]);
         piped
             .stdin(fs::File::open(bench.path("data")).unwrap())
             .env("FAKE_FATE", "70:wrong");
         check(&piped.output().unwrap(), 1, words);
-        let arguments = ["--bench", "2", "-b", "1", "data"];
+        let arguments = ["--bench", "2", "-b", "1000b", "data"];
         check(&bench.run_with(&arguments, "170:wrong"), 1, words);
     }
 }
@@ -730,7 +730,7 @@ fn small_members_are_measured() {
     for bench in MODES.map(Bench::in_mode) {
         for len in [1, 5, 7, 8, 9] {
             bench.file("data", &text(len));
-            check(&bench.run(&["-f", "data"]), 0, "");
+            check(&bench.run(&["-f", "--independent", "data"]), 0, "");
             let output = bench.run(&["-d", "--bench", "2", "data.gz"]);
             check(&output, 0, "bench: begin\nbench: end\n");
         }

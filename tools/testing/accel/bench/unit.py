@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests that need no virtual machine: cargo's, and the test bench's own."""
+"""Tests that need no virtual machine: cargo's, gzip's, and the test bench's own."""
 
 import re
 import sys
 
-from . import paths, progress, report, userland
+from . import gnu_gzip, paths, progress, report, userland
 from .score import Score
 from .report import Stop
 
@@ -63,7 +63,8 @@ def _count(where, log, pattern, score, stopped):
     report.say(f"      {where}: {len(found)} ran, {len(failed)} failed")
 
 
-PARTS = {**{f"cargo-{name}": _cargo(name) for name in WORKSPACES}, "bench": _bench}
+PARTS = {**{f"cargo-{name}": _cargo(name) for name in WORKSPACES}, "gnu-gzip": gnu_gzip.run,
+         "bench": _bench}
 
 
 def run(name):
