@@ -3,7 +3,6 @@
 
 use std::fs::{File, Metadata};
 use std::io::{IsTerminal, Write, stderr, stdin, stdout};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use crate::cli::Args;
 use crate::compress::{Form, compress};
 use crate::container::{Effort, Origin, TRAILER};
 use crate::decompress::{How, Rest, decompress, next_header};
+use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::input::{Input, Next};
@@ -44,7 +44,9 @@ pub fn run(args: &Args, engine: &dyn Fn(AddressMode) -> Box<dyn Engine>) -> u8 {
 
 /// Writes `text` to standard output, and that is all.
 pub fn tell(text: &str) -> ExitCode {
-    match writeln!(stdout(), "{text}").and_then(|()| stdout().flush()) {
+    let told = descriptors::text_output()
+        .and_then(|mut output| writeln!(output, "{text}").and_then(|()| output.flush()));
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("standard output: {error}"));
@@ -167,12 +169,9 @@ impl App<'_> {
     /// Standard input to standard output.
     fn filter(&mut self, name: &str) -> Result<()> {
         self.check_terminals(true)?;
-        let input = stdin().as_fd().try_clone_to_owned().map_err(Error::Read)?;
-        let mut input = self.input(File::from(input))?;
-        let metadata = stdin().as_fd().try_clone_to_owned().map(File::from);
-        let metadata = metadata
-            .and_then(|file| file.metadata())
-            .map_err(Error::Read)?;
+        let file = descriptors::input().map(File::from).map_err(Error::Read)?;
+        let metadata = file.metadata().map_err(Error::Read)?;
+        let mut input = self.input(file)?;
         // A pipe has no time worth telling.
         let origin = match metadata.is_file() {
             true => self.origin(None, &metadata),
@@ -256,7 +255,7 @@ impl App<'_> {
         if self.args.test {
             return Ok(Sink::nowhere());
         }
-        let fd = stdout().as_fd().try_clone_to_owned().map_err(not_told)?;
+        let fd = descriptors::output().map_err(not_told)?;
         Ok(Sink::stdout(File::from(fd)))
     }
 

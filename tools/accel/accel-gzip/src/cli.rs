@@ -2,7 +2,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::io::{Write, stdout};
+use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use clap::{
     Arg, ArgAction, ArgMatches, Args as ClapArgs, Command, CommandFactory, FromArgMatches, Parser,
 };
 
-use crate::report;
+use crate::{descriptors, report};
 
 const AFTER_HELP: &str = "\
 Output is in gzip format, one member as gzip writes it, made of the blocks of input by several jobs \
@@ -307,7 +307,11 @@ fn fail(message: &str) -> ! {
 
 /// Tells help, version or a mistake.
 fn end_with(error: &clap::Error) -> ! {
-    let told = error.print().and_then(|()| stdout().flush());
+    let told = match error.use_stderr() {
+        true => error.print(),
+        false => descriptors::text_output()
+            .and_then(|mut output| error.print().and_then(|()| output.flush())),
+    };
     if told.is_err() {
         fail("standard output: cannot be written");
     }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compress;
 pub mod container;
 pub mod decompress;
+pub mod descriptors;
 pub mod engine;
 pub mod error;
 pub mod files;

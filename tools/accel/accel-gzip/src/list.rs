@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What -l tells: a line for each file, as gzip has it.
 
-use std::io::{Result, Write, stdout};
+use std::io::{Result, Write};
 use std::path::Path;
 
+use crate::descriptors;
 use crate::report::Done;
 
 /// What is told of a file besides its name.
@@ -75,8 +76,9 @@ impl Listing {
 }
 
 fn write(lines: &str) -> Result<()> {
-    stdout().write_all(lines.as_bytes())?;
-    stdout().flush()
+    let mut output = descriptors::text_output()?;
+    output.write_all(lines.as_bytes())?;
+    output.flush()
 }
 
 fn sizes(packed: u64, plain: u64, overhead: usize) -> String {

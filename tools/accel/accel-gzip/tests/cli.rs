@@ -583,9 +583,9 @@ fn a_device_that_goes_away_is_done_without() {
     {
         for form in ["-n", "-i"] {
             let bench = Bench::in_mode(mode);
-            let plain = text(3_000_000);
+            let plain = text(700_000);
             bench.file("data", &plain);
-            let arguments = ["-v", "-b", "100K", form, "--wait", how, "data"];
+            let arguments = ["-v", "-b", "50K", form, "--wait", how, "data"];
             let output = bench.run_with(&arguments, "5:die");
             check(
                 &output,
@@ -1088,4 +1088,36 @@ fn a_time_that_cannot_be_told_is_a_warning() {
         check(&bench.run(&["-f", "data"]), status, words);
     }
     check(&bench.filter(&[], b"x"), 0, "");
+}
+
+#[test]
+fn closed_descriptors_are_errors() {
+    let bench = Bench::new();
+    bench.file("data", b"content");
+    bench.file("packed.gz", &gzip(b"content"));
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(program());
+        command
+            .current_dir(bench.directory.path())
+            .output()
+            .unwrap()
+    };
+    for arguments in [
+        "-c data",
+        "-dc packed.gz",
+        "-l packed.gz",
+        "--help",
+        "-V",
+        "-L",
+        "<data",
+    ] {
+        let output = shell(&format!("\"$0\" {arguments} >&-"));
+        check(&output, 1, "standard output: ");
+    }
+    check(&shell("\"$0\" <&-"), 1, "stdin: Bad file descriptor");
+    // Who does not need them may have them closed.
+    check(&shell("\"$0\" data <&- >&-"), 0, "");
+    check(&shell("\"$0\" -t packed.gz <&- >&-"), 0, "");
+    check(&shell("\"$0\" -c packed.gz -f >/dev/null"), 0, "");
 }
