@@ -70,10 +70,8 @@ impl FromIterator<EventType> for EventMask {
 
 /// Something that happened on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Event {
     /// What it is about.
-    #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub kind: EventType,
     /// Its number on the device, from 0. A gap is what the mask leaves out or what was lost.
     pub sequence: u64,

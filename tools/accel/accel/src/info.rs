@@ -11,7 +11,6 @@ macro_rules! numbered {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$doc])* $variant,)*
@@ -29,6 +28,36 @@ macro_rules! numbered {
                     $(Self::$variant => $value,)*
                     Self::Unknown(number) => number,
                 }
+            }
+
+            /// Its word for programs: lower case with `_`.
+            pub fn word(self) -> String {
+                match self {
+                    $(Self::$variant => $crate::info::snake_case(stringify!($variant)),)*
+                    Self::Unknown(number) => format!("unknown_{number}"),
+                }
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S>(&self, s: S) -> std::result::Result<S::Ok, S::Error>
+            where
+                S: serde::Serializer,
+            {
+                s.serialize_str(&self.word())
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let words: Vec<_> = Self::KNOWN.iter().map(|value| value.word()).collect();
+                $crate::info::words_schema(&words)
             }
         }
 
@@ -52,6 +81,27 @@ macro_rules! numbered {
     };
 }
 pub(crate) use numbered;
+
+/// `PerQueue` as `per_queue`.
+pub(crate) fn snake_case(name: &str) -> String {
+    let mut word = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    word
+}
+
+/// One of the words, or what stands for a number without one.
+#[cfg(feature = "serde")]
+pub(crate) fn words_schema(words: &[String]) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "anyOf": [{ "enum": words }, { "pattern": "^unknown_[0-9]+$" }],
+    })
+}
 
 numbered! {
     /// What a device computes.
@@ -150,7 +200,7 @@ numbered! {
 
 /// Whether an address mode is offered, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct AddressModeInfo {
     /// The mode.
     pub mode: AddressMode,
@@ -169,7 +219,7 @@ impl From<uapi::InfoAddressMode> for AddressModeInfo {
 
 /// Facts of a device that do not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct DeviceInfo {
     /// `N` in `/dev/accelN`.
     pub id: u32,
@@ -196,12 +246,19 @@ pub struct DeviceInfo {
     /// How well doorbells are kept apart.
     pub doorbell: Doorbell,
     /// Bytes that a job reads or writes at most; 0: no limit.
+    #[cfg_attr(feature = "serde", serde(rename = "request_max_bytes"))]
     pub request_max: u64,
     /// Opens of the compute node that can exist at once; 0: no limit.
     pub contexts_max: u32,
     /// Queues can have the priorities 0 to `priorities` - 1.
     pub priorities: u32,
-    /// Milliseconds after which a job that does not end has its queue stopped; 0: never.
+    /// Milliseconds (nanoseconds in JSON) after which a job that does not end has its queue
+    /// stopped; 0: never.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "job_limit_ns", serialize_with = "as_nanoseconds"),
+        schemars(with = "u64")
+    )]
     pub job_limit_ms: u32,
     /// Whether it can be reset.
     pub can_reset: bool,
@@ -248,7 +305,7 @@ impl From<uapi::InfoDevice> for DeviceInfo {
 
 /// The state of a device at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct StatusInfo {
     /// Operational state.
     pub status: Status,
@@ -263,6 +320,7 @@ pub struct StatusInfo {
     /// Completion events signalled since then.
     pub completions: u64,
     /// Hardware errors since then.
+    #[cfg_attr(feature = "serde", serde(rename = "hardware_errors"))]
     pub errors: u64,
     /// `CLOCK_MONOTONIC`, in nanoseconds, when these values were collected.
     pub timestamp_ns: u64,
@@ -311,9 +369,10 @@ impl StatusInfo {
 
 /// The use that one open of the compute node makes of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct ContextInfo {
     /// Its number on the device, never used again.
+    #[cfg_attr(feature = "serde", serde(rename = "context"))]
     pub id: u64,
     /// The process that opened it; none if it is not in the caller's PID namespace.
     pub pid: Option<i32>,
@@ -334,8 +393,10 @@ pub struct ContextInfo {
     /// Nanoseconds that its queues were worked on.
     pub busy_ns: u64,
     /// Bytes of device memory in buffers that it allocated and that still exist.
+    #[cfg_attr(feature = "serde", serde(rename = "device_memory_bytes"))]
     pub device_memory: u64,
     /// Bytes of buffers mapped into its address space.
+    #[cfg_attr(feature = "serde", serde(rename = "mapped_bytes"))]
     pub mapped: u64,
 }
 
@@ -362,7 +423,6 @@ impl From<uapi::InfoContext> for ContextInfo {
 
 /// What a sensor measured last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SensorInfo {
     /// What it measures, and in which unit.
     pub kind: SensorKind,
@@ -387,9 +447,10 @@ impl From<uapi::InfoSensor> for SensorInfo {
 
 /// What went wrong on a device since it was registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct ErrorsInfo {
     /// Hardware errors reported by the driver.
+    #[cfg_attr(feature = "serde", serde(rename = "hardware_errors"))]
     pub hardware: u64,
     /// Accesses to memory that a queue was refused.
     pub faults: u64,
@@ -421,11 +482,13 @@ impl From<uapi::InfoErrors> for ErrorsInfo {
 
 /// The memory that a device has for buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct MemoryInfo {
     /// Bytes; 0: it has none of its own.
+    #[cfg_attr(feature = "serde", serde(rename = "size_bytes"))]
     pub size: u64,
     /// Bytes of it in buffers that exist.
+    #[cfg_attr(feature = "serde", serde(rename = "used_bytes"))]
     pub used: u64,
     /// Number of these buffers.
     pub buffers: u64,
@@ -439,6 +502,12 @@ impl From<uapi::InfoMemory> for MemoryInfo {
             buffers: raw.buffers,
         }
     }
+}
+
+/// The one unit of times in JSON.
+#[cfg(feature = "serde")]
+fn as_nanoseconds<S: serde::Serializer>(ms: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::from(*ms) * 1_000_000)
 }
 
 /// The text up to the first zero byte.
@@ -524,6 +593,13 @@ mod tests {
     fn text_without_end_is_taken_whole() {
         assert_eq!(text(&[b'x'; 32]).len(), 32);
         assert_eq!(text(b"ab\0cd"), "ab");
+    }
+
+    #[test]
+    fn words_are_lower_case() {
+        assert_eq!(Doorbell::PerQueue.word(), "per_queue");
+        assert_eq!(Status::InReset.word(), "in_reset");
+        assert_eq!(Function::Unknown(40).word(), "unknown_40");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::events::{self, Kind};
 use crate::find::{self, Near};
+use crate::schema::Writer;
 use crate::top::{self, Sort};
 
 const AFTER_HELP: &str = "\
@@ -111,6 +112,12 @@ pub enum Command {
     Find(Find),
     /// What the silicon of a HiSilicon ZIP engine does
     Selftest(Selftest),
+    /// JSON schema of what a command writes with --json
+    Schema {
+        /// Which command; any by default
+        #[arg(value_name = "COMMAND")]
+        command: Option<Writer>,
+    },
 }
 
 /// Arguments of `selftest`.

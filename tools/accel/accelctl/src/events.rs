@@ -8,11 +8,13 @@ use std::time::Duration;
 use accel::{Device, Event, EventMask, EventType};
 use clap::ValueEnum;
 use rustix::io::Errno;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::choice;
 use crate::failure::Result;
-use crate::system::{Stream, System};
-use crate::{choice, json};
+use crate::json::{self, Document};
+use crate::system::{Moment, Stream, System};
 
 /// What to tell, and when to stop.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +90,7 @@ pub fn run(
     }
     // What is left are the followers' senders, so that the channel ends with the last of them.
     drop(sender);
-    tell(&told, options, out)
+    tell(system, &told, options, out)
 }
 
 /// Hands on the events of a device in the background.
@@ -102,13 +104,18 @@ fn follow(device: Device, stream: Stream, sender: Sender<Told>) {
     });
 }
 
-fn tell(told: &Receiver<Told>, options: &Options, out: &mut dyn Write) -> Result<()> {
+fn tell(
+    system: &dyn System,
+    told: &Receiver<Told>,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<()> {
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
         let Some((device, event)) = next(told, options.timeout) else {
             break;
         };
-        write(&device, &event?, options.json, out)?;
+        write(&device, &event?, system.now(), options.json, out)?;
         left -= 1;
     }
     Ok(())
@@ -122,18 +129,53 @@ fn next(told: &Receiver<Told>, timeout: Option<Duration>) -> Option<Told> {
     }
 }
 
-/// The line of an event for programs.
-#[derive(Debug, Serialize)]
-struct Record<'a> {
+/// An event, for programs; the times of the document are its own.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Record {
+    /// On which device.
     device: String,
-    #[serde(flatten)]
-    event: &'a Event,
+    /// What it is about.
+    r#type: EventType,
+    /// Its number on the device, from 0. A gap is what was not asked for, or was lost.
+    sequence: u64,
+    /// Of a fault, the address; none for who has no `CAP_PERFMON`.
+    fault_address: Option<u64>,
+    /// Of `lost`, how many; of `reset_end`, 0 or the errno; of `error`, the driver's number; of
+    /// contexts, their number; else 0.
+    value: u64,
+    /// The queue that it is about, if any.
+    queue: Option<u32>,
+    /// PASID of the context that it is about; none for who has no `CAP_PERFMON`.
+    pasid: Option<u32>,
+    /// The process that opened that context; none for who has no `CAP_PERFMON`.
+    pid: Option<i32>,
 }
 
-fn write(device: &Device, event: &Event, as_json: bool, out: &mut dyn Write) -> Result<()> {
+impl Record {
+    fn new(device: &Device, event: &Event) -> Self {
+        Self {
+            device: device.to_string(),
+            r#type: event.kind,
+            sequence: event.sequence,
+            fault_address: fault_address(event),
+            value: event.value,
+            queue: event.queue,
+            pasid: event.pasid,
+            pid: event.pid,
+        }
+    }
+}
+
+fn write(
+    device: &Device,
+    event: &Event,
+    now: Moment,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<()> {
     if as_json {
-        let device = device.to_string();
-        return json::line(&Record { device, event }, out);
+        let record = Record::new(device, event);
+        return json::line(&Document::new(now.at(event.timestamp_ns), record), out);
     }
     writeln!(out, "{}", line(device, event))?;
     Ok(out.flush()?)
@@ -162,7 +204,10 @@ fn sentence(device: &Device, event: &Event) -> String {
         EventType::Lost => format!("{} events were lost, they came too fast", event.value),
         EventType::ResetBegin => "the device is being reset".into(),
         EventType::ResetEnd => reset_end(event.value),
-        EventType::Fault => format!("{queue} was refused an access{}", fault_address(event)),
+        EventType::Fault => match fault_address(event) {
+            Some(address) => format!("{queue} was refused an access to {address:#x}"),
+            None => format!("{queue} was refused an access"),
+        },
         EventType::Timeout => format!("{queue} was stopped: a job did not end in time"),
         EventType::Error => format!("hardware error {:#x}", event.value),
         EventType::Isolated => {
@@ -184,11 +229,9 @@ fn reset_end(value: u64) -> String {
 }
 
 /// Where it was; without the capability the kernel tells 0 for this and for who it was.
-fn fault_address(event: &Event) -> String {
-    if event.address == 0 && event.pid.is_none() {
-        return String::new();
-    }
-    format!(" to {:#x}", event.address)
+fn fault_address(event: &Event) -> Option<u64> {
+    let is_told = event.address != 0 || event.pid.is_some();
+    (event.kind == EventType::Fault && is_told).then_some(event.address)
 }
 
 fn who(event: &Event) -> String {
@@ -291,7 +334,9 @@ mod tests {
             json: true,
             ..Options::default()
         };
-        let text = told(&fake(), &options);
+        let fake = fake();
+        fake.slept.set(Duration::from_secs(5));
+        let text = told(&fake, &options);
         let lines: Vec<serde_json::Value> = text
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -299,9 +344,10 @@ mod tests {
         assert_eq!(
             lines[1],
             serde_json::json!({
-                "device": "accel0", "type": "fault", "sequence": 4,
-                "timestamp_ns": 12_345_678_901_u64, "address": 0x7f00, "value": 0,
-                "queue": 3, "pasid": 5, "pid": 700,
+                "schema_version": 1, "time": "2026-01-01T00:00:02.345Z",
+                "timestamp_ns": 12_345_678_901_u64,
+                "device": "accel0", "type": "fault", "sequence": 4, "fault_address": 0x7f00,
+                "value": 0, "queue": 3, "pasid": 5, "pid": 700,
             })
         );
         assert_eq!(lines[2]["type"], "lost");
@@ -321,7 +367,7 @@ mod tests {
             timeout: Some(Duration::from_millis(1)),
             ..Options::default()
         };
-        assert_eq!(text(|out| tell(&silence, &options, out)), "");
+        assert_eq!(text(|out| tell(&fake(), &silence, &options, out)), "");
         drop(sender);
     }
 

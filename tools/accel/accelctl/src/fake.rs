@@ -4,14 +4,20 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use accel::{Answers, Device, DeviceInfo, Error, Event, EventMask, Topology, uapi};
+use accel::{Answers, Device, DeviceInfo, Error, Event, EventMask, EventType, Topology, uapi};
 use accel_silicon::{Direction, Done, Engine, Queue, Request, Revision, Trouble};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, Result};
-use crate::system::{Stream, System};
+use crate::system::{Moment, Stream, System};
+
+/// `CLOCK_MONOTONIC` at the beginning.
+const BEGIN_NS: u64 = 10_000_000_000;
+
+/// The first of January 2026, in seconds since 1970.
+const BEGIN_UNIX: u64 = 1_767_225_600;
 
 /// A device and its answers.
 #[derive(Clone, Debug)]
@@ -57,6 +63,7 @@ impl FakeDevice {
             contexts: vec![context(12, 700)],
             sensors: vec![uapi::InfoSensor {
                 value: 45_500,
+                timestamp_ns: BEGIN_NS,
                 label: padded("core"),
                 ..Default::default()
             }],
@@ -84,6 +91,9 @@ impl FakeDevice {
     fn work(&mut self, time: Duration) {
         let elapsed = u64::try_from(time.as_nanos()).unwrap();
         self.status.timestamp_ns += elapsed;
+        for sensor in &mut self.sensors {
+            sensor.timestamp_ns += elapsed;
+        }
         if !self.sampled {
             return;
         }
@@ -133,7 +143,7 @@ fn status() -> uapi::InfoStatus {
         queues_created: 4,
         completions: 5,
         errors: 6,
-        timestamp_ns: 10_000_000_000,
+        timestamp_ns: BEGIN_NS,
         jobs: 100,
         busy_ns: 2_000_000_000,
         usage_ns: 10_000_000_000,
@@ -251,6 +261,26 @@ impl Fake {
         }
     }
 
+    /// A machine with three devices: one idle, with an event; one that does not answer; one that
+    /// lacks what may be lacking.
+    pub fn full() -> Self {
+        let fake = Self::with(3);
+        fake.device(0).status.contexts = 0;
+        fake.device(0).events = vec![Event {
+            kind: EventType::Fault,
+            sequence: 4,
+            timestamp_ns: 9_000_000_000,
+            address: 0x7f00,
+            value: 0,
+            queue: Some(3),
+            pasid: None,
+            pid: Some(700),
+        }];
+        fake.device(1).silent = true;
+        fake.device(2).queries.truncate(4);
+        fake
+    }
+
     /// A device, to be changed.
     pub fn device(&self, index: usize) -> RefMut<'_, FakeDevice> {
         RefMut::map(self.devices.borrow_mut(), |devices| &mut devices[index])
@@ -315,6 +345,14 @@ impl System for Fake {
 
     fn topology(&self) -> Topology {
         Topology::at(&self.sysfs)
+    }
+
+    fn now(&self) -> Moment {
+        let slept = self.slept.get();
+        Moment {
+            monotonic_ns: BEGIN_NS + u64::try_from(slept.as_nanos()).unwrap(),
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(BEGIN_UNIX) + slept,
+        }
     }
 
     fn sleep(&self, time: Duration) {

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use accel::find::{Candidate, Fit, Place, Ranked, Readiness, Unfit, Wish, rank};
 use accel::{Device, Inquire, StatusInfo, Topology};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::choice;
 use crate::failure::Result;
+use crate::json::{self, Document};
 use crate::system::System;
 use crate::table::{self, Column};
 use crate::units::or_unknown;
-use crate::{choice, json};
 
 /// What to look for.
 #[derive(Clone, Debug)]
@@ -54,17 +56,33 @@ impl Near {
     }
 }
 
+/// Devices, for programs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Candidates<'a> {
+    /// The best first.
+    candidates: &'a [Choice],
+}
+
 /// What is told of a device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Choice {
+    /// Its name.
     device: String,
+    /// Its compute node.
     path: String,
+    /// Whether it can do the work.
     suitable: bool,
-    reason: String,
+    /// Why it is where it is in the list, or not suitable: a sentence.
+    explanation: String,
+    /// How far its NUMA node is; 10 is the same node.
     numa_distance: Option<u32>,
+    /// The last PCI bridge that it shares.
     bridge: Option<String>,
+    /// How busy it is; the part of its queues that is in use where that is not known.
     load_percent: Option<u32>,
+    /// Queues that exist.
     queues: Option<u32>,
+    /// Queues that can exist at once.
     queues_max: Option<u32>,
 }
 
@@ -73,12 +91,19 @@ pub fn run(system: &dyn System, options: &Options, out: &mut dyn Write) -> Resul
     let choices = choices(system, options)?;
     let best = choices.first().filter(|choice| choice.suitable);
     match (best, options.all) {
-        (_, true) if options.json => json::write(&choices, out),
+        (_, true) if options.json => write_json(system, &choices, out),
         (_, true) => Ok(out.write_all(list(&choices).as_bytes())?),
-        (Some(best), false) if options.json => json::write(best, out),
+        (Some(_), false) if options.json => write_json(system, &choices[..1], out),
         (Some(best), false) => Ok(writeln!(out, "{}", best.path)?),
         (None, false) => Err(none_suits(&choices).into()),
     }
+}
+
+fn write_json(system: &dyn System, choices: &[Choice], out: &mut dyn Write) -> Result<()> {
+    let content = Candidates {
+        candidates: choices,
+    };
+    json::write(&Document::new(system.now(), content), out)
 }
 
 /// All devices, the best first.
@@ -145,7 +170,7 @@ impl Choice {
             device: candidate.device.to_string(),
             path: node_path(&candidate.device),
             suitable: told.is_some(),
-            reason: reason(ranked),
+            explanation: explanation(ranked),
             numa_distance: told.and_then(|fit| fit.distance),
             bridge: told.and_then(bridge),
             load_percent: Some(candidate.load()),
@@ -159,7 +184,7 @@ impl Choice {
             device: device.to_string(),
             path: node_path(device),
             suitable: false,
-            reason: error.to_string(),
+            explanation: error.to_string(),
             numa_distance: None,
             bridge: None,
             load_percent: None,
@@ -174,7 +199,7 @@ fn bridge(fit: &Fit) -> Option<String> {
     Some(name.to_string_lossy().into_owned())
 }
 
-fn reason(ranked: &Ranked) -> String {
+fn explanation(ranked: &Ranked) -> String {
     match &ranked.fit {
         Ok(fit) => fit_reason(&ranked.candidate, fit),
         Err(unfit) => unfit_reason(&ranked.candidate.device, *unfit),
@@ -214,7 +239,7 @@ fn unfit_reason(device: &Device, unfit: Unfit) -> String {
 fn none_suits(choices: &[Choice]) -> String {
     let reasons: Vec<_> = choices
         .iter()
-        .map(|choice| format!("{} {}", choice.device, choice.reason))
+        .map(|choice| format!("{} {}", choice.device, choice.explanation))
         .collect();
     format!("no accelerator suits: {}", reasons.join("; "))
 }
@@ -244,7 +269,7 @@ fn row(choice: &Choice) -> Vec<String> {
         or_unknown(choice.bridge.clone(), |bridge| bridge),
         number(choice.load_percent),
         or_unknown(queues, |(used, max)| format!("{used}/{max}")),
-        choice.reason.clone(),
+        choice.explanation.clone(),
     ]
 }
 
@@ -336,7 +361,9 @@ mod tests {
             json: true,
             ..options()
         };
-        let best = json(|out| run(&fake, &as_json, out));
+        let best = &json(|out| run(&fake, &as_json, out))["candidates"];
+        assert_eq!(best.as_array().unwrap().len(), 1);
+        let best = &best[0];
         assert_eq!(best["device"], "accel2");
         assert_eq!(best["path"], "/dev/accel2");
         assert_eq!(best["suitable"], true);
@@ -347,7 +374,7 @@ mod tests {
             all: true,
             ..as_json
         };
-        let all = json(|out| run(&fake, &all, out));
+        let all = &json(|out| run(&fake, &all, out))["candidates"];
         assert_eq!(all[1]["device"], "accel1");
         assert_eq!(all[2]["suitable"], false);
         assert!(all[2]["queues"].is_null());

@@ -7,12 +7,13 @@ use accel::{
     AddressModeInfo, DeviceInfo, ErrorsInfo, MemoryInfo, ModeReason, SensorInfo, Status, StatusInfo,
 };
 
+use crate::choice;
 use crate::failure::Result;
-use crate::report::{Answer, Report, Told, Use, ask};
+use crate::json::{self, Document};
+use crate::report::{Devices, Report, Told, Use, ask};
 use crate::system::System;
 use crate::table::{self, Column, pairs};
 use crate::units::{measured, or_unknown, short, words};
-use crate::{choice, json};
 
 /// Writes what the device `name` tells.
 pub fn run(
@@ -21,16 +22,23 @@ pub fn run(
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<()> {
+    if as_json {
+        return write_json(system, name, out);
+    }
     let device = choice::one(system, name)?;
     let told = ask(system, &device)?;
-    if as_json {
-        let report = Report {
-            device: device.to_string(),
-            answer: Answer::Told(Box::new(told)),
-        };
-        return json::write(&report, out);
-    }
     Ok(out.write_all(text(&device.to_string(), &told).as_bytes())?)
+}
+
+/// As `list` has it, but that a device that tells nothing is an error.
+fn write_json(system: &dyn System, name: Option<&str>, out: &mut dyn Write) -> Result<()> {
+    let mut reports = Vec::new();
+    if name.is_some() || !system.devices()?.is_empty() {
+        let device = choice::one(system, name)?;
+        reports.push(Report::new(&device, ask(system, &device)?));
+    }
+    let now = system.now();
+    json::write(&Document::new(now, Devices::new(reports, now)), out)
 }
 
 fn text(device: &str, told: &Told) -> String {
@@ -319,19 +327,22 @@ mod tests {
     #[test]
     fn json_has_the_names_of_the_user_api() {
         let fake = Fake::with(1);
-        let json = json(|out| run(&fake, Some("accel0"), true, out));
+        let json = &json(|out| run(&fake, Some("accel0"), true, out))["devices"][0];
         assert_eq!(json["device"], "accel0");
         assert_eq!(json["facts"]["numa_node"], 0);
         assert_eq!(json["facts"]["can_reset"], true);
-        assert_eq!(json["status"]["status"], "operational");
-        assert_eq!(json["address_modes"][1]["reason"], "no_domain");
+        assert_eq!(json["state"]["status"], "operational");
+        assert_eq!(json["mode_reasons"][1]["reason"], "no_domain");
         assert_eq!(json["errors"]["threshold"], 10);
         assert_eq!(json["sensors"][0]["kind"], "temperature");
-        assert_eq!(json["contexts"][0]["command"], "accel-gzip");
-        assert_eq!(json["contexts"][0]["pid"], 700);
-        assert_eq!(json["contexts"][0]["device_memory"], 8_000_000);
-        assert_eq!(json["contexts"][0]["mapped"], 3_000_000);
-        assert_eq!(json["memory"]["used"], 16 << 20);
+        assert_eq!(json["sensors"][0]["temperature_celsius"], 45.5);
+        assert!(json["sensors"][0]["power_watts"].is_null());
+        assert_eq!(json["facts"]["job_limit_ns"], 5_000_000_000_u64);
+        assert_eq!(json["uses"][0]["command"], "accel-gzip");
+        assert_eq!(json["uses"][0]["pid"], 700);
+        assert_eq!(json["uses"][0]["device_memory_bytes"], 8_000_000);
+        assert_eq!(json["uses"][0]["mapped_bytes"], 3_000_000);
+        assert_eq!(json["memory"]["used_bytes"], 16 << 20);
     }
 
     #[test]

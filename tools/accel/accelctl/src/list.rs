@@ -5,8 +5,8 @@ use std::io::Write;
 
 use crate::choice;
 use crate::failure::Result;
-use crate::json;
-use crate::report::{Answer, Report, Told};
+use crate::json::{self, Document};
+use crate::report::{Answer, Devices, Report, Told};
 use crate::system::System;
 use crate::table::{self, Column};
 use crate::units::{UNKNOWN, words};
@@ -30,7 +30,8 @@ pub fn run(system: &dyn System, as_json: bool, out: &mut dyn Write) -> Result<()
         .map(|device| Report::of(system, device))
         .collect();
     if as_json {
-        return json::write(&reports, out);
+        let now = system.now();
+        return json::write(&Document::new(now, Devices::new(reports, now)), out);
     }
     let rows: Vec<_> = reports.iter().map(row).collect();
     Ok(out.write_all(table::text(&COLUMNS, &rows).as_bytes())?)
@@ -87,12 +88,13 @@ mod tests {
     fn programs_get_an_array() {
         let fake = Fake::with(2);
         fake.device(1).silent = true;
-        let json = json(|out| run(&fake, true, out));
+        let json = &json(|out| run(&fake, true, out))["devices"];
         assert_eq!(json[0]["device"], "accel0");
         assert_eq!(json[0]["facts"]["functions"][1], "gzip");
-        assert_eq!(json[0]["status"]["status"], "operational");
+        assert_eq!(json[0]["state"]["status"], "operational");
+        assert!(json[0]["error"].is_null());
         assert!(json[1]["error"].is_string());
-        assert!(json[1].get("facts").is_none());
+        assert!(json[1]["facts"].is_null());
     }
 
     #[test]
@@ -100,6 +102,6 @@ mod tests {
         let fake = Fake::with(0);
         assert!(said(run(&fake, false, &mut Vec::new())).contains("modprobe"));
         let json = json(|out| run(&fake, true, out));
-        assert_eq!(json, serde_json::json!([]));
+        assert_eq!(json["devices"], serde_json::json!([]));
     }
 }

@@ -13,6 +13,7 @@ mod json;
 mod list;
 mod report;
 mod reset;
+mod schema;
 mod selftest;
 mod system;
 mod table;
@@ -61,5 +62,6 @@ fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
             selftest::run(system, device, selftest.alone, json, out)
         }
         Command::Find(find) => find::run(system, &find.options(json), out),
+        Command::Schema { command } => schema::run(*command, out),
     }
 }

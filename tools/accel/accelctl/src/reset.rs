@@ -5,23 +5,28 @@ use std::io::Write;
 use std::time::Instant;
 
 use accel::{Device, Inquire, Status, StatusInfo};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Result;
-use crate::json;
+use crate::json::{self, Document};
 use crate::system::System;
 
 /// What happened.
-#[derive(Debug, Serialize)]
-struct Outcome {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Outcome {
+    /// The device that was reset.
     device: String,
+    /// The state just before.
     status_before: Option<Status>,
     /// Queues that there were just before.
     queues_ended: Option<u32>,
+    /// The state now.
     status: Option<Status>,
     /// Resets that the device has gone through.
     generation: Option<u32>,
-    duration_ms: u128,
+    /// Nanoseconds that it took.
+    duration_ns: u64,
 }
 
 /// Resets the device `name`.
@@ -30,7 +35,7 @@ pub fn run(system: &dyn System, name: &str, as_json: bool, out: &mut dyn Write) 
     let before = status(system, &device);
     let begin = Instant::now();
     system.reset(&device)?;
-    let duration_ms = begin.elapsed().as_millis();
+    let duration_ns = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let after = status(system, &device);
     let outcome = Outcome {
         device: device.to_string(),
@@ -38,10 +43,10 @@ pub fn run(system: &dyn System, name: &str, as_json: bool, out: &mut dyn Write) 
         queues_ended: before.map(|status| status.queues),
         status: after.map(|status| status.status),
         generation: after.map(|status| status.generation),
-        duration_ms,
+        duration_ns,
     };
     if as_json {
-        return json::write(&outcome, out);
+        return json::write(&Document::new(system.now(), outcome), out);
     }
     Ok(writeln!(out, "{}", sentence(&outcome))?)
 }
@@ -52,7 +57,8 @@ fn status(system: &dyn System, device: &Device) -> Option<StatusInfo> {
 }
 
 fn sentence(outcome: &Outcome) -> String {
-    let mut text = format!("{}: reset in {} ms", outcome.device, outcome.duration_ms);
+    let ms = outcome.duration_ns / 1_000_000;
+    let mut text = format!("{}: reset in {ms} ms", outcome.device);
     if outcome.status_before == Some(Status::Isolated) {
         text += "; it was isolated";
     }
@@ -106,7 +112,7 @@ mod tests {
         assert_eq!(json["queues_ended"], 3);
         assert_eq!(json["status"], "operational");
         assert_eq!(json["generation"], 2);
-        assert!(json["duration_ms"].is_number());
+        assert!(json["duration_ns"].is_u64());
     }
 
     #[test]

@@ -1,16 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the commands need of the machine.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use accel::{Answers, Device, DeviceInfo, Event, EventMask, Topology};
 use accel_silicon::Engine;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::failure::Result;
 use crate::selftest::Hardware;
 
 /// The events of a device, as they come.
 pub type Stream = Box<dyn Iterator<Item = accel::Result<Event>> + Send>;
+
+/// A moment by two clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// `CLOCK_MONOTONIC`, which the kernel's timestamps are of.
+    pub monotonic_ns: u64,
+    /// As people count it.
+    pub time: SystemTime,
+}
+
+impl Moment {
+    /// The moment, not after this one, that the kernel calls so.
+    pub fn at(self, monotonic_ns: u64) -> Self {
+        Self {
+            monotonic_ns,
+            time: self.time - Duration::from_nanos(self.since(monotonic_ns)),
+        }
+    }
+
+    /// Nanoseconds since the moment that the kernel calls so.
+    pub fn since(self, monotonic_ns: u64) -> u64 {
+        self.monotonic_ns.saturating_sub(monotonic_ns)
+    }
+}
 
 /// The machine, or a stand-in for it.
 pub trait System {
@@ -34,6 +59,9 @@ pub trait System {
 
     /// What is near what.
     fn topology(&self) -> Topology;
+
+    /// This moment.
+    fn now(&self) -> Moment;
 
     /// Waits.
     fn sleep(&self, time: Duration);
@@ -71,6 +99,14 @@ impl System for Machine {
 
     fn topology(&self) -> Topology {
         Topology::default()
+    }
+
+    fn now(&self) -> Moment {
+        let monotonic = Duration::try_from(clock_gettime(ClockId::Monotonic));
+        Moment {
+            monotonic_ns: monotonic.map_or(0, |time| time.as_nanos() as u64),
+            time: SystemTime::now(),
+        }
     }
 
     fn sleep(&self, time: Duration) {

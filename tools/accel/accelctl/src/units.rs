@@ -31,12 +31,22 @@ pub fn percent(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// A measured value with its unit.
-pub fn measured(sensor: &SensorInfo) -> String {
+/// A measured value in degrees Celsius, watts or hertz.
+pub fn base_unit(sensor: &SensorInfo) -> f64 {
     let value = sensor.value as f64;
     match sensor.kind {
-        SensorKind::Temperature => format!("{:.1} °C", value / 1e3),
-        SensorKind::Power => format!("{:.2} W", value / 1e6),
+        SensorKind::Temperature => value / 1e3,
+        SensorKind::Power => value / 1e6,
+        _ => value,
+    }
+}
+
+/// A measured value with its unit.
+pub fn measured(sensor: &SensorInfo) -> String {
+    let value = base_unit(sensor);
+    match sensor.kind {
+        SensorKind::Temperature => format!("{value:.1} °C"),
+        SensorKind::Power => format!("{value:.2} W"),
         SensorKind::Frequency => format!("{:.0} MHz", value / 1e6),
         _ => sensor.value.to_string(),
     }

@@ -35,7 +35,7 @@ impl Handover {
         records: Records<HisiZipRecord>,
         submit: Box<dyn SubmitPort>,
     ) -> Option<Self> {
-        (records.depth() == depth.into()).then_some(Self {
+        (records.depth() == u64::from(depth)).then_some(Self {
             depth,
             records,
             submit,

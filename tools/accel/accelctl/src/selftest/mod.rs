@@ -8,12 +8,13 @@ use std::io::Write;
 
 use accel::{Answers, Device, DeviceInfo, Inquire};
 use accel_silicon::{Answer, Finding, QUESTIONS, Question, Reading, ask};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::choice;
 use crate::failure::Result;
-use crate::json;
-use crate::system::System;
+use crate::json::{self, Document};
+use crate::system::{Moment, System};
 use crate::table::{self, Column};
 
 pub use hardware::Hardware;
@@ -23,8 +24,8 @@ use record::{Exchange, Recorder};
 const DRIVER: &str = "accel_hisi_zip";
 
 /// What came of all questions.
-#[derive(Debug, Serialize)]
-struct Report {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Report {
     device: String,
     driver: String,
     version: String,
@@ -39,7 +40,7 @@ struct Report {
 }
 
 /// What came of a question.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Row {
     question: &'static str,
     text: &'static str,
@@ -131,7 +132,7 @@ pub fn run(
     }
     let report = report(system, &device, facts, alone)?;
     let failed = complaint(&report);
-    write(report, as_json, out)?;
+    write(report, system.now(), as_json, out)?;
     failed.map_or(Ok(()), |sentence| Err(sentence.into()))
 }
 
@@ -185,9 +186,9 @@ const COLUMNS: [Column; 3] = [
     Column::words("SEEN"),
 ];
 
-fn write(report: Report, as_json: bool, out: &mut dyn Write) -> Result<()> {
+fn write(report: Report, now: Moment, as_json: bool, out: &mut dyn Write) -> Result<()> {
     if as_json {
-        return json::write(&report, out);
+        return json::write(&Document::new(now, report), out);
     }
     let (device, version) = (report.device, report.version);
     let rows: Vec<_> = report.answers.into_iter().map(Row::cells).collect();

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use accel_silicon::{Direction, Done, Engine, Queue, Request, Revision, Trouble};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Requests that are kept, the last of a question.
@@ -15,7 +16,7 @@ const KEPT: usize = 64;
 const ADDRESSES: std::ops::Range<usize> = 18..24;
 
 /// A request, and its answer, in hexadecimal words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Exchange {
     direction: &'static str,
     /// Word 7, word 9.

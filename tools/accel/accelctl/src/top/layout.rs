@@ -155,7 +155,6 @@ fn device_table(devices: &[DeviceLine]) -> Vec<String> {
 fn device_row(line: &DeviceLine) -> Vec<String> {
     let number = |value: Option<u64>| or_unknown(value, |value| value.to_string());
     let queues = line.queues.zip(line.queues_max);
-    let memory = line.memory_used.zip(line.memory_size);
     let bytes = |count: u64| short(count as f64);
     let status = line.status.map(|status| status.to_string());
     vec![
@@ -165,12 +164,12 @@ fn device_row(line: &DeviceLine) -> Vec<String> {
         or_unknown(line.jobs_per_second, short),
         or_unknown(queues, |(used, max)| format!("{used}/{max}")),
         number(line.contexts.map(Into::into)),
-        or_unknown(memory, |(used, size)| {
-            format!("{}/{}", bytes(used), bytes(size))
+        or_unknown(line.memory, |memory| {
+            format!("{}/{}", bytes(memory.used), bytes(memory.size))
         }),
         or_unknown(line.temperature_celsius, |value| format!("{value:.0}°C")),
         or_unknown(line.power_watts, |value| format!("{value:.1}W")),
-        number(line.errors),
+        number(line.troubles()),
         or_unknown(line.name.clone().or_else(|| line.error.clone()), |text| {
             text
         }),
@@ -214,7 +213,7 @@ fn process_row(line: &ProcessLine) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use accel::AddressMode;
+    use accel::{AddressMode, MemoryInfo};
 
     use super::*;
     use crate::top::state::Sort;
@@ -229,10 +228,13 @@ mod tests {
             queues: Some(3),
             queues_max: Some(64),
             contexts: Some(2),
-            memory_used: Some(16_000_000),
-            memory_size: Some(64_000_000),
+            memory: Some(MemoryInfo {
+                size: 64_000_000,
+                used: 16_000_000,
+                buffers: 1,
+            }),
             temperature_celsius: Some(45.5),
-            errors: Some(7),
+            hardware_errors: Some(7),
             ..DeviceLine::default()
         }
     }
@@ -248,6 +250,7 @@ mod tests {
             queues: 3,
             device_memory: 8_000_000,
             mapped: 0,
+            interval_ns: None,
             jobs_per_second: Some(12_345.0),
             bytes_per_second: Some(1.5e9),
             busy_percent: None,

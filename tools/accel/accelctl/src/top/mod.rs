@@ -9,12 +9,14 @@ mod terminal;
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
+use crate::choice;
 use crate::failure::Result;
-use crate::system::System;
-use crate::{choice, json};
+use crate::json::{self, Document};
+use crate::system::{Moment, System};
 
 use layout::Line;
-use rates::{Sampler, View};
+use rates::Sampler;
+pub use rates::View;
 pub use state::Sort;
 use state::{Action, State};
 use terminal::Terminal;
@@ -54,7 +56,7 @@ fn batch(system: &dyn System, options: &Options, out: &mut dyn Write) -> Result<
         system.sleep(options.delay);
         let mut view = sampler.look(system)?;
         options.sort.apply(&mut view.processes);
-        write(&view, options.json, out)?;
+        write(&view, system.now(), options.json, out)?;
         left -= 1;
         if left > 0 && !options.json {
             writeln!(out)?;
@@ -63,9 +65,9 @@ fn batch(system: &dyn System, options: &Options, out: &mut dyn Write) -> Result<
     Ok(())
 }
 
-fn write(view: &View, as_json: bool, out: &mut dyn Write) -> Result<()> {
+fn write(view: &View, now: Moment, as_json: bool, out: &mut dyn Write) -> Result<()> {
     if as_json {
-        return json::line(view, out);
+        return json::line(&Document::new(now, view), out);
     }
     out.write_all(layout::tables(view).as_bytes())?;
     Ok(out.flush()?)
@@ -158,10 +160,15 @@ mod tests {
     fn programs_get_a_value_for_each_look() {
         let fake = Fake::with(1);
         let json = json(|out| batch(&fake, &options(Some(1), true), out));
-        assert_eq!(json["devices"][0]["device"], "accel0");
-        assert_eq!(json["devices"][0]["busy_percent"], 50.0);
-        assert_eq!(json["processes"][0]["command"], "accel-gzip");
-        assert_eq!(json["processes"][0]["jobs_per_second"], 5000.0);
+        let (device, process) = (&json["device_rates"][0], &json["process_rates"][0]);
+        assert_eq!(device["device"], "accel0");
+        assert_eq!(device["busy_percent"], 50.0);
+        assert_eq!(device["interval_ns"], 2_000_000_000_u64);
+        assert_eq!(device["memory"]["used_bytes"], 16 << 20);
+        assert_eq!(device["errors"]["faults"], 1);
+        assert_eq!(process["command"], "accel-gzip");
+        assert_eq!(process["jobs_per_second"], 5000.0);
+        assert_eq!(process["interval_ns"], 2_000_000_000_u64);
     }
 
     #[test]
@@ -173,7 +180,7 @@ mod tests {
         ));
         assert!(text.contains("no accelerator found"), "{text}");
         let json = json(|out| run(&Fake::with(0), &options(Some(1), true), out));
-        assert_eq!(json["devices"], serde_json::json!([]));
+        assert_eq!(json["device_rates"], serde_json::json!([]));
     }
 
     /// A screen whose keys are known before.

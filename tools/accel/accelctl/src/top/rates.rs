@@ -7,70 +7,104 @@
 
 use std::collections::BTreeMap;
 
-use accel::{AddressMode, ContextInfo, DeviceInfo, SensorInfo, SensorKind, Status, StatusInfo};
+use accel::{
+    AddressMode, ContextInfo, DeviceInfo, ErrorsInfo, MemoryInfo, SensorInfo, SensorKind, Status,
+    StatusInfo,
+};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::choice;
 use crate::failure::Result;
 use crate::report::{Answer, Report, Told, Use};
 use crate::system::System;
+use crate::units::base_unit;
 
 /// What is shown at one moment.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct View {
     /// The devices, by number.
+    #[serde(rename = "device_rates")]
     pub devices: Vec<DeviceLine>,
     /// Their use by processes.
+    #[serde(rename = "process_rates")]
     pub processes: Vec<ProcessLine>,
 }
 
-/// A device.
-#[derive(Clone, Debug, Default, Serialize)]
+/// What a device does. What is not known, or not yet, is null.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct DeviceLine {
+    /// Its name.
     pub device: String,
     /// Why nothing else is known of it.
     pub error: Option<String>,
+    /// Name of the kind of device.
     pub name: Option<String>,
+    /// Its state.
     pub status: Option<Status>,
-    /// The sum of its queues: above 100 where it works on several at once.
+    /// Nanoseconds between the samples that the rates are of.
+    pub interval_ns: Option<u64>,
+    /// Part of the time that it worked, the sum of its queues: above 100 where it works on
+    /// several at once.
     pub busy_percent: Option<f64>,
+    /// Jobs done.
     pub jobs_per_second: Option<f64>,
+    /// Queues that exist.
     pub queues: Option<u32>,
+    /// Queues that can exist at once.
     pub queues_max: Option<u32>,
+    /// Contexts that exist.
     pub contexts: Option<u32>,
-    /// Of its own memory; none where it has no such, or the kernel does not tell.
-    pub memory_used: Option<u64>,
-    pub memory_size: Option<u64>,
+    /// Its own memory; none where it has no such, or the kernel does not tell.
+    pub memory: Option<MemoryInfo>,
     /// The hottest of its sensors.
     pub temperature_celsius: Option<f64>,
     /// The highest of its sensors.
     pub power_watts: Option<f64>,
-    /// Hardware errors, faults and timeouts since it was registered.
-    pub errors: Option<u64>,
+    /// Hardware errors since it was registered.
+    pub hardware_errors: Option<u64>,
+    /// What went wrong; none where the kernel does not tell.
+    pub errors: Option<ErrorsInfo>,
 }
 
 /// The use that a process makes of a device, by all its contexts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ProcessLine {
+    /// Name of the device.
     pub device: String,
+    /// The process; none if it is not in the caller's PID namespace.
     pub pid: Option<i32>,
+    /// Name of the command that it runs.
     pub command: Option<String>,
+    /// The user that opened the device.
     pub uid: u32,
+    /// The address modes of its contexts.
+    #[serde(rename = "address_modes")]
     pub modes: Vec<AddressMode>,
+    /// Its contexts.
     pub contexts: u32,
+    /// Its queues.
     pub queues: u32,
     /// Bytes of device memory in buffers.
+    #[serde(rename = "device_memory_bytes")]
     pub device_memory: u64,
     /// Bytes of buffers mapped into address spaces of its own.
+    #[serde(rename = "mapped_bytes")]
     pub mapped: u64,
+    /// Nanoseconds between the samples that the rates are of.
+    pub interval_ns: Option<u64>,
+    /// Jobs done.
     pub jobs_per_second: Option<f64>,
+    /// Bytes that they read and wrote.
     pub bytes_per_second: Option<f64>,
+    /// Part of the time that the device worked for it.
     pub busy_percent: Option<f64>,
 }
 
 /// What was done in a second, as far as the device counts it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rates {
+    interval_ns: Option<u64>,
     jobs: Option<f64>,
     bytes: Option<f64>,
     busy_percent: Option<f64>,
@@ -81,6 +115,7 @@ impl Rates {
     fn of(facts: &DeviceInfo, seconds: f64, jobs: u64, bytes: u64, busy_ns: u64) -> Self {
         let rate = |is_counted: bool, count: u64| is_counted.then_some(count as f64 / seconds);
         Self {
+            interval_ns: Some((seconds * 1e9).round() as u64),
             jobs: rate(facts.counts_jobs, jobs),
             bytes: rate(facts.counts_bytes, bytes),
             busy_percent: rate(facts.counts_busy, busy_ns).map(|ns| ns / 1e7),
@@ -215,32 +250,31 @@ fn device_line(device: &str, told: &Told, base: &Base) -> DeviceLine {
         error: None,
         name: Some(told.facts.name.clone()),
         status: Some(told.status.status),
+        interval_ns: base.rates.interval_ns,
         busy_percent: base.rates.busy_percent,
         jobs_per_second: base.rates.jobs,
         queues: Some(told.status.queues),
         queues_max: Some(told.facts.queues_max),
         contexts: Some(told.status.contexts),
-        memory_used: memory.map(|memory| memory.used),
-        memory_size: memory.map(|memory| memory.size),
-        temperature_celsius: highest(sensors, SensorKind::Temperature).map(|value| value / 1e3),
-        power_watts: highest(sensors, SensorKind::Power).map(|value| value / 1e6),
-        errors: Some(errors(told)),
+        memory,
+        temperature_celsius: highest(sensors, SensorKind::Temperature),
+        power_watts: highest(sensors, SensorKind::Power),
+        hardware_errors: Some(told.status.errors),
+        errors: told.errors,
+    }
+}
+
+impl DeviceLine {
+    /// Hardware errors, faults and timeouts.
+    pub fn troubles(&self) -> Option<u64> {
+        let all = |errors: ErrorsInfo| errors.hardware + errors.faults + errors.timeouts;
+        self.errors.map(all).or(self.hardware_errors)
     }
 }
 
 fn highest(sensors: &[SensorInfo], kind: SensorKind) -> Option<f64> {
     let of_kind = sensors.iter().filter(|sensor| sensor.kind == kind);
-    of_kind
-        .map(|sensor| sensor.value)
-        .max()
-        .map(|value| value as f64)
-}
-
-fn errors(told: &Told) -> u64 {
-    match told.errors {
-        Some(errors) => errors.hardware + errors.faults + errors.timeouts,
-        None => told.status.errors,
-    }
+    of_kind.map(base_unit).max_by(f64::total_cmp)
 }
 
 /// The uses of a device, those of a process in one.
@@ -276,6 +310,7 @@ fn process_line(device: &str, usage: &Use, base: &Base) -> ProcessLine {
         queues: context.queues,
         device_memory: context.device_memory,
         mapped: context.mapped,
+        interval_ns: rates.interval_ns,
         jobs_per_second: rates.jobs,
         bytes_per_second: rates.bytes,
         busy_percent: rates.busy_percent,
@@ -331,7 +366,7 @@ mod tests {
             assert_eq!(device.jobs_per_second, Some(5000.0));
             assert_eq!(device.temperature_celsius, Some(45.5));
             assert_eq!(device.power_watts, None);
-            assert_eq!(device.errors, Some(7));
+            assert_eq!(device.troubles(), Some(7));
             let process = &view.processes[0];
             assert_eq!(process.bytes_per_second, Some(5e6));
             assert_eq!(process.busy_percent, Some(50.0));
@@ -394,9 +429,8 @@ mod tests {
         let fake = Fake::with(2);
         fake.device(1).memory.size = 0;
         let view = look(&mut Sampler::default(), &fake);
-        let memory = |i: usize| (view.devices[i].memory_used, view.devices[i].memory_size);
-        assert_eq!(memory(0), (Some(16 << 20), Some(64 << 20)));
-        assert_eq!(memory(1), (None, None));
+        let used = |i: usize| view.devices[i].memory.map(|memory| memory.used);
+        assert_eq!((used(0), used(1)), (Some(16 << 20), None));
     }
 
     #[test]

@@ -134,6 +134,7 @@ mod tests {
             queues,
             device_memory: 0,
             mapped: 0,
+            interval_ns: None,
             jobs_per_second: busy.map(|busy| 100.0 - busy),
             bytes_per_second: None,
             busy_percent: busy,
