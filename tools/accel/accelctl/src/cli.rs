@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use accel::find::Wish;
@@ -8,6 +9,7 @@ use accel::{AddressMode, Function};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::events::{self, Kind};
+use crate::export::Target;
 use crate::find::{self, Near};
 use crate::schema::Writer;
 use crate::top::{self, Sort};
@@ -62,6 +64,21 @@ It takes access to the compute node; what the driver has seen is told to root.
 
 Exit status: 1 if an answer fits no reading, or something that must work does not.";
 
+const EXPORT_HELP: &str = "\
+Without --listen and --textfile, it answers at the sockets that systemd hands over. /metrics is in \
+OpenMetrics 1.0 for who accepts it, and in the text format of Prometheus for others; a file is in \
+the latter. A file is replaced as a whole. /metrics has a metric for each quantity that devices \
+tell, the device as label `device`, and what it is as labels of accel_device_info.
+
+Totals do not go back as long as this runs, also where a device is bound anew, and where processes \
+end. What the kernel does not count has no series.
+
+It needs no rights. Use by user and sensors of power are told to who has CAP_PERFMON.
+
+Examples:
+  accelctl export --listen 127.0.0.1:9950
+  accelctl export --textfile /var/lib/prometheus/node-exporter/accel.prom --interval 15";
+
 const FIND_HELP: &str = "\
 The best device takes a new queue now (those in reset and those without a free queue come last), \
 is nearest by the distance of NUMA nodes, then by the PCI bridges that it shares with ADDR, and is \
@@ -112,6 +129,8 @@ pub enum Command {
     Find(Find),
     /// What the silicon of a HiSilicon ZIP engine does
     Selftest(Selftest),
+    /// Metrics for Prometheus
+    Export(Export),
     /// JSON schema of what a command writes with --json
     Schema {
         /// Which command; any by default
@@ -200,6 +219,37 @@ impl Events {
             count: self.count,
             timeout: self.timeout,
             json,
+        }
+    }
+}
+
+/// Arguments of `export`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXPORT_HELP)]
+pub struct Export {
+    /// Answer at this address, such as 127.0.0.1:9950
+    #[arg(short, long, value_name = "ADDR")]
+    listen: Option<String>,
+
+    /// Write this file, for the node exporter's collector of text files
+    #[arg(short, long, value_name = "PATH", conflicts_with = "listen")]
+    textfile: Option<PathBuf>,
+
+    /// Write it anew after each of these times
+    #[arg(short, long, value_name = "SECS", requires = "textfile", value_parser = delay)]
+    interval: Option<Duration>,
+}
+
+impl Export {
+    /// As the command takes them.
+    pub fn target(&self) -> Target {
+        match (&self.listen, &self.textfile) {
+            (Some(address), _) => Target::Listen(address.clone()),
+            (None, Some(path)) => Target::Textfile {
+                path: path.clone(),
+                interval: self.interval,
+            },
+            (None, None) => Target::Activated,
         }
     }
 }
@@ -341,6 +391,26 @@ mod tests {
         };
         assert_eq!(events.options(false).kinds, [Kind::Fault, Kind::Reset]);
         assert!(parsed(&["events", "--type", "lost"]).is_err());
+    }
+
+    #[test]
+    fn metrics_go_to_one_place() {
+        let target = |arguments: &[&str]| match parsed(arguments).unwrap().command {
+            Command::Export(export) => export.target(),
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(target(&["export"]), Target::Activated));
+        let listen = target(&["export", "--listen", "[::1]:9950"]);
+        assert!(matches!(listen, Target::Listen(address) if address == "[::1]:9950"));
+        let file = target(&["export", "--textfile", "a.prom"]);
+        assert!(matches!(file, Target::Textfile { interval: None, .. }));
+        for bad in [
+            &["export", "--listen", "x:1", "--textfile", "y"][..],
+            &["export", "--interval", "15"],
+            &["export", "--textfile", "y", "--interval", "0"],
+        ] {
+            assert!(parsed(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

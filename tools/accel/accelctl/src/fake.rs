@@ -281,6 +281,15 @@ impl Fake {
         fake
     }
 
+    /// From now on it has this many devices. Those that come count from where they begin.
+    pub fn set_count(&self, count: u32) {
+        let mut devices = self.devices.borrow_mut();
+        devices.truncate(count as usize);
+        for id in devices.len()..count as usize {
+            devices.push(FakeDevice::new(u32::try_from(id).unwrap()));
+        }
+    }
+
     /// A device, to be changed.
     pub fn device(&self, index: usize) -> RefMut<'_, FakeDevice> {
         RefMut::map(self.devices.borrow_mut(), |devices| &mut devices[index])

@@ -4,9 +4,11 @@
 mod choice;
 mod cli;
 mod events;
+mod export;
 mod failure;
 #[cfg(test)]
 mod fake;
+mod file;
 mod find;
 mod info;
 mod json;
@@ -61,6 +63,7 @@ fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
             let device = selftest.device.as_deref();
             selftest::run(system, device, selftest.alone, json, out)
         }
+        Command::Export(export) => export::run(system, &export.target(), out),
         Command::Find(find) => find::run(system, &find.options(json), out),
         Command::Schema { command } => schema::run(*command, out),
     }
