@@ -64,6 +64,17 @@ It takes access to the compute node; what the driver has seen is told to root.
 
 Exit status: 1 if an answer fits no reading, or something that must work does not.";
 
+const CDI_HELP: &str = "\
+It writes linux-accel.json by the Container Device Interface 0.5, which podman, containerd, CRI-O \
+and Docker read. A device has the name of its number and that of its address on the bus, which \
+stays the same when devices are bound in another order; `all` is all of them. Write it anew when \
+devices have come or gone. Who may open the nodes in a container is as outside: the group of \
+/dev/accelN has to be the process's there, too.
+
+Examples:
+  accelctl cdi --output /etc/cdi
+  podman run --device linux/accel=accel0 --group-add keep-groups IMAGE";
+
 const EXPORT_HELP: &str = "\
 Without --listen and --textfile, it answers at the sockets that systemd hands over. /metrics is in \
 OpenMetrics 1.0 for who accepts it, and in the text format of Prometheus for others; a file is in \
@@ -131,6 +142,13 @@ pub enum Command {
     Selftest(Selftest),
     /// Metrics for Prometheus
     Export(Export),
+    /// Specifications for container runtimes
+    #[command(after_help = CDI_HELP)]
+    Cdi {
+        /// Write into this directory, such as /etc/cdi or /var/run/cdi
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
     /// JSON schema of what a command writes with --json
     Schema {
         /// Which command; any by default

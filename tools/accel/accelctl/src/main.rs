@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Shows, watches, chooses, resets and questions accelerators. Each command is a file of its name.
 
+mod cdi;
 mod choice;
 mod cli;
 mod events;
@@ -63,6 +64,7 @@ fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
             let device = selftest.device.as_deref();
             selftest::run(system, device, selftest.alone, json, out)
         }
+        Command::Cdi { output } => cdi::run(system, output, out),
         Command::Export(export) => export::run(system, &export.target(), out),
         Command::Find(find) => find::run(system, &find.options(json), out),
         Command::Schema { command } => schema::run(*command, out),
