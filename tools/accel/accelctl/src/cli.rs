@@ -7,6 +7,7 @@ use std::time::Duration;
 use accel::find::Wish;
 use accel::{AddressMode, Function};
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::events::{self, Kind};
 use crate::export::Target;
@@ -154,6 +155,18 @@ pub enum Command {
         /// Which command; any by default
         #[arg(value_name = "COMMAND")]
         command: Option<Writer>,
+    },
+    /// What a shell needs to complete command lines
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Man pages
+    Manual {
+        /// Write into this directory
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
     },
 }
 

@@ -14,6 +14,7 @@ mod find;
 mod info;
 mod json;
 mod list;
+mod manual;
 mod report;
 mod reset;
 mod schema;
@@ -67,6 +68,8 @@ fn run(args: &Args, system: &dyn System, out: &mut dyn Write) -> Result<()> {
         Command::Cdi { output } => cdi::run(system, output, out),
         Command::Export(export) => export::run(system, &export.target(), out),
         Command::Find(find) => find::run(system, &find.options(json), out),
+        Command::Completions { shell } => manual::completions(*shell, out),
+        Command::Manual { output } => manual::pages(output),
         Command::Schema { command } => schema::run(*command, out),
     }
 }
