@@ -2,8 +2,8 @@
 //! `accelctl export` as a service: what it holds after a thousand scrapes is what it held before.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 /// The service, which ends with the test.
@@ -73,6 +73,36 @@ fn a_thousand_scrapes_leave_nothing() {
         before,
         service.pages()
     );
+}
+
+/// As its unit has it.
+#[test]
+fn a_socket_of_systemd_will_do() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut activate = Command::new("systemd-socket-activate");
+    activate.args([
+        "--listen",
+        &address,
+        env!("CARGO_BIN_EXE_accelctl"),
+        "export",
+    ]);
+    let child = match activate.stderr(Stdio::piped()).spawn() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("not checked: systemd-socket-activate is not installed");
+            return;
+        }
+        child => child.unwrap(),
+    };
+    let mut service = Service(child);
+    // It says that it listens, and goes on to talk.
+    let mut line = String::new();
+    let mut told = BufReader::new(service.0.stderr.take().unwrap());
+    told.read_line(&mut line).unwrap();
+    scrape(&address);
+    scrape(&address);
+    drop(told);
 }
 
 #[test]

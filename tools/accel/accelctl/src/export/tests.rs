@@ -343,3 +343,28 @@ fn another_parser_reads_the_same_series() {
         assert_eq!(said, lines.count().to_string(), "{form}");
     }
 }
+
+#[test]
+fn the_dashboard_shows_what_there_is() {
+    let dashboard = include_str!("../../../grafana/accel.json");
+    let _: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let fake = Fake::with(1);
+    let more = |kind, value| accel::uapi::InfoSensor {
+        kind,
+        value,
+        ..Default::default()
+    };
+    fake.device(0)
+        .sensors
+        .push(more(accel::uapi::SENSOR_POWER, 12_000_000));
+    let seen = scrape(&mut Exporter::new(&fake));
+    let is_there = |name: &str| {
+        seen.keys()
+            .any(|series| series.starts_with(&format!("{name}{{")))
+    };
+    let words = dashboard.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: BTreeSet<_> = words.filter(|word| word.starts_with("accel_")).collect();
+    assert!(named.len() > 15, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
