@@ -40,6 +40,8 @@ pub struct FakeDevice {
     pub load: u64,
     /// Whether the kernel takes samples of its use.
     pub sampled: bool,
+    /// Its sensors can't be read; else they are measured while the commands sleep.
+    pub stuck: bool,
     /// Last half-word of the completions that its engine writes; none: it writes none.
     pub spare_bits: Option<u16>,
 }
@@ -83,6 +85,7 @@ impl FakeDevice {
             reset_errno: None,
             load: 500,
             sampled: true,
+            stuck: false,
             spare_bits: Some(1),
         }
     }
@@ -92,7 +95,9 @@ impl FakeDevice {
         let elapsed = u64::try_from(time.as_nanos()).unwrap();
         self.status.timestamp_ns += elapsed;
         for sensor in &mut self.sensors {
-            sensor.timestamp_ns += elapsed;
+            if !self.stuck {
+                sensor.timestamp_ns = self.status.timestamp_ns;
+            }
         }
         if !self.sampled {
             return;
@@ -286,7 +291,10 @@ impl Fake {
         let mut devices = self.devices.borrow_mut();
         devices.truncate(count as usize);
         for id in devices.len()..count as usize {
-            devices.push(FakeDevice::new(u32::try_from(id).unwrap()));
+            let mut device = FakeDevice::new(u32::try_from(id).unwrap());
+            device.status.timestamp_ns = self.now().monotonic_ns;
+            device.work(Duration::ZERO);
+            devices.push(device);
         }
     }
 

@@ -11,7 +11,8 @@ use crate::choice;
 use crate::failure::Result;
 use crate::json::{self, Document};
 use crate::report::{Devices, Report, Told, Use, ask};
-use crate::system::System;
+use crate::sensors;
+use crate::system::{Moment, System};
 use crate::table::{self, Column, pairs};
 use crate::units::{measured, or_unknown, short, words};
 
@@ -26,8 +27,10 @@ pub fn run(
         return write_json(system, name, out);
     }
     let device = choice::one(system, name)?;
+    sensors::refresh(system, std::slice::from_ref(&device));
     let told = ask(system, &device)?;
-    Ok(out.write_all(text(&device.to_string(), &told).as_bytes())?)
+    let text = text(&device.to_string(), &told, system.now());
+    Ok(out.write_all(text.as_bytes())?)
 }
 
 /// As `list` has it, but that a device that tells nothing is an error.
@@ -35,19 +38,21 @@ fn write_json(system: &dyn System, name: Option<&str>, out: &mut dyn Write) -> R
     let mut reports = Vec::new();
     if name.is_some() || !system.devices()?.is_empty() {
         let device = choice::one(system, name)?;
+        sensors::refresh(system, std::slice::from_ref(&device));
         reports.push(Report::new(&device, ask(system, &device)?));
     }
     let now = system.now();
     json::write(&Document::new(now, Devices::new(reports, now)), out)
 }
 
-fn text(device: &str, told: &Told) -> String {
+fn text(device: &str, told: &Told, now: Moment) -> String {
     let mut parts = vec![
         pairs(device, &facts_pairs(&told.facts)),
         pairs("status", &status_pairs(&told.status)),
     ];
     parts.extend(told.errors.as_ref().map(errors_text));
-    parts.extend(told.sensors.as_deref().and_then(sensors_text));
+    let sensors = told.sensors.as_deref().unwrap_or_default();
+    parts.extend(sensors_text(sensors, now));
     parts.extend(told.memory.as_ref().and_then(memory_text));
     parts.push(modes_text(&told.address_modes));
     parts.extend(told.contexts.as_deref().and_then(uses_text));
@@ -172,10 +177,16 @@ fn errors_text(errors: &ErrorsInfo) -> String {
     pairs("errors", &list)
 }
 
-fn sensors_text(sensors: &[SensorInfo]) -> Option<String> {
+fn sensors_text(sensors: &[SensorInfo], now: Moment) -> Option<String> {
     let name = |sensor: &SensorInfo| format!("{} {}", sensor.kind, sensor.label);
     let names: Vec<_> = sensors.iter().map(name).collect();
-    let values = sensors.iter().map(measured);
+    let values = sensors.iter().map(|sensor| {
+        let age = now.since(sensor.timestamp_ns);
+        match age > sensors::OLD_NS {
+            true => format!("{}, {} s ago", measured(sensor), age / 1_000_000_000),
+            false => measured(sensor),
+        }
+    });
     let list: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     (!list.is_empty()).then(|| pairs("sensors", &list))
 }
@@ -246,6 +257,8 @@ fn use_row(usage: &Use) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use accel::uapi;
 
     use super::*;
@@ -343,6 +356,31 @@ mod tests {
         assert_eq!(json["uses"][0]["device_memory_bytes"], 8_000_000);
         assert_eq!(json["uses"][0]["mapped_bytes"], 3_000_000);
         assert_eq!(json["memory"]["used_bytes"], 16 << 20);
+    }
+
+    #[test]
+    fn sensors_are_measured_when_asked() {
+        let fake = Fake::with(1);
+        fake.device(0).sensors[0].timestamp_ns = 1_000_000_000;
+        let json = &json(|out| run(&fake, None, true, out))["devices"][0];
+        assert!(
+            json["sensors"][0]["age_ns"].as_u64().unwrap() < 100_000_000,
+            "{json}"
+        );
+        assert!(fake.slept.get() <= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn what_cannot_be_measured_tells_its_age_after_a_moment() {
+        let fake = Fake::with(1);
+        fake.device(0).sensors[0].timestamp_ns = 1_000_000_000;
+        fake.device(0).stuck = true;
+        let text = text(|out| run(&fake, None, false, out));
+        assert!(
+            text.contains("  temperature core  45.5 °C, 9 s ago\n"),
+            "{text}"
+        );
+        assert_eq!(fake.slept.get(), Duration::from_millis(50));
     }
 
     #[test]

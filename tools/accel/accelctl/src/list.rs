@@ -7,6 +7,7 @@ use crate::choice;
 use crate::failure::Result;
 use crate::json::{self, Document};
 use crate::report::{Answer, Devices, Report, Told};
+use crate::sensors;
 use crate::system::System;
 use crate::table::{self, Column};
 use crate::units::{UNKNOWN, words};
@@ -25,6 +26,9 @@ const COLUMNS: [Column; 8] = [
 /// Writes the list.
 pub fn run(system: &dyn System, as_json: bool, out: &mut dyn Write) -> Result<()> {
     let devices = choice::every(system, as_json)?;
+    if as_json {
+        sensors::refresh(system, &devices);
+    }
     let reports: Vec<_> = devices
         .iter()
         .map(|device| Report::of(system, device))

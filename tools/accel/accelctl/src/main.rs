@@ -19,6 +19,7 @@ mod report;
 mod reset;
 mod schema;
 mod selftest;
+mod sensors;
 mod system;
 mod table;
 mod top;

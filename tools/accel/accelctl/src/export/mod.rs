@@ -17,6 +17,7 @@ use listenfd::ListenFd;
 use crate::failure::{Failure, Result};
 use crate::file;
 use crate::report::Report;
+use crate::sensors;
 use crate::system::System;
 
 use http::Wish;
@@ -108,6 +109,7 @@ impl<'a> Exporter<'a> {
 
     fn page(&mut self, format: Format) -> Result<String> {
         let devices = self.system.devices()?;
+        sensors::refresh(self.system, &devices);
         let report = |device| Report::of(self.system, device);
         let reports: Vec<_> = devices.iter().map(report).collect();
         let page = metrics::page(&reports, &mut self.ledger, self.system.now());

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::choice;
 use crate::failure::Result;
 use crate::report::{Answer, Report, Told, Use};
+use crate::sensors;
 use crate::system::System;
 use crate::units::base_unit;
 
@@ -154,6 +155,7 @@ impl Sampler {
             Some(name) => choice::all(system, Some(name), true)?,
             None => system.devices()?,
         };
+        sensors::refresh(system, &devices);
         let mut view = View::default();
         for device in devices {
             let report = Report::of(system, &device);
