@@ -44,7 +44,8 @@ after the time of -d, because it takes two looks to measure.";
 const EVENTS_HELP: &str = "\
 Times are seconds since the machine was started, as in the kernel log. Addresses and processes are \
 told to root, or to who has CAP_PERFMON. Events that came faster than they were read are counted \
-(lost). Devices that appear later are not followed. It ends when the last device is gone.";
+(lost). Devices that appear later, or are bound anew, are followed too. With DEV, it ends when \
+that is gone.";
 
 const RESET_HELP: &str = "\
 All queues of the device end, and their programs must make new ones. A device that is isolated \

@@ -2,7 +2,6 @@
 //! `accelctl events`: tells what happens on accelerators, as it happens.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use accel::{Device, Event, EventMask, EventType};
@@ -13,8 +12,9 @@ use serde::Serialize;
 
 use crate::choice;
 use crate::failure::Result;
+use crate::follow::Following;
 use crate::json::{self, Document};
-use crate::system::{Moment, Stream, System};
+use crate::system::{Moment, System};
 
 /// What to tell, and when to stop.
 #[derive(Clone, Debug, Default)]
@@ -73,60 +73,27 @@ fn mask(kinds: &[Kind]) -> EventMask {
     }
 }
 
-/// What a device told.
-type Told = (Device, accel::Result<Event>);
-
-/// Tells the events of the device `name`, or of all.
+/// Tells the events of the device `name`, or of all, also of those that come later.
 pub fn run(
     system: &dyn System,
     name: Option<&str>,
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let (sender, told) = channel();
+    // Before the list, so that none comes between.
+    let mut following = Following::new(system, mask(&options.kinds), name.is_none())?;
     for device in choice::all(system, name, options.json)? {
-        let stream = system.events(&device, mask(&options.kinds))?;
-        follow(device, stream, sender.clone());
+        following.follow(&device)?;
     }
-    // What is left are the followers' senders, so that the channel ends with the last of them.
-    drop(sender);
-    tell(system, &told, options, out)
-}
-
-/// Hands on the events of a device in the background.
-fn follow(device: Device, stream: Stream, sender: Sender<Told>) {
-    std::thread::spawn(move || {
-        for event in stream {
-            if sender.send((device.clone(), event)).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-fn tell(
-    system: &dyn System,
-    told: &Receiver<Told>,
-    options: &Options,
-    out: &mut dyn Write,
-) -> Result<()> {
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let Some((device, event)) = next(told, options.timeout) else {
+        let Some((device, event)) = following.next(options.timeout) else {
             break;
         };
         write(&device, &event?, system.now(), options.json, out)?;
         left -= 1;
     }
     Ok(())
-}
-
-/// The next event; none if no device is left or the time is over.
-fn next(told: &Receiver<Told>, timeout: Option<Duration>) -> Option<Told> {
-    match timeout {
-        None => told.recv().ok(),
-        Some(timeout) => told.recv_timeout(timeout).ok(),
-    }
 }
 
 /// An event, for programs; the times of the document are its own.
@@ -361,14 +328,10 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(told(&fake(), &options).lines().count(), 2);
+    }
 
-        let (sender, silence) = channel();
-        let options = Options {
-            timeout: Some(Duration::from_millis(1)),
-            ..Options::default()
-        };
-        assert_eq!(text(|out| tell(&fake(), &silence, &options, out)), "");
-        drop(sender);
+    fn text_of_one(fake: &Fake) -> String {
+        text(|out| run(fake, Some("accel0"), &Options::default(), out))
     }
 
     #[test]
@@ -381,6 +344,12 @@ mod tests {
         for name in ["accel0 ", "accel1 ", "accel2 "] {
             assert!(text.contains(name), "{text}");
         }
+        let mut fake = Fake::with(1);
+        fake.device(0).events = vec![event(EventType::Isolated, 0)];
+        fake.arriving = vec![0];
+        assert_eq!(told(&fake, &Options::default()).lines().count(), 2);
+        let one = text_of_one(&fake);
+        assert_eq!(one.lines().count(), 1, "{one}");
     }
 
     #[test]

@@ -250,6 +250,8 @@ impl Queue for FakeQueue {
 #[derive(Debug)]
 pub struct Fake {
     devices: RefCell<Vec<FakeDevice>>,
+    /// Devices that appear, by number.
+    pub arriving: Vec<u32>,
     /// Where its sysfs is.
     pub sysfs: PathBuf,
     /// How long the commands have slept.
@@ -261,6 +263,7 @@ impl Fake {
     pub fn with(count: u32) -> Self {
         Self {
             devices: RefCell::new((0..count).map(FakeDevice::new).collect()),
+            arriving: Vec::new(),
             sysfs: "/nonexistent".into(),
             slept: Cell::default(),
         }
@@ -332,6 +335,11 @@ impl System for Fake {
         let events = self.open(device, device.monitor_path())?.events;
         let wanted = move |event: &Event| mask.has(event.kind);
         Ok(Box::new(events.into_iter().filter(wanted).map(Ok)))
+    }
+
+    fn arrivals(&self) -> Result<Box<dyn Iterator<Item = Device> + Send>> {
+        let arriving = self.arriving.clone().into_iter();
+        Ok(Box::new(arriving.map(Device::by_index)))
     }
 
     fn reset(&self, device: &Device) -> accel::Result<()> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Shows, watches, chooses, resets and questions accelerators. Each command is a file of its name.
 
+mod arrivals;
 mod cdi;
 mod choice;
 mod cli;
@@ -11,6 +12,7 @@ mod failure;
 mod fake;
 mod file;
 mod find;
+mod follow;
 mod info;
 mod json;
 mod list;

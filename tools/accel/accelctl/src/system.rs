@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the commands need of the machine.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use accel::{Answers, Device, DeviceInfo, Event, EventMask, Topology};
 use accel_silicon::Engine;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::arrivals::Arrivals;
 use crate::failure::Result;
 use crate::selftest::Hardware;
 
@@ -48,6 +50,9 @@ pub trait System {
     /// Events of a device from now on.
     fn events(&self, device: &Device, mask: EventMask) -> accel::Result<Stream>;
 
+    /// Devices that appear from now on. One can come twice.
+    fn arrivals(&self) -> Result<Box<dyn Iterator<Item = Device> + Send>>;
+
     /// Resets a device.
     fn reset(&self, device: &Device) -> accel::Result<()>;
 
@@ -82,6 +87,10 @@ impl System for Machine {
 
     fn events(&self, device: &Device, mask: EventMask) -> accel::Result<Stream> {
         Ok(Box::new(device.monitor()?.events(mask)?))
+    }
+
+    fn arrivals(&self) -> Result<Box<dyn Iterator<Item = Device> + Send>> {
+        Ok(Box::new(Arrivals::watch(Path::new("/dev"))?))
     }
 
     fn reset(&self, device: &Device) -> accel::Result<()> {
