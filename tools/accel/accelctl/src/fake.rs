@@ -174,10 +174,10 @@ pub fn context(id: u64, pid: i32) -> uapi::InfoContext {
         pasid: 5,
         queues: 3,
         jobs: 100,
-        bytes: 1_000_000,
+        bytes: 1 << 20,
         busy_ns: 2_000_000_000,
-        device_memory: 8_000_000,
-        mapped: 3_000_000,
+        device_memory: 8 << 20,
+        mapped: 3 << 20,
         ..Default::default()
     }
 }

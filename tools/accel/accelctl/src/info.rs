@@ -14,7 +14,7 @@ use crate::report::{Devices, Report, Told, Use, ask};
 use crate::sensors;
 use crate::system::{Moment, System};
 use crate::table::{self, Column, pairs};
-use crate::units::{measured, or_unknown, short, words};
+use crate::units::{measured, or_unknown, size, words};
 
 /// Writes what the device `name` tells.
 pub fn run(
@@ -248,10 +248,10 @@ fn use_row(usage: &Use) -> Vec<String> {
         or_unknown(context.mode, |mode| mode.to_string()),
         context.queues.to_string(),
         context.jobs.to_string(),
-        short(context.bytes as f64),
+        size(context.bytes as f64),
         seconds(context.busy_ns),
-        short(context.device_memory as f64),
-        short(context.mapped as f64),
+        size(context.device_memory as f64),
+        size(context.mapped as f64),
     ]
 }
 
@@ -353,8 +353,8 @@ mod tests {
         assert_eq!(json["facts"]["job_limit_ns"], 5_000_000_000_u64);
         assert_eq!(json["uses"][0]["command"], "accel-gzip");
         assert_eq!(json["uses"][0]["pid"], 700);
-        assert_eq!(json["uses"][0]["device_memory_bytes"], 8_000_000);
-        assert_eq!(json["uses"][0]["mapped_bytes"], 3_000_000);
+        assert_eq!(json["uses"][0]["device_memory_bytes"], 8 << 20);
+        assert_eq!(json["uses"][0]["mapped_bytes"], 3 << 20);
         assert_eq!(json["memory"]["used_bytes"], 16 << 20);
     }
 

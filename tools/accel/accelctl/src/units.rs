@@ -13,17 +13,25 @@ pub fn or_unknown<T>(value: Option<T>, format: impl FnOnce(T) -> String) -> Stri
 
 /// `0`, `7.3`, `999`, `1.5k`, `20M`: three digits at most before the letter.
 pub fn short(value: f64) -> String {
-    const LETTERS: [&str; 5] = ["", "k", "M", "G", "T"];
+    scaled(value, 1000.0, ["", "k", "M", "G", "T"])
+}
+
+/// As [`short`], for bytes: letters are powers of 1024, as those of accel-gzip are.
+pub fn size(bytes: f64) -> String {
+    scaled(bytes, 1024.0, ["", "K", "M", "G", "T"])
+}
+
+fn scaled(value: f64, base: f64, letters: [&str; 5]) -> String {
     let mut scaled = value;
     let mut letter = 0;
     // 999.5 would be written as 1000.
-    while scaled >= 999.5 && letter + 1 < LETTERS.len() {
-        scaled /= 1000.0;
+    while scaled >= 999.5 && letter + 1 < letters.len() {
+        scaled /= base;
         letter += 1;
     }
     // 9.95 would be written as 10.0, and 1.0 as 1.
     let digits = usize::from(scaled < 9.95 && (scaled * 10.0).round() % 10.0 != 0.0);
-    format!("{scaled:.digits$}{}", LETTERS[letter])
+    format!("{scaled:.digits$}{}", letters[letter])
 }
 
 /// Percent with one digit behind the point.
@@ -91,6 +99,19 @@ mod tests {
             (5e15, "5000T"),
         ] {
             assert_eq!(short(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn memory_is_counted_by_1024() {
+        for (bytes, text) in [
+            (0.0, "0"),
+            (1023.0, "1K"),
+            (1536.0, "1.5K"),
+            (67_108_864.0, "64M"),
+            (1.5 * 1_073_741_824.0, "1.5G"),
+        ] {
+            assert_eq!(size(bytes), text, "{bytes}");
         }
     }
 

@@ -69,9 +69,12 @@ fn each_quantity_is_a_series_in_base_units() {
         ("accel_user_jobs_total{device=\"accel0\",uid=\"0\"}", 100.0),
         (
             "accel_user_job_bytes_total{device=\"accel0\",uid=\"0\"}",
-            1e6,
+            1_048_576.0,
         ),
-        ("accel_user_mapped_bytes{device=\"accel0\",uid=\"0\"}", 3e6),
+        (
+            "accel_user_mapped_bytes{device=\"accel0\",uid=\"0\"}",
+            3_145_728.0,
+        ),
     ] {
         assert_eq!(seen.get(series), Some(&value), "{series}\n{seen:#?}");
     }

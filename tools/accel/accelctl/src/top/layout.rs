@@ -6,7 +6,7 @@ use accel::Status;
 use super::rates::{DeviceLine, ProcessLine, View};
 use super::state::State;
 use crate::table::{self, Column};
-use crate::units::{or_unknown, percent, short, words};
+use crate::units::{or_unknown, percent, short, size, words};
 
 /// A line of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn device_table(devices: &[DeviceLine]) -> Vec<String> {
 fn device_row(line: &DeviceLine) -> Vec<String> {
     let number = |value: Option<u64>| or_unknown(value, |value| value.to_string());
     let queues = line.queues.zip(line.queues_max);
-    let bytes = |count: u64| short(count as f64);
+    let bytes = |count: u64| size(count as f64);
     let status = line.status.map(|status| status.to_string());
     vec![
         line.device.clone(),
@@ -204,10 +204,10 @@ fn process_row(line: &ProcessLine) -> Vec<String> {
         words(&line.modes),
         line.queues.to_string(),
         or_unknown(line.jobs_per_second, short),
-        or_unknown(line.bytes_per_second, short),
+        or_unknown(line.bytes_per_second, size),
         or_unknown(line.busy_percent, percent),
-        short(line.device_memory as f64),
-        short(line.mapped as f64),
+        size(line.device_memory as f64),
+        size(line.mapped as f64),
     ]
 }
 
@@ -229,8 +229,8 @@ mod tests {
             queues_max: Some(64),
             contexts: Some(2),
             memory: Some(MemoryInfo {
-                size: 64_000_000,
-                used: 16_000_000,
+                size: 64 << 20,
+                used: 16 << 20,
                 buffers: 1,
             }),
             temperature_celsius: Some(45.5),
@@ -248,11 +248,11 @@ mod tests {
             modes: vec![AddressMode::Shared],
             contexts: 1,
             queues: 3,
-            device_memory: 8_000_000,
+            device_memory: 8 << 20,
             mapped: 0,
             interval_ns: None,
             jobs_per_second: Some(12_345.0),
-            bytes_per_second: Some(1.5e9),
+            bytes_per_second: Some(1.5 * 1_073_741_824.0),
             busy_percent: None,
         }
     }

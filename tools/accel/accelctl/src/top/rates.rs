@@ -402,8 +402,8 @@ mod tests {
         let lines = look(&mut Sampler::default(), &fake).processes;
         assert_eq!(lines.len(), 3);
         assert_eq!((lines[0].contexts, lines[0].queues), (2, 6));
-        assert_eq!(lines[0].device_memory, 16_000_000);
-        assert_eq!(lines[0].mapped, 6_000_000);
+        assert_eq!(lines[0].device_memory, 16 << 20);
+        assert_eq!(lines[0].mapped, 6 << 20);
         assert_eq!(lines[0].modes, [AddressMode::Shared, AddressMode::Private]);
         assert_eq!(lines[1].pid, None);
     }
