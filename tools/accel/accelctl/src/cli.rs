@@ -35,8 +35,9 @@ const TOP_HELP: &str = "\
 BUSY% is the time that the device worked, the sum of its queues: above 100 where it works on \
 several at once. A dash is what is not known, or not yet.
 
-Keys: q quits, the arrows or k and j scroll the processes, s sorts them by something else, Ctrl-Z \
-stops. Devices that do not work are red, or reversed with NO_COLOR.
+Keys: q quits, up and down or k and j scroll the processes, left and right the columns, s sorts \
+the processes by something else, ? explains keys and columns, Ctrl-Z stops. HISTORY is BUSY% at \
+the last looks. Devices that take no jobs are red, or reversed with NO_COLOR.
 
 Without a terminal, or with --once, -n or --json, tables are written instead. The first comes \
 after the time of -d, because it takes two looks to measure.";

@@ -32,6 +32,15 @@ pub fn lines(columns: &[Column], rows: &[Vec<String>]) -> Vec<String> {
     all().map(|row| line(row, columns, &widths)).collect()
 }
 
+/// As [`lines`], without as many columns behind the first.
+pub fn lines_from(columns: &[Column], rows: &[Vec<String>], skip: usize) -> Vec<String> {
+    let is_kept = |at: &usize| *at == 0 || *at > skip;
+    let places: Vec<_> = (0..columns.len()).filter(is_kept).collect();
+    let columns: Vec<_> = places.iter().map(|at| columns[*at]).collect();
+    let cut = |row: &Vec<String>| places.iter().map(|at| row[*at].clone()).collect();
+    lines(&columns, &rows.iter().map(cut).collect::<Vec<_>>())
+}
+
 /// As [`lines`], in one text.
 pub fn text(columns: &[Column], rows: &[Vec<String>]) -> String {
     lines(columns, rows)
@@ -74,6 +83,16 @@ mod tests {
         ];
         let expected = "X       N  Y\na       5  bb\ncccc  100\n";
         assert_eq!(text(&columns, &rows), expected);
+    }
+
+    #[test]
+    fn the_first_column_stays() {
+        let columns = [Column::words("X"), Column::words("Y"), Column::words("Z")];
+        let rows = [vec!["a".into(), "b".into(), "c".into()]];
+        let skip = |count| lines_from(&columns, &rows, count);
+        assert_eq!(skip(0), ["X  Y  Z", "a  b  c"]);
+        assert_eq!(skip(1), ["X  Z", "a  c"]);
+        assert_eq!(skip(9), ["X", "a"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use accel::Status;
 
-use super::rates::{DeviceLine, ProcessLine, View};
+use super::rates::{DeviceLine, HISTORY, ProcessLine, View};
 use super::state::State;
 use crate::table::{self, Column};
 use crate::units::{or_unknown, percent, short, size, words};
@@ -32,14 +32,42 @@ pub enum Look {
 /// the keys.
 const FIXED: usize = 5;
 
-const KEYS: &str = "q quit   ↑ k / ↓ j scroll   s sort   ^Z stop";
+const KEYS: &str = "q quit   ↑ ↓ processes   ← → columns   s sort   ? help";
+
+/// What keys and columns mean: of a screen of 80 times 24.
+const HELP: [&str; 20] = [
+    "",
+    "q  Ctrl-C   quit",
+    "↑ ↓  k j    scroll the processes",
+    "← →         scroll the columns",
+    "s           sort the processes by something else",
+    "?  h  F1    this page; any other key ends it",
+    "Ctrl-Z      stop",
+    "",
+    "BUSY%       part of the time that the device worked, the sum of its queues:",
+    "            above 100 where it works on several at once",
+    "HISTORY     that at the last looks, this one at the right, full at 100",
+    "ERRORS      hardware errors, faults and timeouts since it was registered",
+    "CONTEXTS    opens of the compute node",
+    "MEMORY      of a device, its own: in buffers, and all; of a process, its part",
+    "MAPPED      buffers mapped into address spaces of the process's own",
+    "TEMP POWER  the highest of its sensors",
+    "",
+    "Letters behind bytes are powers of 1024, behind jobs of 1000. A dash is what is",
+    "not known, or not yet. Devices that take no jobs are red, or reversed with",
+    "NO_COLOR. Who has CAP_PERFMON sees the processes of all.",
+];
 
 /// The lines of a screen of this size, never more or longer than fit.
 pub fn frame(view: &View, state: &State, width: usize, height: usize) -> Vec<Line> {
     let mut lines = vec![head(title(view, state))];
-    lines.extend(device_lines(view, height));
-    lines.push(plain(String::new()));
-    lines.extend(process_lines(view, state, height));
+    if state.help {
+        lines.extend(HELP.map(|line| plain(line.into())));
+    } else {
+        lines.extend(device_lines(view, state, height));
+        lines.push(plain(String::new()));
+        lines.extend(process_lines(view, state, height));
+    }
     // What does not fit is the end of the tables, and not the keys.
     lines.resize(height.saturating_sub(1), plain(String::new()));
     lines.push(plain(KEYS.into()));
@@ -52,8 +80,8 @@ pub fn frame(view: &View, state: &State, width: usize, height: usize) -> Vec<Lin
 
 /// Both tables as they are, for a file or a pipe.
 pub fn tables(view: &View) -> String {
-    let devices = device_table(&view.devices);
-    let processes = process_table(&view.processes);
+    let devices = table::lines(&DEVICES, &device_rows(view));
+    let processes = table::lines(&PROCESSES, &process_rows(view));
     let lines = devices.into_iter().chain([String::new()]).chain(processes);
     lines.map(|line| line + "\n").collect()
 }
@@ -63,6 +91,44 @@ pub fn hidden_processes(view: &View, height: usize) -> usize {
     view.processes
         .len()
         .saturating_sub(process_room(view, height))
+}
+
+/// Columns to scroll until the last of both tables is seen on a screen of this width.
+pub fn hidden_columns(view: &View, width: usize) -> usize {
+    let fits = |skip: &usize| {
+        let mut lines = live_devices(view, *skip);
+        lines.extend(live_processes(view, *skip));
+        lines.iter().all(|line| line.chars().count() <= width)
+    };
+    let most = LIVE_DEVICES.len().max(PROCESSES.len()) - 2;
+    (0..most).find(fits).unwrap_or(most)
+}
+
+fn live_devices(view: &View, skip: usize) -> Vec<String> {
+    let mut rows = device_rows(view);
+    for (row, device) in rows.iter_mut().zip(&view.devices) {
+        row.insert(HISTORY_AT, history(device));
+    }
+    table::lines_from(&LIVE_DEVICES, &rows, skip)
+}
+
+fn live_processes(view: &View, skip: usize) -> Vec<String> {
+    table::lines_from(&PROCESSES, &process_rows(view), skip)
+}
+
+/// Bars of the last looks, empty where that is not known.
+fn history(device: &DeviceLine) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let known = device.history.iter().flatten();
+    let full = known.fold(100.0, |full: f64, value| full.max(*value));
+    let bar = |value: &Option<f64>| {
+        value.map_or(' ', |value| {
+            let part = (value / full * (BARS.len() - 1) as f64).round();
+            BARS[(part as usize).min(BARS.len() - 1)]
+        })
+    };
+    let bars: String = device.history.iter().map(bar).collect();
+    format!("{bars:>HISTORY$}")
 }
 
 fn head(text: String) -> Line {
@@ -98,9 +164,9 @@ fn process_room(view: &View, height: usize) -> usize {
     height.saturating_sub(FIXED + device_room(view, height))
 }
 
-fn device_lines(view: &View, height: usize) -> Vec<Line> {
+fn device_lines(view: &View, state: &State, height: usize) -> Vec<Line> {
     let room = device_room(view, height);
-    let mut lines = with_head(device_table(&view.devices));
+    let mut lines = with_head(live_devices(view, state.column));
     for (line, device) in lines.iter_mut().skip(1).zip(&view.devices) {
         if !works(device) {
             line.look = Look::Bad;
@@ -115,7 +181,7 @@ fn device_lines(view: &View, height: usize) -> Vec<Line> {
 }
 
 fn process_lines(view: &View, state: &State, height: usize) -> Vec<Line> {
-    let mut lines = with_head(process_table(&view.processes));
+    let mut lines = with_head(live_processes(view, state.column));
     let rows = lines.split_off(1).into_iter();
     let shown = rows.skip(state.scroll).take(process_room(view, height));
     lines.extend(shown);
@@ -139,17 +205,40 @@ const DEVICES: [Column; 11] = [
     Column::numbers("BUSY%"),
     Column::numbers("JOBS/S"),
     Column::numbers("QUEUES"),
+    Column::numbers("ERRORS"),
     Column::numbers("CONTEXTS"),
     Column::numbers("MEMORY"),
     Column::numbers("TEMP"),
     Column::numbers("POWER"),
-    Column::numbers("ERRORS"),
     Column::words("NAME"),
 ];
 
-fn device_table(devices: &[DeviceLine]) -> Vec<String> {
-    let rows: Vec<_> = devices.iter().map(device_row).collect();
-    table::lines(&DEVICES, &rows)
+/// Place of the history among the columns of devices.
+const HISTORY_AT: usize = 3;
+
+/// As [`DEVICES`], with the history.
+const LIVE_DEVICES: [Column; 12] = {
+    let [
+        device,
+        status,
+        busy,
+        jobs,
+        queues,
+        errors,
+        contexts,
+        memory,
+        temp,
+        power,
+        name,
+    ] = DEVICES;
+    let history = Column::words("HISTORY");
+    [
+        device, status, busy, history, jobs, queues, errors, contexts, memory, temp, power, name,
+    ]
+};
+
+fn device_rows(view: &View) -> Vec<Vec<String>> {
+    view.devices.iter().map(device_row).collect()
 }
 
 fn device_row(line: &DeviceLine) -> Vec<String> {
@@ -163,13 +252,13 @@ fn device_row(line: &DeviceLine) -> Vec<String> {
         or_unknown(line.busy_percent, percent),
         or_unknown(line.jobs_per_second, short),
         or_unknown(queues, |(used, max)| format!("{used}/{max}")),
+        number(line.troubles()),
         number(line.contexts.map(Into::into)),
         or_unknown(line.memory, |memory| {
             format!("{}/{}", bytes(memory.used), bytes(memory.size))
         }),
         or_unknown(line.temperature_celsius, |value| format!("{value:.0}°C")),
         or_unknown(line.power_watts, |value| format!("{value:.1}W")),
-        number(line.troubles()),
         or_unknown(line.name.clone().or_else(|| line.error.clone()), |text| {
             text
         }),
@@ -190,9 +279,8 @@ const PROCESSES: [Column; 11] = [
     Column::numbers("MAPPED"),
 ];
 
-fn process_table(processes: &[ProcessLine]) -> Vec<String> {
-    let rows: Vec<_> = processes.iter().map(process_row).collect();
-    table::lines(&PROCESSES, &rows)
+fn process_rows(view: &View) -> Vec<Vec<String>> {
+    view.processes.iter().map(process_row).collect()
 }
 
 fn process_row(line: &ProcessLine) -> Vec<String> {
@@ -235,6 +323,7 @@ mod tests {
             }),
             temperature_celsius: Some(45.5),
             hardware_errors: Some(7),
+            history: [None, Some(0.0), Some(45.0), Some(99.0)].into(),
             ..DeviceLine::default()
         }
     }
@@ -266,8 +355,8 @@ mod tests {
 
     fn texts(view: &View, scroll: usize, width: usize, height: usize) -> Vec<String> {
         let state = State {
-            sort: Sort::Busy,
             scroll,
+            ..State::new(Sort::Busy)
         };
         let lines = frame(view, &state, width, height);
         lines.into_iter().map(|line| line.text).collect()
@@ -281,27 +370,88 @@ mod tests {
             [
                 "accelctl top: 2 devices, 2 processes, sorted by busy",
                 concat!(
-                    "DEVICE  STATUS       BUSY%  JOBS/S  QUEUES  CONTEXTS   MEMORY  TEMP  POWER  ",
-                    "ERRORS  NAME",
+                    "DEVICE  STATUS       BUSY%  HISTORY     JOBS/S  QUEUES  ERRORS  ",
+                    "CONTEXTS   MEMORY  TEMP  POWER  NAME",
                 ),
                 concat!(
-                    "accel0  operational   87.2     12k    3/64         2  16M/64M  46°C      -  ",
-                    "     7  zip",
+                    "accel0  operational   87.2         ▁▄█     12k    3/64       7  ",
+                    "       2  16M/64M  46°C      -  zip",
                 ),
                 concat!(
-                    "accel1  operational   87.2     12k    3/64         2  16M/64M  46°C      -  ",
-                    "     7  zip",
+                    "accel1  operational   87.2         ▁▄█     12k    3/64       7  ",
+                    "       2  16M/64M  46°C      -  zip",
                 ),
                 "",
-                "PID  COMMAND      UID  DEVICE  MODE    QUEUES  JOBS/S  BYTES/S  BUSY%  MEMORY  MAPPED",
-                "700  accel-gzip  1000  accel0  shared       3     12k     1.5G      -      8M       0",
-                "701  accel-gzip  1000  accel0  shared       3     12k     1.5G      -      8M       0",
+                concat!(
+                    "PID  COMMAND      UID  DEVICE  MODE    QUEUES  ",
+                    "JOBS/S  BYTES/S  BUSY%  MEMORY  MAPPED",
+                ),
+                concat!(
+                    "700  accel-gzip  1000  accel0  shared       3  ",
+                    "   12k     1.5G      -      8M       0",
+                ),
+                concat!(
+                    "701  accel-gzip  1000  accel0  shared       3  ",
+                    "   12k     1.5G      -      8M       0",
+                ),
                 "",
                 "",
                 "",
                 KEYS,
             ]
         );
+    }
+
+    #[test]
+    fn every_column_can_be_seen_on_a_small_screen() {
+        let view = view(2, 2);
+        let hidden = hidden_columns(&view, 80);
+        assert!(hidden > 0);
+        let mut seen = String::new();
+        for column in 0..=hidden {
+            let state = State {
+                column,
+                ..State::default()
+            };
+            let lines = frame(&view, &state, 80, 24);
+            assert!(lines[2].text.starts_with("accel0  "), "{lines:?}");
+            assert!(lines[6].text.starts_with("700  "), "{lines:?}");
+            seen.extend(lines.into_iter().map(|line| line.text + "\n"));
+        }
+        for title in ["STATUS", "POWER  NAME\n", "COMMAND", "MEMORY  MAPPED\n"] {
+            assert!(seen.contains(title), "{title}\n{seen}");
+        }
+        assert_eq!(hidden_columns(&view, 200), 0);
+        assert!(hidden_columns(&view, 1) < LIVE_DEVICES.len() - 1);
+    }
+
+    #[test]
+    fn bars_are_as_high_as_the_device_was_busy() {
+        let mut device = device(0);
+        for (values, bars) in [
+            (vec![], "          "),
+            (vec![None, Some(0.0), Some(100.0)], "        ▁█"),
+            (vec![Some(50.0), Some(200.0)], "        ▃█"),
+            (vec![Some(100.0); HISTORY], "██████████"),
+        ] {
+            device.history = values.into();
+            assert_eq!(history(&device), bars);
+        }
+    }
+
+    #[test]
+    fn the_help_fits_a_small_screen() {
+        let state = State {
+            help: true,
+            ..State::default()
+        };
+        let lines = frame(&view(3, 3), &state, 80, 24);
+        assert_eq!(lines.len(), 24);
+        let last = HELP.iter().rposition(|line| !line.is_empty()).unwrap();
+        assert_eq!(lines[1 + last].text, HELP[last]);
+        assert_eq!(lines[23].text, KEYS);
+        let longest = HELP.iter().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{longest:?}");
     }
 
     #[test]

@@ -115,7 +115,10 @@ fn show(
     loop {
         let (width, height) = screen.size()?;
         state.sort.apply(&mut view.processes);
-        state.limit(layout::hidden_processes(&view, height));
+        state.limit(
+            layout::hidden_processes(&view, height),
+            layout::hidden_columns(&view, width),
+        );
         screen.draw(&layout::frame(&view, state, width, height))?;
         match screen.action(deadline)? {
             None => return Ok(None),

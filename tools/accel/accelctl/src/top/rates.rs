@@ -5,7 +5,7 @@
 //! difference between two samples, over the time between those, and stays as it is until there is
 //! another sample.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use accel::{
     AddressMode, ContextInfo, DeviceInfo, ErrorsInfo, MemoryInfo, SensorInfo, SensorKind, Status,
@@ -66,7 +66,13 @@ pub struct DeviceLine {
     pub hardware_errors: Option<u64>,
     /// What went wrong; none where the kernel does not tell.
     pub errors: Option<ErrorsInfo>,
+    /// `busy_percent` at the last looks, this one last.
+    #[serde(skip)]
+    pub history: VecDeque<Option<f64>>,
 }
+
+/// Looks that are remembered.
+pub const HISTORY: usize = 10;
 
 /// The use that a process makes of a device, by all its contexts.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -138,6 +144,8 @@ struct Base {
 pub struct Sampler {
     device: Option<String>,
     bases: BTreeMap<String, Base>,
+    /// Of each device, as [`DeviceLine::history`] has it.
+    histories: BTreeMap<String, VecDeque<Option<f64>>>,
 }
 
 impl Sampler {
@@ -145,7 +153,7 @@ impl Sampler {
     pub fn new(device: Option<String>) -> Self {
         Self {
             device,
-            bases: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -160,6 +168,12 @@ impl Sampler {
         for device in devices {
             let report = Report::of(system, &device);
             self.add(report, &mut view);
+        }
+        for line in &mut view.devices {
+            let history = self.histories.entry(line.device.clone()).or_default();
+            history.push_back(line.busy_percent);
+            history.drain(..history.len().saturating_sub(HISTORY));
+            line.history.clone_from(history);
         }
         Ok(view)
     }
@@ -263,6 +277,7 @@ fn device_line(device: &str, told: &Told, base: &Base) -> DeviceLine {
         power_watts: highest(sensors, SensorKind::Power),
         hardware_errors: Some(told.status.errors),
         errors: told.errors,
+        history: VecDeque::new(),
     }
 }
 
@@ -447,6 +462,25 @@ mod tests {
         fake.device(1).silent = false;
         fake.sleep(Duration::from_secs(1));
         assert_eq!(look(&mut sampler, &fake).devices[1].busy_percent, None);
+    }
+
+    #[test]
+    fn the_last_looks_are_remembered() {
+        let fake = Fake::with(1);
+        let mut sampler = Sampler::default();
+        look(&mut sampler, &fake);
+        for load in [250, 500] {
+            fake.device(0).load = load;
+            fake.sleep(Duration::from_secs(1));
+            look(&mut sampler, &fake);
+        }
+        let history = |view: View| Vec::from(view.devices[0].history.clone());
+        let seen = history(look(&mut sampler, &fake));
+        assert_eq!(seen, [None, Some(25.0), Some(50.0), Some(50.0)]);
+        for _ in 0..50 {
+            look(&mut sampler, &fake);
+        }
+        assert_eq!(history(look(&mut sampler, &fake)).len(), HISTORY);
     }
 
     #[test]

@@ -80,6 +80,12 @@ pub enum Action {
     Up,
     /// One line down.
     Down,
+    /// One column to the left.
+    Left,
+    /// One column to the right.
+    Right,
+    /// What keys and columns mean.
+    Help,
     /// Sort by something else.
     Sort,
     /// Stop, as other programs do at this key.
@@ -95,27 +101,42 @@ pub struct State {
     pub sort: Sort,
     /// Processes above the first that is shown.
     pub scroll: usize,
+    /// Columns left of the first that is shown behind the names.
+    pub column: usize,
+    /// Whether keys and columns are explained in the place of the tables.
+    pub help: bool,
 }
 
 impl State {
     /// At the top.
     pub fn new(sort: Sort) -> Self {
-        Self { sort, scroll: 0 }
+        Self {
+            sort,
+            ..Self::default()
+        }
     }
 
     /// Does what a key means.
     pub fn take(&mut self, action: Action) {
+        if self.help && action != Action::Redraw {
+            self.help = false;
+            return;
+        }
         match action {
             Action::Up => self.scroll = self.scroll.saturating_sub(1),
             Action::Down => self.scroll += 1,
+            Action::Left => self.column = self.column.saturating_sub(1),
+            Action::Right => self.column += 1,
+            Action::Help => self.help = true,
             Action::Sort => self.sort = self.sort.next(),
             Action::Quit | Action::Stop | Action::Redraw => {}
         }
     }
 
-    /// Does not scroll further than to the last of the processes that don't fit.
-    pub fn limit(&mut self, hidden: usize) {
-        self.scroll = self.scroll.min(hidden);
+    /// Does not scroll further than to the last of the processes that don't fit, and the columns.
+    pub fn limit(&mut self, processes: usize, columns: usize) {
+        self.scroll = self.scroll.min(processes);
+        self.column = self.column.min(columns);
     }
 }
 
@@ -181,10 +202,23 @@ mod tests {
         assert_eq!(state.scroll, 0);
         for _ in 0..5 {
             state.take(Action::Down);
-            state.limit(2);
+            state.take(Action::Right);
+            state.limit(2, 3);
         }
-        assert_eq!(state.scroll, 2);
+        assert_eq!((state.scroll, state.column), (2, 3));
         state.take(Action::Up);
-        assert_eq!(state.scroll, 1);
+        state.take(Action::Left);
+        assert_eq!((state.scroll, state.column), (1, 2));
+    }
+
+    #[test]
+    fn any_key_ends_the_help_and_does_nothing_else() {
+        let mut state = State::default();
+        state.take(Action::Help);
+        state.take(Action::Redraw);
+        assert!(state.help);
+        state.take(Action::Sort);
+        assert!(!state.help);
+        assert_eq!(state.sort, Sort::Busy);
     }
 }

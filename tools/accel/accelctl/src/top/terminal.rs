@@ -189,7 +189,10 @@ fn key_meaning(key: &KeyEvent) -> Option<Action> {
         KeyCode::Char('q') => Some(Action::Quit),
         KeyCode::Char('k') | KeyCode::Up => Some(Action::Up),
         KeyCode::Char('j') | KeyCode::Down => Some(Action::Down),
+        KeyCode::Left => Some(Action::Left),
+        KeyCode::Right => Some(Action::Right),
         KeyCode::Char('s') => Some(Action::Sort),
+        KeyCode::Char('?' | 'h') | KeyCode::F(1) => Some(Action::Help),
         _ => None,
     }
 }
@@ -217,7 +220,11 @@ mod tests {
             (plain(KeyCode::Char('k')), Some(Action::Up)),
             (plain(KeyCode::Down), Some(Action::Down)),
             (plain(KeyCode::Char('j')), Some(Action::Down)),
+            (plain(KeyCode::Left), Some(Action::Left)),
+            (plain(KeyCode::Right), Some(Action::Right)),
             (plain(KeyCode::Char('s')), Some(Action::Sort)),
+            (plain(KeyCode::Char('?')), Some(Action::Help)),
+            (plain(KeyCode::F(1)), Some(Action::Help)),
             (plain(KeyCode::Enter), None),
             (Event::Resize(80, 24), Some(Action::Redraw)),
         ] {
