@@ -55,10 +55,11 @@ pub fn compress(
     if ready {
         match stage.by_engine(queues, sink, progress) {
             Ok(done) => jobs = done,
-            Err(error) => {
+            Err(error) if error.is_of_engine() => {
                 queues.leave(error, tell)?;
                 stage.by_software(sink, progress)?;
             }
+            Err(error) => return Err(error),
         }
     } else {
         stage.by_software(sink, progress)?;

@@ -232,20 +232,15 @@ impl Decoder<'_, '_> {
         match self.by_software(Some(old)) {
             // What is written can't be taken back.
             Err(Error::NotTheSame) => Err(error),
-            other => {
-                self.forsake(error)?;
-                other
-            }
+            Ok(()) => self.forsake(error),
+            other => other,
         }
     }
 
-    /// Goes on without the engine if `error` is one of it.
+    /// Goes on after `error`, though the data are good; without the engine if it is one of that.
     fn forsake(&mut self, error: Error) -> Result<()> {
-        if error.is_of_engine() {
-            self.queues.leave(error, self.tell)?;
-            self.ready = false;
-        }
-        Ok(())
+        self.ready &= !error.is_of_engine();
+        self.queues.leave(error, self.tell)
     }
 
     fn flush_before_waiting(&mut self) -> Result<()> {

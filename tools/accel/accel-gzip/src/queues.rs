@@ -127,14 +127,17 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// Goes on without the engine, which has failed by `error`, if that may be.
+    /// Goes on though the engine has failed by `error`, if that may be; what it has failed in is
+    /// done without it.
     pub fn leave(&mut self, error: Error, tell: &dyn Fn(&Error)) -> Result<()> {
-        if self.how.required || !error.is_of_engine() {
+        if self.how.required {
             return Err(error);
         }
         tell(&error);
-        self.failures += 1;
-        self.queues.clear();
+        if error.is_of_engine() {
+            self.failures += 1;
+            self.queues.clear();
+        }
         Ok(())
     }
 

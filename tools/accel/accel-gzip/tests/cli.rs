@@ -547,8 +547,16 @@ fn output_that_does_not_come_is_found() {
         let output = bench.run_with(&["-dc", "data.gz"], "0:lost");
         check(&output, 0, "");
         assert!(output.stdout == plain);
+        // Not where the engine is what counts.
+        let output = bench.run_with(&["--require-device", "-t", "data.gz"], "0:lost");
+        check(&output, 1, "crc error");
         let plain = noise(3_000_000);
         bench.file("other.gz", &gzip(&plain));
+        let output = bench.run_with(&["--require-device", "-t", "other.gz"], "1:35");
+        check(&output, 1, "the engine reports status 0x23");
+        let output = bench.run_with(&["-dc", "other.gz"], "1:35");
+        check(&output, 0, "");
+        assert!(output.stdout == plain);
         // What is written can't be taken back.
         let output = bench.run_with(&["-dc", "other.gz"], "1:lost");
         check(&output, 1, "invalid compressed data--crc error");
