@@ -392,7 +392,9 @@ impl App<'_> {
     ) -> Result<Done> {
         let begun = Instant::now();
         let start = input.position();
-        let mut progress = Progress::new(name, input.total(), self.args.quiet);
+        // The line would be amid what comes out.
+        let in_the_way = sink.is_shared() && !self.args.only_looks() && stdout().is_terminal();
+        let mut progress = Progress::new(name, input.total(), self.args.verbose && !in_the_way);
         let result = if self.compresses() {
             let jobs = self.compress(input, origin, sink, &mut progress);
             jobs.map(|jobs| (jobs, Rest::Nothing))

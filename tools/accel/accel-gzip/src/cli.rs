@@ -98,11 +98,11 @@ pub struct Args {
     #[arg(short, long)]
     pub recursive: bool,
 
-    /// Tell ratio, jobs and speed of each file
+    /// Tell ratio, jobs and speed of each file, and how far it is
     #[arg(short, long, overrides_with = "quiet")]
     pub verbose: bool,
 
-    /// No warnings, no progress
+    /// No warnings
     #[arg(short, long, visible_alias = "silent", overrides_with = "verbose")]
     pub quiet: bool,
 

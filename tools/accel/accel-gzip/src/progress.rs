@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! One line on a terminal that tells how far it is.
+//! One line on a terminal that tells how far it is, where somebody wants to hear much.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
@@ -19,14 +19,14 @@ struct Line {
 }
 
 impl Progress {
-    /// A line for `name`, of `total` bytes where that is known.
-    pub fn new(name: &str, total: Option<u64>, quiet: bool) -> Self {
-        if quiet || !stderr().is_terminal() {
+    /// A line for `name`, of `total` bytes where that is known, if it is `wanted`.
+    pub fn new(name: &str, total: Option<u64>, wanted: bool) -> Self {
+        if !wanted || !stderr().is_terminal() {
             return Self(None);
         }
         let now = Instant::now();
         Self(Some(Line {
-            name: name.into(),
+            name: shortened(name),
             total,
             begun: now,
             updated: now,
@@ -61,6 +61,21 @@ impl Drop for Progress {
     }
 }
 
+/// Characters of a name that leave room for the rest in a line of 80.
+const NAME: usize = 36;
+
+/// `name`, or its end.
+fn shortened(name: &str) -> String {
+    let count = name.chars().count();
+    match count > NAME {
+        true => {
+            let end: String = name.chars().skip(count - NAME + 1).collect();
+            format!("…{end}")
+        }
+        false => name.into(),
+    }
+}
+
 fn describe(name: &str, position: u64, total: Option<u64>, time: Duration) -> String {
     let megabytes = position as f64 / 1e6;
     let rate = megabytes / time.as_secs_f64().max(1e-9);
@@ -91,5 +106,15 @@ mod tests {
             describe("x", 5_000_000, None, second),
             "x: 5.0 MB, 5.0 MB/s"
         );
+    }
+
+    #[test]
+    fn a_long_name_does_not_make_two_lines_of_it() {
+        let name = shortened(&"ä".repeat(200));
+        assert_eq!(name.chars().count(), NAME);
+        let day = Duration::from_secs(86_400);
+        let line = describe(&name, u64::MAX >> 20, Some(u64::MAX >> 20), day);
+        assert!(line.chars().count() < 80, "{line}");
+        assert_eq!(shortened("data"), "data");
     }
 }
