@@ -294,6 +294,10 @@ impl App<'_> {
         let mut sink = output.sink()?;
         let done = self.transform(&mut input, &origin, &mut sink, name)?;
         drop(sink);
+        // What is not taken from the input would go with it.
+        if matches!(done.rest, Rest::Entries) {
+            return Err(Error::ManyEntries);
+        }
         let remove = || std::fs::remove_file(path).map_err(|e| cannot_remove(path, e));
         let leave = || Ok(());
         let keep = self.args.keep;
@@ -407,7 +411,8 @@ impl App<'_> {
         flushed?;
         drop(progress);
         if self.compresses() && input.total().is_some_and(|total| total != input.position()) {
-            self.warn(&format!("{name}: file size changed while zipping"));
+            // gzip has no status for that, and does not keep quiet about it.
+            complain(&format!("{name}: file size changed while zipping"));
         }
         Ok(Done {
             compressed: self.compresses(),

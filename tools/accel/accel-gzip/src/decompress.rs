@@ -196,7 +196,8 @@ impl Decoder<'_, '_> {
             if let Err(failure) = self.by_engine() {
                 self.recover(failure, start)?;
             }
-            self.unmarked = false;
+            let made = self.sink.written() - start.1;
+            self.unmarked = header.member_len.is_some() && made != 0;
             return Ok(());
         }
         self.unmarked = header.member_len.is_some() && self.inflate.plain_len() != 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Standard descriptors that are closed.
 //!
-//! Rust's runtime opens /dev/null in their place before `main`, and then reading nothing from it, or
-//! writing into it, goes well. What is looked at before that is remembered here.
+//! Rust's runtime opens /dev/null in their place before `main`, and then reading nothing from it,
+//! or writing into it, goes well. What is looked at before that is remembered here.
 
 use std::io::{Result, Stdout, stdin, stdout};
 use std::os::fd::{AsFd, OwnedFd};

@@ -49,6 +49,10 @@ pub enum Error {
     #[error("invalid compressed data--{0}")]
     Invalid(&'static str),
 
+    /// An archive of which one entry alone would be kept.
+    #[error("has more than one entry -- unchanged")]
+    ManyEntries,
+
     /// What was done once more came out otherwise.
     #[error("the engine's output is wrong")]
     NotTheSame,
