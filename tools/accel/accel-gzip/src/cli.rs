@@ -20,8 +20,9 @@ use crate::{descriptors, report};
 
 const AFTER_HELP: &str = "\
 Output is in gzip format, one member as gzip writes it, made of the blocks of input by several \
-jobs at once. With --independent each block is a member, with its length in an extra field \"AZ\", and \
-decompressed by many jobs in parallel. Files of compress (.Z), pack (.z) and zip are read too.
+jobs at once. With --independent each block is a member, with its length in an extra field \
+\"AZ\", and decompressed by many jobs in parallel. Files of compress (.Z), pack (.z) and zip are \
+read too.
 
 Without an accelerator, or where one fails, the program does the work itself; -v tells why.
 

@@ -50,8 +50,9 @@ pub fn pages(directory: &Path) -> Result<()> {
 }
 
 fn page(command: &Command, man: &Man) -> io::Result<Vec<u8>> {
-    // In two pieces: what is whole is taken for the licence of this file.
-    let mut page = concat!(".\\\" SPDX-License", "-Identifier: GPL-2.0\n").into();
+    // As a whole line it would be taken for the licence of this file.
+    const TAG: &str = "SPDX-License-Identifier";
+    let mut page = format!(".\\\" {TAG}: GPL-2.0\n").into_bytes();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
