@@ -359,11 +359,21 @@ impl Zip<'_> {
     /// What has happened to the queue that had the number before is not to be held against the one
     /// that is going to be made.
     fn forget_events(&self, device: &Arc<accel::Device>, queue: u16) {
-        let abnormal = |event| self.abnormal_event(device, event);
-        self.abnormal_events.drain(&self.bar, abnormal);
-        self.events
-            .drain(&self.bar, |event| self.event(device, event));
+        self.take_abnormal_events(device);
+        self.take_events(device);
         self.events.forget(queue);
+    }
+
+    /// Looks after completions; returns whether there was an event.
+    fn take_events(&self, device: &Arc<accel::Device>) -> bool {
+        self.events
+            .drain(&self.bar, |event| self.event(device, event))
+    }
+
+    /// Looks after trouble with queues; returns whether there was an event.
+    fn take_abnormal_events(&self, device: &Arc<accel::Device>) -> bool {
+        self.abnormal_events
+            .drain(&self.bar, |event| self.abnormal_event(device, event))
     }
 
     /// There are completions, or may be.
@@ -580,14 +590,13 @@ impl accel::Driver for ZipDriver {
         // What is left is for messages between functions, of which there is only one.
         let mut had_cause = false;
         if index == vectors.events as usize {
-            had_cause |= zip.events.drain(&zip.bar, |event| zip.event(device, event));
+            had_cause |= zip.take_events(device);
         }
         if vectors
             .abnormal_events
             .is_some_and(|vector| index == vector as usize)
         {
-            let report = |event| zip.abnormal_event(device, event);
-            had_cause |= zip.abnormal_events.drain(&zip.bar, report);
+            had_cause |= zip.take_abnormal_events(device);
         }
         if vectors
             .errors
