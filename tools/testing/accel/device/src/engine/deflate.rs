@@ -58,20 +58,33 @@ fn compress(request: &mut Request) -> Result<Outcome, Status> {
     checksum.update(&request.input);
     output.extend(trailer::bytes(request.algorithm, &checksum));
     let grew = output.len() > request.input.len();
+    let status = if grew { Status::Grew } else { Status::Ok };
+    let (consumed, compressed) = (request.input.len(), output.len());
+    let carried = carried(request, &checksum);
+    Ok(done((status, consumed, compressed), carried, output))
+}
+
+/// What comes of a job that has ended with `status`, the input bytes that it took, and the bytes on
+/// its compressed side.
+fn done(
+    (status, consumed, compressed): (Status, usize, usize),
+    carried: Carried,
+    output: Vec<u8>,
+) -> Outcome {
     let report = Report {
-        status: if grew { Status::Grew } else { Status::Ok },
-        consumed: length(request.input.len()),
+        status,
+        consumed: length(consumed),
         produced: length(output.len()),
-        compressed: length(output.len()),
-        carried: carried(request, &checksum),
+        compressed: length(compressed),
+        carried,
         last_block: false,
         ignored: false,
     };
-    Ok(Outcome {
+    Outcome {
         report,
         output,
         context: Vec::new(),
-    })
+    }
 }
 
 fn decompress(request: &mut Request) -> Result<Outcome, Status> {
@@ -95,20 +108,8 @@ fn decompress(request: &mut Request) -> Result<Outcome, Status> {
     if found != trailer::bytes(request.algorithm, &checksum) {
         return Err(Status::BadChecksum);
     }
-    let report = Report {
-        status: Status::Ok,
-        consumed: length(consumed),
-        produced: length(output.len()),
-        compressed: length(consumed),
-        carried: carried(request, &checksum),
-        last_block: false,
-        ignored: false,
-    };
-    Ok(Outcome {
-        report,
-        output,
-        context: Vec::new(),
-    })
+    let carried = carried(request, &checksum);
+    Ok(done((Status::Ok, consumed, consumed), carried, output))
 }
 
 /// The stream did not end: is it the input or the room that came to an end before it?
