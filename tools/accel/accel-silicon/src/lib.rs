@@ -142,20 +142,23 @@ mod tests {
 
     use super::*;
 
-    /// An engine that says of each request that it is done, and does nothing; it counts them.
-    struct Idle {
+    /// The words that a request leaves in its entry.
+    type Says = dyn Fn(&Request) -> [u32; 32];
+
+    /// An engine that leaves in each entry what this says.
+    #[derive(Clone)]
+    struct Fake {
         revision: Revision,
-        word: u32,
-        requests: Rc<Cell<usize>>,
+        says: Rc<Says>,
     }
 
-    impl Engine for Idle {
+    impl Engine for Fake {
         fn revision(&self) -> Revision {
             self.revision
         }
 
         fn queue(&mut self, _: Direction) -> Result<Box<dyn Queue>, Trouble> {
-            Ok(Box::new(IdleQueue(self.word, Rc::clone(&self.requests))))
+            Ok(Box::new(self.clone()))
         }
 
         fn observed(&self, _: &str) -> Result<Option<u64>, Trouble> {
@@ -163,19 +166,46 @@ mod tests {
         }
     }
 
-    struct IdleQueue(u32, Rc<Cell<usize>>);
-
-    impl Queue for IdleQueue {
+    impl Queue for Fake {
         fn run(&mut self, request: &Request) -> Result<Done, Trouble> {
-            self.1.set(self.1.get() + 1);
-            let mut words = [self.0; 32];
-            words[3] = 0;
             Ok(Done {
-                words,
+                words: (self.says)(request),
                 completion: [1; 8],
                 room: vec![PATTERN; request.room],
                 spilled: false,
             })
+        }
+    }
+
+    /// One that says of each request that it is done, and does nothing; it counts them.
+    fn idle(revision: Revision, word: u32, requests: &Rc<Cell<usize>>) -> Fake {
+        let requests = Rc::clone(requests);
+        let says = move |_: &Request| {
+            requests.set(requests.get() + 1);
+            let mut words = [word; 32];
+            words[3] = 0;
+            words
+        };
+        Fake {
+            revision,
+            says: Rc::new(says),
+        }
+    }
+
+    /// One that takes all input, makes nothing of it, and asks for what `state` says; it counts
+    /// requests without input.
+    fn greedy(state: u32, empty: &Rc<Cell<usize>>) -> Fake {
+        let empty = Rc::clone(empty);
+        let says = move |request: &Request| {
+            empty.set(empty.get() + usize::from(request.input.is_empty()));
+            let mut words = [0; 32];
+            (words[0], words[15]) = (request.input.len() as u32, state);
+            words[28] = 1;
+            words
+        };
+        Fake {
+            revision: Revision::V3,
+            says: Rc::new(says),
         }
     }
 
@@ -189,11 +219,7 @@ mod tests {
         ] {
             for question in QUESTIONS {
                 let requests = Rc::<Cell<usize>>::default();
-                let mut engine = Idle {
-                    revision,
-                    word,
-                    requests: Rc::clone(&requests),
-                };
+                let mut engine = idle(revision, word, &requests);
                 let answer = ask(question, &mut engine, true);
                 let (name, count) = (question.name, requests.get());
                 assert!(count < 500, "{name}: {count} requests");
@@ -211,11 +237,7 @@ mod tests {
     fn what_was_not_done_is_no_finding() {
         for name in ["window", "stateless-checksum"] {
             let question = QUESTIONS.iter().find(|question| question.name == name);
-            let mut engine = Idle {
-                revision: Revision::V3,
-                word: 0,
-                requests: Rc::default(),
-            };
+            let mut engine = idle(Revision::V3, 0, &Rc::default());
             let Answer::Found(finding) = ask(question.unwrap(), &mut engine, false) else {
                 panic!("{name}: not asked");
             };
@@ -225,44 +247,6 @@ mod tests {
                 "{name}: {}",
                 finding.seen
             );
-        }
-    }
-
-    /// An engine that takes all input, makes nothing of it, and asks for what `state` says.
-    struct Greedy {
-        state: u32,
-        empty: Rc<Cell<usize>>,
-    }
-
-    impl Engine for Greedy {
-        fn revision(&self) -> Revision {
-            Revision::V3
-        }
-
-        fn queue(&mut self, _: Direction) -> Result<Box<dyn Queue>, Trouble> {
-            Ok(Box::new(GreedyQueue(self.state, Rc::clone(&self.empty))))
-        }
-
-        fn observed(&self, _: &str) -> Result<Option<u64>, Trouble> {
-            Ok(None)
-        }
-    }
-
-    struct GreedyQueue(u32, Rc<Cell<usize>>);
-
-    impl Queue for GreedyQueue {
-        fn run(&mut self, request: &Request) -> Result<Done, Trouble> {
-            self.1
-                .set(self.1.get() + usize::from(request.input.is_empty()));
-            let mut words = [0; 32];
-            (words[0], words[15]) = (request.input.len() as u32, self.0);
-            words[28] = 1;
-            Ok(Done {
-                words,
-                completion: [1; 8],
-                room: vec![PATTERN; request.room],
-                spilled: false,
-            })
         }
     }
 
@@ -281,10 +265,7 @@ mod tests {
                 (2 | LAST_BLOCK, 1),
             ] {
                 let empty = Rc::<Cell<usize>>::default();
-                let mut engine = Greedy {
-                    state,
-                    empty: Rc::clone(&empty),
-                };
+                let mut engine = greedy(state, &empty);
                 let answer = ask(question.unwrap(), &mut engine, false);
                 assert_eq!(empty.get(), count, "{name} {state:#x}");
                 assert!(matches!(answer, Answer::Failed(_)), "{name}: {answer:?}");
@@ -299,11 +280,7 @@ mod tests {
             .find(|question| question.name == "raw-deflate");
         for (revision, count) in [(Revision::V2, 0), (Revision::V3, 1)] {
             let requests = Rc::<Cell<usize>>::default();
-            let mut engine = Idle {
-                revision,
-                word: 0,
-                requests: Rc::clone(&requests),
-            };
+            let mut engine = idle(revision, 0, &requests);
             let answer = ask(raw.unwrap(), &mut engine, false);
             assert_eq!(requests.get(), count, "{revision:?}: {answer:?}");
         }
