@@ -29,6 +29,7 @@ mod attributes;
 mod buffer;
 mod buffers;
 mod class;
+mod client;
 mod context;
 mod descriptor;
 mod device;
@@ -50,6 +51,7 @@ mod recovery;
 mod region;
 mod registration;
 mod sensors;
+mod service;
 mod slots;
 mod status_page;
 mod submission;
@@ -72,6 +74,10 @@ pub use self::{
         Buffers, //
     },
     class::start,
+    client::{
+        Client,
+        Request, //
+    },
     device::Device,
     driver::{
         AddressMode,
@@ -95,6 +101,11 @@ pub use self::{
     },
     region::Region,
     registration::register,
+    service::{
+        Operation,
+        Serve,
+        Service, //
+    },
     submission::{
         Submission,
         Submit,

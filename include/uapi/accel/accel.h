@@ -309,8 +309,9 @@ struct accel_info_status {
  * struct accel_info_context - element of ACCEL_INFO_CONTEXTS
  * @id: number of the context on its device, never used again
  * @pid: process that opened it, as the caller's PID namespace has it; 0 if it
- *	is not in there
- * @uid: user that opened it, as the caller's user namespace has it
+ *	is not in there, or if it is the kernel's own
+ * @uid: user that opened it, as the caller's user namespace has it; 0 if it is
+ *	the kernel's own
  * @mode: one of enum accel_address_mode
  * @pasid: PASID under which the device works for it, 0 if it needs none
  * @queues: queues that it has now
@@ -322,6 +323,8 @@ struct accel_info_status {
  * @device_memory: bytes of device memory in buffers that it allocated and that
  *	still exist
  * @mapped: bytes of buffers mapped into its address space
+ * @client: what in the kernel it is of, ends with a zero byte; empty if it is a
+ *	process's
  */
 struct accel_info_context {
 	__aligned_u64 id;
@@ -337,6 +340,7 @@ struct accel_info_context {
 	__aligned_u64 busy_ns;
 	__aligned_u64 device_memory;
 	__aligned_u64 mapped;
+	char client[ACCEL_NAME_MAX];
 };
 
 /**

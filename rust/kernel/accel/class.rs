@@ -2,6 +2,7 @@
 
 //! What all accelerators share: the class, the device numbers, the ids.
 
+use super::client::Directory;
 use crate::{
     bitmap::BitmapVec,
     chrdev,
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     /// What fences of jobs in `KERNEL` mode depend on. Nothing in it waits for memory, or takes a
     /// lock under which others wait for fences.
     pub(super) signalling: OwnedQueue,
+    /// The kernel's own clients, and the devices for them.
+    pub(super) directory: Pin<KBox<Mutex<Directory>>>,
     /// Ids in use.
     ids: Pin<KBox<Mutex<BitmapVec>>>,
 }
@@ -54,6 +57,7 @@ pub fn start(allow_shared_doorbells: bool) -> Result {
         allow_shared_doorbells,
         // Those who reclaim memory may wait for the fence of a job.
         signalling: OwnedQueue::new(c"accel", Flags::UNBOUND | Flags::MEM_RECLAIM)?,
+        directory: KBox::pin_init(new_mutex!(Directory::EMPTY), GFP_KERNEL)?,
         ids: KBox::pin_init(new_mutex!(ids), GFP_KERNEL)?,
     };
     if SHARED.populate(shared) {

@@ -4,6 +4,7 @@
 
 use super::{
     address_space::AddressSpace,
+    client::Inbox,
     device::{
         Access,
         Device, //
@@ -296,15 +297,36 @@ impl Usage {
     }
 }
 
-/// One open of a compute node.
+/// Whose a context is.
+enum Owner {
+    /// The process that opened the node.
+    Process {
+        /// Held, so that no other process can come to have the same pointer.
+        mm: ARef<Mm>,
+        opener: ARef<Task>,
+        uid: Kuid,
+    },
+    /// The kernel itself.
+    Client(Arc<Inbox>),
+}
+
+impl Owner {
+    fn current() -> Result<Self> {
+        let current = current!();
+        Ok(Self::Process {
+            mm: current.mm().map(|mm| (&**mm).into()).ok_or(EINVAL)?,
+            opener: current.group_leader().into(),
+            uid: Kuid::current_euid(),
+        })
+    }
+}
+
+/// One open of a compute node, or what a client in the kernel has instead.
 #[pin_data]
 pub(super) struct Context {
     id: u64,
     device: Arc<Device>,
-    /// The opener's. Held, so that no other process can come to have the same pointer.
-    mm: ARef<Mm>,
-    opener: ARef<Task>,
-    uid: Kuid,
+    owner: Owner,
     pub(super) queues: Atomic<u32>,
     pub(super) completions: Atomic<u64>,
     #[pin]
@@ -323,15 +345,21 @@ impl Context {
     /// Makes a context for the current process. Fails with [`ENODEV`] if the device is gone,
     /// [`EBUSY`] if it has all the contexts that it can have.
     pub(super) fn new(device: &Arc<Device>) -> Result<Arc<Self>> {
+        Self::of(device, Owner::current()?)
+    }
+
+    /// The same for a client in the kernel.
+    pub(super) fn of_client(device: &Arc<Device>, inbox: &Arc<Inbox>) -> Result<Arc<Self>> {
+        Self::of(device, Owner::Client(inbox.clone()))
+    }
+
+    fn of(device: &Arc<Device>, owner: Owner) -> Result<Arc<Self>> {
         let _access = device.enter()?;
-        let current = current!();
         let context = Arc::pin_init(
             try_pin_init!(Self {
                 id: device.counters.contexts_created.fetch_add(1, Relaxed),
                 device: device.clone(),
-                mm: current.mm().map(|mm| (&**mm).into()).ok_or(EINVAL)?,
-                opener: current.group_leader().into(),
-                uid: Kuid::current_euid(),
+                owner,
                 queues: Atomic::new(0),
                 completions: Atomic::new(0),
                 usage <- new_spinlock!(Usage::default()),
@@ -359,18 +387,45 @@ impl Context {
         self.id
     }
 
-    /// The process that opened it, in the initial PID namespace.
+    /// The client in the kernel that it is of, if it is.
+    pub(super) fn client(&self) -> Option<&Arc<Inbox>> {
+        match &self.owner {
+            Owner::Client(inbox) => Some(inbox),
+            Owner::Process { .. } => None,
+        }
+    }
+
+    fn opener(&self) -> Option<&ARef<Task>> {
+        match &self.owner {
+            Owner::Process { opener, .. } => Some(opener),
+            Owner::Client(_) => None,
+        }
+    }
+
+    /// The process that opened it, in the initial PID namespace; 0 if it is the kernel's.
     pub(super) fn pid(&self) -> i32 {
-        self.opener.pid()
+        self.opener().map_or(0, |opener| opener.pid())
     }
 
-    /// The process that opened it, as the current process sees it.
+    /// The process that opened it, as the current process sees it; 0 if it is the kernel's.
     pub(super) fn pid_for_current(&self) -> i32 {
-        self.opener.tgid_nr_ns(current!().active_pid_ns())
+        self.opener()
+            .map_or(0, |opener| opener.tgid_nr_ns(current!().active_pid_ns()))
     }
 
-    pub(super) fn uid(&self) -> Kuid {
-        self.uid
+    /// The user of that process, none if it is the kernel's.
+    pub(super) fn uid(&self) -> Option<Kuid> {
+        match &self.owner {
+            Owner::Process { uid, .. } => Some(*uid),
+            Owner::Client(_) => None,
+        }
+    }
+
+    fn mm(&self) -> Option<&ARef<Mm>> {
+        match &self.owner {
+            Owner::Process { mm, .. } => Some(mm),
+            Owner::Client(_) => None,
+        }
     }
 
     /// Mode and PASID, if it has an address space. Does not sleep.
@@ -382,8 +437,8 @@ impl Context {
 
     /// Fails with [`EPERM`] if the current process has not the opener's address space.
     fn check_opener(&self) -> Result {
-        match current!().mm() {
-            Some(mm) if mm.as_raw() == self.mm.as_raw() => Ok(()),
+        match (current!().mm(), self.mm()) {
+            (Some(mm), Some(opener)) if mm.as_raw() == opener.as_raw() => Ok(()),
             _ => Err(EPERM),
         }
     }
@@ -399,7 +454,7 @@ impl Context {
 
     /// Whether no task has the opener's address space any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.mm.is_abandoned()
+        self.mm().is_some_and(|mm| mm.is_abandoned())
     }
 
     /// `ACCEL_CONTEXT_BIND`.
@@ -428,6 +483,13 @@ impl Context {
         ustruct::write(arg, bind.size, &bind)
             .inspect_err(|_| self.undo_bind())
             .map(|()| 0)
+    }
+
+    /// Binds the context of a client, to the kernel's address space.
+    pub(super) fn bind_kernel(&self) -> Result {
+        self.bind_mode(AddressMode::Kernel, Hold::Nothing)
+            .map(drop)
+            .map_err(|(e, _nothing)| e)
     }
 
     /// The caller could not be told what it was bound to. If the device has gone meanwhile, the
@@ -471,7 +533,9 @@ impl Context {
             id: self.id,
             mode,
             pasid,
-            mm: (software && mode == AddressMode::Shared).then_some(&self.mm),
+            mm: self
+                .mm()
+                .filter(|_| software && mode == AddressMode::Shared),
             space: match &hold {
                 Hold::Private(space) if software => Some(space),
                 _ => None,

@@ -427,6 +427,11 @@ impl Device {
         (0..self.slots.len()).filter_map(|id| self.slots.get(id))
     }
 
+    /// How many queues it has, with those that are being ended.
+    pub(super) fn queue_count(&self) -> u32 {
+        self.counters.queues.load(Relaxed)
+    }
+
     /// Takes all doorbells and rings from all processes.
     pub(super) fn revoke_queues(&self, state: uapi::accel_queue_state) {
         for queue in self.queues() {

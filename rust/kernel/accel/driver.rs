@@ -10,6 +10,7 @@ use super::{
         QueueIoctl, //
     },
     region::Region,
+    service::Service,
     submission::Submission, //
 };
 use crate::{
@@ -372,6 +373,10 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// How jobs are taken in [`AddressMode::Kernel`], for drivers that implement
     /// [`Submit`](super::Submit).
     const SUBMISSION: Option<Submission<Self>> = None;
+
+    /// How the kernel itself is served, for drivers that implement [`Serve`](super::Serve), and
+    /// whose jobs in [`AddressMode::Kernel`] reach memory by DMA.
+    const SERVICE: Option<Service<Self>> = None;
 
     /// Sensors that the device has, in the order of `index` in
     /// [`read_sensor`](Self::read_sensor).

@@ -150,7 +150,7 @@ fn contexts(device: &Device) -> Result<KVVec<uapi::accel_info_context>> {
     let user = Kuid::current_euid();
     let mut told = KVVec::new();
     for context in device.contexts()? {
-        if all || context.uid() == user {
+        if all || context.uid() == Some(user) {
             told.push(context_info(&context), GFP_KERNEL)?;
         }
     }
@@ -166,7 +166,7 @@ fn context_info(context: &Context) -> uapi::accel_info_context {
     uapi::accel_info_context {
         id: context.id(),
         pid: context.pid_for_current(),
-        uid: context.uid().into_uid_in_current_ns(),
+        uid: context.uid().map_or(0, Kuid::into_uid_in_current_ns),
         mode,
         pasid,
         queues: context.queues.load(Relaxed),
@@ -177,6 +177,9 @@ fn context_info(context: &Context) -> uapi::accel_info_context {
         busy_ns: usage.busy_ns,
         device_memory: context.device_memory.load(Relaxed),
         mapped: context.mapped.load(Relaxed),
+        client: context
+            .client()
+            .map_or_else(Default::default, |inbox| text(inbox.name())),
     }
 }
 

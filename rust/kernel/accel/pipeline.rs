@@ -23,6 +23,10 @@
 
 use super::{
     class,
+    client::{
+        self,
+        Inbox, //
+    },
     device::{
         Access,
         Device, //
@@ -227,6 +231,8 @@ impl State {
 pub(super) struct Pipeline {
     device: Arc<Device>,
     queue: u32,
+    /// Where its requests come from, if it is a client's.
+    inbox: Option<Arc<Inbox>>,
     pub(super) timeline: ARef<FenceContext>,
     /// Held from when a submission gets its fence until it has its number.
     #[pin]
@@ -258,6 +264,7 @@ impl Pipeline {
         depth: u32,
         ops: &SubmissionOps,
         driver: &Arc<DriverQueue>,
+        inbox: Option<&Arc<Inbox>>,
     ) -> Result<Arc<Self>> {
         // As many again may have ended, and wait to be let go.
         let places = 2 * depth as usize;
@@ -270,6 +277,7 @@ impl Pipeline {
             try_pin_init!(Self {
                 device: device.clone(),
                 queue,
+                inbox: inbox.cloned(),
                 timeline: FenceContext::new(device.ops().name, &name, GFP_KERNEL_ACCOUNT)?,
                 submitting <- new_mutex!(()),
                 records: Records::new(depth, ops.record_size)?,
@@ -352,6 +360,14 @@ impl Pipeline {
         self.state.lock().dead.get_or_insert(error);
         let shut = self.gate.lock().take();
         drop(shut);
+        if let Some(inbox) = &self.inbox {
+            inbox.lost(self);
+        }
+    }
+
+    /// Whether it takes no jobs any more.
+    pub(super) fn is_dead(&self) -> bool {
+        self.state.lock().dead.is_some()
     }
 
     /// Ends all jobs that are left; their buffers are let go soon.
@@ -379,9 +395,26 @@ impl Pipeline {
         let Ok(access) = self.device.operate() else {
             return;
         };
+        self.take_in(&access);
         while let Some(next) = self.next() {
             if !self.hand_over(&access, &next) {
                 break;
+            }
+        }
+    }
+
+    /// Makes jobs of a client's requests, as many as there is room for. Those that fail have ended.
+    fn take_in(&self, access: &Access<'_>) {
+        let Some(inbox) = &self.inbox else {
+            return;
+        };
+        while self.state.lock().check_room(1).is_ok() {
+            let Some(request) = inbox.next(self) else {
+                return;
+            };
+            if let Ok(new) = client::accept(self, access, inbox, request) {
+                // If it died just now, the request ends here.
+                let _ = self.push(&mut Some(new));
             }
         }
     }
@@ -463,7 +496,7 @@ impl Pipeline {
             return;
         };
         self.records.write(number, result, record);
-        submitted.count_end(result);
+        submitted.count_end(result, record);
         state.ends += 1;
         let ended = state.signal();
         drop(state);
@@ -480,7 +513,7 @@ impl Pipeline {
             let number = submitted.first + index as u64;
             if !self.records.has(number) {
                 self.records.write(number, Err(error), &[]);
-                submitted.count_end(Err(error));
+                submitted.count_end(Err(error), &[]);
             }
         }
         submitted.handed = submitted.jobs.len();
@@ -494,7 +527,11 @@ impl Pipeline {
         if ended == 0 {
             return;
         }
-        let _ = workqueue::system_dfl().enqueue::<_, REAP>(self.clone());
+        let _ = match (&self.inbox, class::shared()) {
+            // Whoever reclaims memory may wait for a client's request.
+            (Some(_), Ok(shared)) => shared.signalling.enqueue::<_, REAP>(self.clone()),
+            _ => workqueue::system_dfl().enqueue::<_, REAP>(self.clone()),
+        };
     }
 
     /// Lets the buffers go of what has ended. When this returns, all of that is done which had
@@ -523,5 +560,9 @@ impl WorkItem<REAP> for Pipeline {
 
     fn run(pipeline: Arc<Self>) {
         pipeline.reap();
+        // There is room now.
+        if (pipeline.inbox.as_ref()).is_some_and(|inbox| !inbox.is_empty()) {
+            pipeline.schedule();
+        }
     }
 }

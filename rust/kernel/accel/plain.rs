@@ -95,6 +95,7 @@ plain! {
         busy_ns: u64,
         device_memory: u64,
         mapped: u64,
+        client: Name,
     }
     accel_info_sensor { kind: u32, reserved: u32, value: i64, timestamp_ns: u64, label: Name }
     accel_info_errors {

@@ -4,6 +4,7 @@
 //! end.
 
 use super::{
+    client,
     context::{
         Context,
         Space,
@@ -175,8 +176,9 @@ pub(super) struct Queue {
     inode: Mutex<Option<Inode>>,
     #[pin]
     pub(super) notices: Notices,
-    /// The driver's code, for `Live`. Last, so that it goes last.
-    _module: ModuleRef,
+    /// The driver's code, for `Live`. Last, so that it goes last. A client's queue does without:
+    /// all that it has of the driver is gone when the device is unbound.
+    _module: Option<ModuleRef>,
 }
 
 impl Queue {
@@ -188,11 +190,17 @@ impl Queue {
         driver_args: Args,
     ) -> Result<Arc<Self>> {
         let device = context.device();
-        let module = ModuleRef::new(device.ops().owner)?;
-        let id = device.slots.claim().or_else(|e| {
+        let (module, reserved) = match context.client() {
+            Some(_) => (None, 0),
+            None => (
+                Some(ModuleRef::new(device.ops().owner)?),
+                client::reserved(device),
+            ),
+        };
+        let id = device.slots.claim(reserved).or_else(|e| {
             // Those that did not stop may have stopped by now.
             device.retry_if_stuck(access);
-            device.slots.claim().map_err(|_| e)
+            device.slots.claim(reserved).map_err(|_| e)
         })?;
 
         let wanted = Wanted {
@@ -216,7 +224,7 @@ impl Queue {
         context: &Arc<Context>,
         id: u32,
         space: &Space,
-        module: ModuleRef,
+        module: Option<ModuleRef>,
     ) -> Result<Arc<Self>> {
         let generation = context.device().recovery.generation.load(Relaxed);
         Arc::pin_init(
@@ -294,7 +302,8 @@ impl Queue {
         }
         match &device.ops().submission {
             Some(submission) if self.mode == AddressMode::Kernel => {
-                let pipeline = Pipeline::new(device, self.id, depth, submission, driver)?;
+                let inbox = self.context.client();
+                let pipeline = Pipeline::new(device, self.id, depth, submission, driver, inbox)?;
                 let mut records = KVec::new();
                 records.push(pipeline.region(), GFP_KERNEL_ACCOUNT)?;
                 self.pipeline.populate(pipeline);

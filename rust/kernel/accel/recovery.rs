@@ -34,6 +34,7 @@
 
 use super::{
     class,
+    client,
     device::{
         Access,
         Device, //
@@ -639,6 +640,7 @@ impl Device {
                 recovery.resets.fetch_add(1, Relaxed);
                 recovery.end(OPERATIONAL);
                 self.do_what_is_wanted();
+                client::look_again();
                 Ok(())
             }
             Err(e) => {

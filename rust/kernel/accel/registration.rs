@@ -6,6 +6,7 @@
 use super::hwmon::Chip;
 use super::{
     class,
+    client,
     context::PARTING,
     device::Device,
     driver::Driver,
@@ -244,6 +245,7 @@ impl<T: Driver> Registration<T> {
             this.chip = Chip::new(parent.as_ref(), &this.device)?;
         }
         this.nodes = Some(Nodes::new(parent.as_ref(), &this.device)?);
+        client::arrive(&this.device)?;
         Ok(this)
     }
 
@@ -274,7 +276,9 @@ impl<T: Driver> Drop for Registration<T> {
         {
             self.chip = None;
         }
+        client::depart(&self.device);
         self.device.leave();
+        client::let_go(&self.device);
         end_work(&self.device);
         self.debugfs = None;
         if self.started {

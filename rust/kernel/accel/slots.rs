@@ -51,12 +51,20 @@ impl Slots {
         Ok(slots)
     }
 
-    /// Takes a free number. Fails with [`EBUSY`] if there is none.
-    pub(super) fn claim(&self) -> Result<u32> {
+    /// Takes a free number, the lowest, if more are free than `reserved`. Fails with [`EBUSY`] if
+    /// not.
+    pub(super) fn claim(&self, reserved: u32) -> Result<u32> {
         let mut used = self.used.lock();
-        let id = used.next_zero_bit(0).ok_or(EBUSY)?;
-        used.set_bit(id);
-        Ok(id as u32)
+        let first = used.next_zero_bit(0).ok_or(EBUSY)?;
+        let mut last = first;
+        for _ in 0..reserved {
+            if last + 1 >= self.slots.len() {
+                return Err(EBUSY);
+            }
+            last = used.next_zero_bit(last + 1).ok_or(EBUSY)?;
+        }
+        used.set_bit(first);
+        Ok(first as u32)
     }
 
     /// Gives a number back.
@@ -113,13 +121,25 @@ mod tests {
     fn numbers_are_given_once_and_the_lowest_first() -> Result {
         let slots = KBox::pin_init(Slots::new(3), GFP_KERNEL)?;
         for id in 0..3 {
-            assert_eq!(slots.claim()?, id);
+            assert_eq!(slots.claim(0)?, id);
         }
-        assert_eq!(slots.claim(), Err(EBUSY));
+        assert_eq!(slots.claim(0), Err(EBUSY));
 
         slots.release(1);
-        assert_eq!(slots.claim()?, 1);
-        assert_eq!(slots.claim(), Err(EBUSY));
+        assert_eq!(slots.claim(0)?, 1);
+        assert_eq!(slots.claim(0), Err(EBUSY));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_reserved_is_left() -> Result {
+        let slots = KBox::pin_init(Slots::new(3), GFP_KERNEL)?;
+        assert_eq!(slots.claim(3), Err(EBUSY));
+        assert_eq!(slots.claim(2)?, 0);
+        assert_eq!(slots.claim(2), Err(EBUSY));
+        assert_eq!(slots.claim(1)?, 1);
+        assert_eq!(slots.claim(1), Err(EBUSY));
+        assert_eq!(slots.claim(0)?, 2);
         Ok(())
     }
 

@@ -151,7 +151,7 @@ pub(super) unsafe trait Ready: Send + Sync {
     ) -> Result<(), RawTicket>;
 }
 
-struct Job<T: Submit>(T::Prepared);
+pub(super) struct Job<T: Submit>(pub(super) T::Prepared);
 
 // SAFETY: What is required of `submit` is all that it relies upon.
 unsafe impl<T: Submit> Ready for Job<T> {

@@ -8,6 +8,7 @@ use super::{
         Held,
         NamedBuffers, //
     },
+    client::Served,
     device::Access,
     pipeline::{
         JobNumber,
@@ -74,9 +75,17 @@ pub(super) struct Submitted {
     /// How the first one ended that failed.
     error: Option<Error>,
     fence: Option<DriverFence>,
-    waits: Waits,
-    /// Let go with the rest.
-    _buffers: Held,
+    /// None if nothing is waited for.
+    waits: Option<Waits>,
+    memory: Memory,
+}
+
+/// What the jobs work on. Let go with the rest.
+enum Memory {
+    /// Buffers that a process has named.
+    Buffers { _held: Held },
+    /// That of a client's request.
+    Request(Served),
 }
 
 /// A job that is handed to the driver.
@@ -100,17 +109,41 @@ impl Submitted {
         self.left == 0
     }
 
-    pub(super) fn count_end(&mut self, result: Result) {
+    /// One of the jobs has ended; `record` is what the driver tells of it.
+    pub(super) fn count_end(&mut self, result: Result, record: &[u8]) {
         self.left -= 1;
         if let Err(e) = result {
             self.error.get_or_insert(e);
+        }
+        if let Memory::Request(served) = &mut self.memory {
+            served.note(result, record);
         }
     }
 
     /// Whether all that the jobs wait for has come about: `None` if not, an error if they can't run
     /// any more.
     pub(super) fn may_begin(&self) -> Option<Result> {
-        self.waits.waiting.outcome()
+        match &self.waits {
+            Some(waits) => waits.waiting.outcome(),
+            None => Some(Ok(())),
+        }
+    }
+
+    /// The job of a client's request.
+    pub(super) fn of_client(ready: KBox<dyn Ready>, served: Served) -> Result<KBox<Self>> {
+        let mut jobs = KVVec::with_capacity(1, GFP_NOWAIT)?;
+        jobs.push(ready, GFP_NOWAIT)?;
+        let new = Self {
+            first: 0,
+            jobs: Arc::new(jobs, GFP_NOWAIT)?,
+            handed: 0,
+            left: 1,
+            error: None,
+            fence: None,
+            waits: None,
+            memory: Memory::Request(served),
+        };
+        Ok(KBox::new(new, GFP_NOWAIT)?)
     }
 
     /// Takes out the next job that the driver has not had.
@@ -315,8 +348,8 @@ fn prepare(
         left: count,
         error: None,
         fence: None,
-        waits: Waits::new()?,
-        _buffers: buffers,
+        waits: None,
+        memory: Memory::Buffers { _held: buffers },
     };
     Ok(KBox::new(new, GFP_KERNEL_ACCOUNT)?)
 }
@@ -345,8 +378,9 @@ fn hand_in(
         // Different buffers may have the same reservation.
         resv.reserve_fences(buffers.len().try_into()?)?;
     }
-    collect(&mut submitted.waits, pipeline, &locked, request)?;
-    let waiting = submitted.waits.waiting.clone();
+    let waits = submitted.waits.insert(Waits::new()?);
+    collect(waits, pipeline, &locked, request)?;
+    let waiting = waits.waiting.clone();
 
     // The fences of a queue have the order of its jobs.
     let _submitting = pipeline.submitting.lock();

@@ -16,6 +16,10 @@ use super::{
     },
     ioctl::Shape,
     region::Region,
+    service::{
+        Operation,
+        ServiceOps, //
+    },
     submission::{
         RawTicket,
         Ready,
@@ -23,6 +27,7 @@ use super::{
     },
 };
 use crate::{
+    dma::scatter::Segment,
     module::{
         this_module,
         ModuleMetadata, //
@@ -176,6 +181,23 @@ impl DriverQueue {
         unsafe { (ops.prepare)(data, self.queue, job, buffers) }
     }
 
+    /// Has the driver make a request of a client ready.
+    ///
+    /// # Safety
+    ///
+    /// As for [`prepare`](Self::prepare).
+    pub(super) unsafe fn prepare_request(
+        &self,
+        data: Data,
+        ops: &ServiceOps,
+        operation: Operation,
+        source: &[Segment],
+        dest: &[Segment],
+    ) -> Result<KBox<dyn Ready>> {
+        // SAFETY: By the requirements of this function and the type invariant.
+        unsafe { (ops.prepare)(data, self.queue, operation, source, dest) }
+    }
+
     /// Has the driver hand a job to the device.
     ///
     /// # Safety
@@ -241,6 +263,16 @@ pub(super) const ARGS_MAX: usize = 128;
 pub(super) struct Args([u8; ARGS_MAX]);
 
 impl Args {
+    /// This struct of a driver's.
+    pub(super) fn of<T: FromBytes + IntoBytes>(args: T) -> Self {
+        const { assert!(size_of::<T>() <= ARGS_MAX) };
+        let mut this = Self([0; ARGS_MAX]);
+        let mut args = args;
+        let bytes = args.as_mut_bytes();
+        this.0[..bytes.len()].copy_from_slice(bytes);
+        this
+    }
+
     /// Reads the struct; zeroes if there is none.
     pub(super) fn read(ops: &Ops, from: UserPtr, size: u32) -> Result<Self> {
         let mut args = Self([0; ARGS_MAX]);
@@ -278,6 +310,7 @@ pub(super) struct Ops {
     args_min: usize,
     args_size: usize,
     pub(super) submission: Option<SubmissionOps>,
+    pub(super) service: Option<ServiceOps>,
     pub(super) sensors: &'static [Sensor],
     pub(super) attributes: sysfs::Groups<Arc<Device>>,
     /// Number and struct of the driver's own ioctls on contexts, by index.
@@ -321,6 +354,10 @@ impl<T: Driver> Table<T> {
         args_size: size_of::<T::QueueArgs>(),
         submission: match &T::SUBMISSION {
             Some(submission) => Some(submission.erase()),
+            None => None,
+        },
+        service: match &T::SERVICE {
+            Some(service) => Some(service.erase()),
             None => None,
         },
         sensors: T::SENSORS,

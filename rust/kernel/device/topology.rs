@@ -6,14 +6,15 @@
 
 use super::{
     Bound,
-    Device, //
+    Device,
+    DeviceContext, //
 };
 use crate::{
     prelude::*,
     str::CStr, //
 };
 
-impl Device<Bound> {
+impl<Ctx: DeviceContext> Device<Ctx> {
     /// The NUMA node that the device is near, -1 if that is not known. User space can change it, by
     /// `numa_node` of a PCI device in sysfs.
     pub fn numa_node(&self) -> i32 {
@@ -24,7 +25,9 @@ impl Device<Bound> {
         #[cfg(not(CONFIG_NUMA))]
         -1
     }
+}
 
+impl Device<Bound> {
     /// Name of the bus that the device is on, `pci` for example; empty if it is on none.
     pub fn bus_name(&self) -> &CStr {
         // SAFETY: The bus of a bound device stays, and so does its name.

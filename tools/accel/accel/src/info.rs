@@ -368,15 +368,18 @@ impl StatusInfo {
 }
 
 /// The use that one open of the compute node makes of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, schemars::JsonSchema))]
 pub struct ContextInfo {
     /// Its number on the device, never used again.
     #[cfg_attr(feature = "serde", serde(rename = "context"))]
     pub id: u64,
-    /// The process that opened it; none if it is not in the caller's PID namespace.
+    /// The process that opened it; none if it is not in the caller's PID namespace, or if it is the
+    /// kernel's own.
     pub pid: Option<i32>,
-    /// The user that opened it, as the caller's user namespace has it.
+    /// What in the kernel it is of; none if it is a process's.
+    pub client: Option<String>,
+    /// The user that opened it, as the caller's user namespace has it; 0 if it is the kernel's own.
     pub uid: u32,
     /// Its address mode; none if that is not chosen yet.
     pub mode: Option<AddressMode>,
@@ -405,6 +408,7 @@ impl From<uapi::InfoContext> for ContextInfo {
         Self {
             id: raw.id,
             pid: Some(raw.pid).filter(|&pid| pid != 0),
+            client: Some(text(&raw.client)).filter(|name| !name.is_empty()),
             uid: raw.uid,
             mode: Some(raw.mode)
                 .filter(|&mode| mode != uapi::MODE_NONE)

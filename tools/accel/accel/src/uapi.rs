@@ -216,7 +216,7 @@ plain! {
         usage_ns: u64,
     }
 
-    struct InfoContext (80) {
+    struct InfoContext (112) {
         id: u64,
         pid: i32,
         uid: u32,
@@ -230,6 +230,7 @@ plain! {
         busy_ns: u64,
         device_memory: u64,
         mapped: u64,
+        client: [u8; NAME_MAX],
     }
 
     struct InfoSensor (56) {

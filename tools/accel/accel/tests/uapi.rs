@@ -54,7 +54,7 @@ fn layouts() -> Vec<Fact> {
         }
         InfoContext = "accel_info_context" {
             id pid uid mode pasid queues reserved completions jobs bytes busy_ns device_memory
-            mapped
+            mapped client
         }
         InfoSensor = "accel_info_sensor" { kind reserved value timestamp_ns label }
         InfoErrors = "accel_info_errors" {

@@ -190,13 +190,17 @@ fn known<T>(is_known: bool, ask: impl FnOnce() -> accel::Result<T>) -> accel::Re
 
 fn uses(system: &dyn System, node: &dyn Answers) -> accel::Result<Vec<Use>> {
     let with_command = |context: ContextInfo| Use {
-        command: context
-            .pid
-            .and_then(|pid| system.command(pid))
-            .map(|name| harmless(&name)),
+        command: command_of(system, &context),
         context,
     };
     Ok(node.contexts()?.into_iter().map(with_command).collect())
+}
+
+/// What runs behind a context: the command of a process, or, in brackets, a part of the kernel.
+fn command_of(system: &dyn System, context: &ContextInfo) -> Option<String> {
+    let client = || context.client.as_ref().map(|name| format!("[{name}]"));
+    let command = context.pid.and_then(|pid| system.command(pid));
+    command.or_else(client).map(|name| harmless(&name))
 }
 
 impl Report {

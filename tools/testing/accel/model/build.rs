@@ -23,6 +23,7 @@ const KERNEL: &[&str] = &[
 const OURS: &[&str] = &[
     "buffers",
     "class",
+    "client",
     "context",
     "driver",
     "events",

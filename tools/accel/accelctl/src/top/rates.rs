@@ -254,7 +254,7 @@ impl Base {
 
 fn contexts(told: &Told) -> BTreeMap<u64, ContextInfo> {
     let uses = told.contexts.iter().flatten();
-    uses.map(|usage| (usage.context.id, usage.context))
+    uses.map(|usage| (usage.context.id, usage.context.clone()))
         .collect()
 }
 
@@ -404,6 +404,17 @@ mod tests {
         let view = look(&mut sampler, &fake);
         assert_eq!(view.processes[0].jobs_per_second, Some(5100.0));
         assert_eq!(view.processes[0].command.as_deref(), Some("evil?[2J"));
+    }
+
+    #[test]
+    fn what_the_kernel_has_is_told_by_the_name_of_its_client() {
+        let fake = Fake::with(1);
+        let mut kernel = context(12, 0);
+        kernel.client[..5].copy_from_slice(b"zswap");
+        fake.device(0).contexts = vec![kernel];
+        let lines = look(&mut Sampler::default(), &fake).processes;
+        assert_eq!(lines[0].pid, None);
+        assert_eq!(lines[0].command.as_deref(), Some("[zswap]"));
     }
 
     #[test]

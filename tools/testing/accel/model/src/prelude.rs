@@ -18,6 +18,7 @@ pub struct Flags;
 
 pub const GFP_KERNEL: Flags = Flags;
 pub const GFP_KERNEL_ACCOUNT: Flags = Flags;
+pub const GFP_NOWAIT: Flags = Flags;
 
 /// A box; memory never runs out here.
 pub struct KBox<T: ?Sized>(Box<T>);

@@ -3,6 +3,7 @@
 //! A context that is bound from the beginning.
 
 use super::{
+    client::Inbox,
     device::{Access, Device},
     driver::{AddressMode, DeviceInfo, Progress},
     table::{Data, DriverContext},
@@ -124,6 +125,10 @@ impl Context {
         let context = Arc::new(context, GFP_KERNEL).unwrap();
         device.add_context(&context).unwrap();
         context
+    }
+
+    pub(super) fn client(&self) -> Option<&Arc<Inbox>> {
+        None
     }
 
     pub(super) fn device(&self) -> &Arc<Device> {
