@@ -45,6 +45,7 @@ use crate::{
     observed::Observed,
     pasid::PasidSwitch,
     queue::{
+        Args,
         Queue,
         Rings, //
     },
@@ -59,8 +60,11 @@ use kernel::{
         DeviceInfo,
         Doorbell,
         NewQueue,
+        Operation,
         Progress,
         QueueRequest,
+        Serve,
+        Service,
         Submission,
         Submit,
         Ticket, //
@@ -76,6 +80,7 @@ use kernel::{
             CoherentPages,
             Reserve, //
         },
+        scatter::Segment,
         DmaMask, //
     },
     fmt,
@@ -109,6 +114,9 @@ const CONTEXT_SIZE: usize = size_of::<Context>();
 /// wait for that.
 const LAST_JOBS: Delta = Delta::from_millis(20);
 
+/// Bytes of memory for what nobody wants; of more than that, pieces are written to the same place.
+const SINK_SIZE: usize = 64 << 10;
+
 /// Rings that are kept for the next queues. One takes 144 KiB if it has the default depth.
 const RINGS_KEPT: usize = 4;
 
@@ -129,6 +137,8 @@ struct Zip<'a> {
     cqc_table: CoherentPages,
     /// Rings of queues that are gone.
     rings: Arc<Reserve>,
+    /// Where the engine writes what nobody wants.
+    sink: CoherentPages,
     /// Rings that the device may have, of queues that were not made.
     #[pin]
     doubtful: Mutex<KVec<Arc<Rings>>>,
@@ -189,6 +199,7 @@ impl<'a> Zip<'a> {
             sqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             cqc_table: CoherentPages::new(pdev.as_ref(), table)?,
             rings: Reserve::new(pdev.as_ref(), RINGS_KEPT)?,
+            sink: CoherentPages::new(pdev.as_ref(), SINK_SIZE)?,
             doubtful <- new_mutex!(KVec::new()),
             vectors: pdev.alloc_irq_vectors(count, count, msi)?,
             registry: Registry::new(*queues)?,
@@ -545,6 +556,7 @@ impl accel::Driver for ZipDriver {
 
     const QUEUE_ARGS_MIN: usize = uapi::HISI_ZIP_QUEUE_SIZE_VER0 as usize;
     const SUBMISSION: Option<Submission<Self>> = Some(Submission::of_driver());
+    const SERVICE: Option<Service<Self>> = Some(Service::of_driver());
 
     fn dma_mask(_pdev: &pci::Device<Bound>) -> Option<DmaMask> {
         Some(DmaMask::new::<64>())
@@ -709,6 +721,27 @@ impl Submit for ZipDriver {
             Some(jobs) => jobs.submit(job, ticket, |bell| zip.ring(queue.id, bell)),
             None => Err(ticket),
         }
+    }
+}
+
+impl Serve for ZipDriver {
+    fn queue_args(operation: Operation) -> Option<Args> {
+        Some(Args::of(operation))
+    }
+
+    fn prepare_request(
+        zip: &Zip<'_>,
+        _queue: &Queue,
+        operation: Operation,
+        source: &[Segment],
+        dest: &[Segment],
+    ) -> Result<Arc<Job>> {
+        let job = Job::of_kernel(zip, operation, source, dest)?;
+        Ok(Arc::new(job, GFP_NOWAIT)?)
+    }
+
+    fn outcome(operation: Operation, record: &Sqe) -> Result<usize> {
+        record.written(operation)
     }
 }
 

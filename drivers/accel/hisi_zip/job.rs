@@ -3,11 +3,9 @@
 //! Jobs that the driver hands to the device itself, in `ACCEL_MODE_KERNEL`.
 
 use crate::{
-    lists::{
-        Chains,
-        Segment, //
-    },
+    lists::Chains,
     sqe::{
+        self,
         Data,
         Sqe, //
     },
@@ -16,9 +14,14 @@ use crate::{
 use kernel::{
     accel::{
         BufferAccess,
-        Buffers, //
+        Buffers,
+        Operation, //
     },
-    dma::DmaAddress,
+    alloc::Flags,
+    dma::{
+        scatter::Segment,
+        DmaAddress, //
+    },
     prelude::*, //
 };
 
@@ -56,9 +59,46 @@ impl Job {
         let (address, room) = wanted.dest();
         let dest = buffers.segments(address, room, BufferAccess::Write)?;
 
-        let data = match (&source[..], &dest[..]) {
+        Self::with_data(zip, wanted, &source, &dest, context, GFP_KERNEL_ACCOUNT)
+    }
+
+    /// The job of a request of the kernel itself, for which `dest` has less room than the engine
+    /// may need to begin: the rest is written where nobody looks. Does not sleep.
+    pub(crate) fn of_kernel(
+        zip: &Zip<'_>,
+        operation: Operation,
+        source: &[Segment],
+        dest: &[Segment],
+    ) -> Result<Self> {
+        let (length, room) = (sum(source)?, sum(dest)?);
+        let needed = sqe::room_for(operation, length).max(room);
+        let wanted = Sqe::of_kernel(zip.revision, operation, length, needed)?;
+        wanted.check(zip.revision, zip.capabilities.functions)?;
+        if needed == room {
+            return Self::with_data(zip, &wanted, source, dest, None, GFP_NOWAIT);
+        }
+        let mut pieces = KVec::with_capacity(dest.len() + 1, GFP_NOWAIT)?;
+        pieces.extend_from_slice(dest, GFP_NOWAIT)?;
+        let mut missing = u64::from(needed - room);
+        while missing != 0 {
+            let bytes = missing.min(zip.sink.size() as u64);
+            pieces.push((zip.sink.dma_address(), bytes), GFP_NOWAIT)?;
+            missing -= bytes;
+        }
+        Self::with_data(zip, &wanted, source, &pieces, None, GFP_NOWAIT)
+    }
+
+    fn with_data(
+        zip: &Zip<'_>,
+        wanted: &Sqe,
+        source: &[Segment],
+        dest: &[Segment],
+        context: Option<DmaAddress>,
+        flags: Flags,
+    ) -> Result<Self> {
+        let data = match (source, dest) {
             (&[(source, _)], &[(dest, _)]) => Data::Flat(source, dest),
-            _ => Data::Lists(Chains::new(zip.pdev.as_ref(), &source, &dest)?),
+            _ => Data::Lists(Chains::new(zip.pdev.as_ref(), source, dest, flags)?),
         };
         Ok(Self {
             wanted: *wanted,
@@ -73,6 +113,15 @@ fn context(address: u64, buffers: &Buffers) -> Result<DmaAddress> {
     buffers.check(address, CONTEXT_SIZE, BufferAccess::Read)?;
     match buffers.segments(address, CONTEXT_SIZE, BufferAccess::Write)?[..] {
         [(context, _)] => Ok(context),
+        _ => Err(EINVAL),
+    }
+}
+
+/// Bytes of all pieces. Fails with [`EINVAL`] if those are more than a job can have.
+fn sum(segments: &[Segment]) -> Result<u32> {
+    let sum: u64 = segments.iter().map(|&(_, bytes)| bytes).sum();
+    match u32::try_from(sum) {
+        Ok(sum) if sum <= sqe::LENGTH_MAX => Ok(sum),
         _ => Err(EINVAL),
     }
 }

@@ -5,12 +5,14 @@
 //! Their layout is that of `drivers/crypto/hisilicon/sgl.c`.
 
 use kernel::{
+    alloc::Flags,
     device::{
         Bound,
         Device, //
     },
     dma::{
         pages::CoherentPages,
+        scatter::Segment,
         DmaAddress, //
     },
     prelude::*, //
@@ -69,9 +71,6 @@ const fn chain_size(entries: usize) -> usize {
     entries / ENTRIES_MAX * LIST_SIZE + rest.next_multiple_of(ALIGNMENT)
 }
 
-/// A piece of memory: its address for the device, and its bytes.
-pub(crate) type Segment = (DmaAddress, u64);
-
 /// Whether a chain can have these pieces.
 fn check(segments: &[Segment]) -> Result {
     let fits = |&(_, bytes): &Segment| (1..=BYTES_MAX).contains(&bytes);
@@ -89,16 +88,21 @@ pub(crate) struct Chains {
 }
 
 impl Chains {
-    /// Writes the lists. May sleep.
+    /// Writes the lists, in memory that is allocated with `flags`.
     ///
     /// Fails with [`EINVAL`] if there are no pieces, or more than a chain can have, or one is
     /// shorter or longer than an entry can be.
-    pub(crate) fn new(dev: &Device<Bound>, source: &[Segment], dest: &[Segment]) -> Result<Self> {
+    pub(crate) fn new(
+        dev: &Device<Bound>,
+        source: &[Segment],
+        dest: &[Segment],
+        flags: Flags,
+    ) -> Result<Self> {
         check(source)?;
         check(dest)?;
         let behind = chain_size(source.len());
         let chains = Self {
-            memory: CoherentPages::new(dev, behind + chain_size(dest.len()))?,
+            memory: CoherentPages::with_flags(dev, behind + chain_size(dest.len()), flags)?,
             dest: behind,
         };
         chains.write(0, source)?;

@@ -27,6 +27,7 @@ use core::mem::offset_of;
 use kernel::{
     accel::{
         AddressMode,
+        Operation,
         Progress,
         QueueRequest,
         Region, //
@@ -74,6 +75,19 @@ pub(crate) struct Args {
 }
 
 const _: () = assert!(size_of::<Args>() == size_of::<uapi::hisi_zip_queue>());
+
+impl Args {
+    /// For a queue that does this.
+    pub(crate) fn of(operation: Operation) -> Self {
+        Self {
+            size: size_of::<Self>() as u32,
+            direction: match operation {
+                Operation::Compress(_) => uapi::hisi_zip_direction_HISI_ZIP_COMPRESS,
+                Operation::Decompress(_) => uapi::hisi_zip_direction_HISI_ZIP_DECOMPRESS,
+            },
+        }
+    }
+}
 
 /// `struct hisi_zip_cqe`.
 #[repr(C)]

@@ -10,7 +10,8 @@ use crate::{
 use kernel::{
     accel::{
         Function,
-        Functions, //
+        Functions,
+        Operation, //
     },
     dma::DmaAddress,
     prelude::*,
@@ -64,6 +65,26 @@ fn function(algorithm: u32) -> Option<Function> {
         uapi::hisi_zip_algorithm_HISI_ZIP_ZLIB => Some(Function::Zlib),
         uapi::hisi_zip_algorithm_HISI_ZIP_GZIP => Some(Function::Gzip),
         _ => None,
+    }
+}
+
+/// What the entry of a function says.
+fn algorithm(function: Function) -> Option<u32> {
+    match function {
+        Function::Deflate => Some(uapi::hisi_zip_algorithm_HISI_ZIP_DEFLATE),
+        Function::Zlib => Some(uapi::hisi_zip_algorithm_HISI_ZIP_ZLIB),
+        Function::Gzip => Some(uapi::hisi_zip_algorithm_HISI_ZIP_GZIP),
+        _ => None,
+    }
+}
+
+/// Bytes of room that the engine has to be given for `length` bytes of input, whatever comes out.
+/// With less it may do nothing, and say that it is done.
+pub(crate) fn room_for(operation: Operation, length: u32) -> u32 {
+    match operation {
+        // In the worst case it adds a byte to eight.
+        Operation::Compress(_) => uapi::HISI_ZIP_ROOM_MIN.saturating_add(length / 8 * 9 + 9),
+        Operation::Decompress(_) => uapi::HISI_ZIP_ROOM_MIN,
     }
 }
 
@@ -146,6 +167,46 @@ impl Sqe {
             Ok(())
         } else {
             Err(EINVAL)
+        }
+    }
+
+    /// A request of the kernel itself: from `length` bytes to `room`, which are at addresses that
+    /// are filled in later. The window is the smallest, since software that reads what is written
+    /// may have a small one.
+    pub(crate) fn of_kernel(
+        revision: Revision,
+        operation: Operation,
+        length: u32,
+        room: u32,
+    ) -> Result<Self> {
+        let algorithm = algorithm(operation.function()).ok_or(EINVAL)?;
+        Ok(Self {
+            input_data_length: U32::new(length),
+            kind: U32::new(layout(revision)),
+            algorithm: U32::new(algorithm),
+            dest_avail_out: U32::new(room),
+            ..FromZeros::new_zeroed()
+        })
+    }
+
+    /// What came of such a request: bytes that were written. Fails with [`ENOSPC`] if there was not
+    /// enough room, with [`EIO`] if the engine does not say that it has done all: of some requests
+    /// it takes no notice, and says that they are done.
+    pub(crate) fn written(&self, operation: Operation) -> Result<usize> {
+        let (taken, length) = (self.consumed.get(), self.input_data_length.get());
+        let is_whole = match operation {
+            Operation::Compress(_) => taken == length,
+            // Something else may follow.
+            Operation::Decompress(_) => taken != 0,
+        };
+        match self.status.get() & 0xff {
+            uapi::hisi_zip_status_HISI_ZIP_NO_ROOM => Err(ENOSPC),
+            uapi::hisi_zip_status_HISI_ZIP_OK | uapi::hisi_zip_status_HISI_ZIP_NEGATIVE
+                if is_whole && self.produced.get() != 0 =>
+            {
+                Ok(self.produced.get() as usize)
+            }
+            _ => Err(EIO),
         }
     }
 

@@ -5,6 +5,7 @@
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
 use crate::{
+    alloc::Flags,
     bindings,
     device::{
         Bound,
@@ -62,11 +63,14 @@ impl CoherentPages {
     /// They are charged to the memory control group of the current task, but for what comes from an
     /// area that is set aside for the device.
     pub fn new(dev: &Device<Bound>, size: usize) -> Result<Self> {
+        Self::with_flags(dev, size, GFP_KERNEL_ACCOUNT)
+    }
+
+    /// The same with these flags: may sleep if they let it.
+    pub fn with_flags(dev: &Device<Bound>, size: usize, flags: Flags) -> Result<Self> {
         let size = page_align(size).ok_or(EOVERFLOW)?;
-        Ok(Self::with_memory(
-            Coherent::<u64>::zeroed_slice(dev, size / size_of::<u64>(), GFP_KERNEL_ACCOUNT)?,
-            dev,
-        ))
+        let memory = Coherent::<u64>::zeroed_slice(dev, size / size_of::<u64>(), flags)?;
+        Ok(Self::with_memory(memory, dev))
     }
 
     fn with_memory(memory: Coherent<[u64]>, dev: &Device) -> Self {
