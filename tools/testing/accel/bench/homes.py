@@ -45,6 +45,7 @@ HOMES = {
     "silicon-0x21": Home(PLAIN, "what the device of another revision does", plain=10),
     "silicon-mild": Home(PLAIN, "what the device does where it is read mildly", plain=10),
     "unbound-amid-jobs": Home(CHECK, "lifetimes: a driver that goes while its device is used", check=26),
+    "selftest-acomp": Home(CHECK, "memory that the kernel reclaims, with all its locks", check=60),
     "selftest-buffer": Home(CHECK, "memory that is pinned, shared and taken away", check=42),
     "selftest-buses": Home(CHECK, "lifetimes of devices on two buses", check=5),
     "selftest-context": Home(CHECK, "address spaces, and who may use them", check=10),

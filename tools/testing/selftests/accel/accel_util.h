@@ -111,6 +111,15 @@ static inline const char *ret_name(long ret)
 		} \
 	} while (0)
 
+#define ASSERT_THAT(condition, rule) \
+	do { \
+		bool __holds = (condition); \
+		ASSERT_TRUE(__holds) \
+		{ \
+			TH_LOG("expected: %s", rule); \
+		} \
+	} while (0)
+
 /* Tells whoever judges the kernel's log what this program provokes in it. */
 static inline void expect_dmesg(const char *regex)
 {
