@@ -299,16 +299,15 @@ impl Device {
         self.stand_in_line(task.queue);
     }
 
-    /// Loses the oldest stream, if there are too many.
-    fn limit_streams(&mut self) {
+    /// Loses the oldest streams, if there are too many. To be called whenever some were put back.
+    pub(crate) fn limit_streams(&mut self) {
         let count: usize = self.queues.iter().map(|queue| queue.streams.count()).sum();
-        if count <= STREAMS {
-            return;
-        }
-        let streams = self.queues.iter_mut().map(|queue| &mut queue.streams);
-        let oldest = streams.filter_map(|streams| Some((streams.oldest()?, streams)));
-        if let Some((id, streams)) = oldest.min_by_key(|(id, _)| *id) {
-            streams.take(id);
+        for _ in STREAMS..count {
+            let streams = self.queues.iter_mut().map(|queue| &mut queue.streams);
+            let oldest = streams.filter_map(|streams| Some((streams.oldest()?, streams)));
+            if let Some((id, streams)) = oldest.min_by_key(|(id, _)| *id) {
+                streams.take(id);
+            }
         }
     }
 

@@ -237,8 +237,11 @@ impl Job {
     fn fail(&mut self, status: Status, streams: &mut Streams) {
         let stage = std::mem::replace(&mut self.stage, Stage::Done(Report::failure(status)));
         self.writes = matches!(stage, Stage::NewContext(..) | Stage::Output(..));
+        // One that begins with this request has not begun.
         if let Stage::Input(_, Some(part)) = stage {
-            streams.put(part.id, part.stream);
+            if part.stream.kept().is_some() {
+                streams.put(part.id, part.stream);
+            }
         }
     }
 

@@ -76,6 +76,7 @@ impl Device {
                 After::Rest
             }
             Next::Done(report) => {
+                self.limit_streams();
                 self.complete(bus, number, report);
                 After::Again
             }

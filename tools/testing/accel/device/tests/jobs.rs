@@ -472,6 +472,32 @@ fn the_oldest_of_too_many_streams_is_lost() {
     }
 }
 
+/// A guest may have a stream begin whose input is not there, as often as it likes: none comes of
+/// it, and it costs nobody a stream.
+#[test]
+fn what_has_not_begun_is_no_stream() {
+    let mut machine = machine(1000, Page::Present);
+    machine.memory.map(CONTEXT, 64 << 10, Page::Present);
+    let begun = machine.run(1, &stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000)));
+    let context = machine.memory.data(CONTEXT, 0x97c0);
+
+    machine.memory.set_data(CONTEXT, &[0; 16]);
+    let missing = stream_job(NEW_STREAM, (0x1000, 100), (OUTPUT, 1000));
+    for _ in 0..STREAMS {
+        assert_eq!(
+            machine.run(1, &missing).status(),
+            number(Status::InputFault)
+        );
+    }
+    let other = machine.run(1, &stream_job(NEW_STREAM, (INPUT, 100), (OUTPUT, 1000)));
+    assert_eq!(other.status(), 0);
+
+    machine.memory.set_data(CONTEXT, &context);
+    let mut job = stream_job(0, (INPUT, 100), (OUTPUT, 1000));
+    carry(&mut job, &begun);
+    assert_eq!(machine.run(1, &job).status(), 0);
+}
+
 /// A machine with these readings, and a stream that compresses, of which it has done one request.
 fn in_a_stream(mild: Mild) -> (Machine, Done) {
     let mut machine = Machine::with(Config {
