@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+/// Violations that are kept; further ones are only counted.
+pub const VIOLATIONS: usize = 1000;
+
 /// Everything counted since the device was made. Resets clear nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -57,14 +60,19 @@ pub struct Stats {
     pub lies: u64,
     /// Events that found the EQ full, and were the first since it was started.
     pub eq_overflows: u64,
-    /// What the guest must never do and did.
+    /// What the guest must never do and did, the first [`VIOLATIONS`] times.
     pub violations: Vec<String>,
+    /// How often it did so after that.
+    pub violations_more: u64,
 }
 
 impl Stats {
     /// Notes what the guest must never do.
     pub fn violation(&mut self, text: String) {
-        self.violations.push(text);
+        match self.violations.len() < VIOLATIONS {
+            true => self.violations.push(text),
+            false => self.violations_more += 1,
+        }
     }
 
     /// The contents of the stats file.
@@ -102,6 +110,9 @@ impl Stats {
         }
         for violation in &self.violations {
             let _ = writeln!(text, "violation {violation}");
+        }
+        if self.violations_more != 0 {
+            let _ = writeln!(text, "violation {} more", self.violations_more);
         }
         text
     }

@@ -5,6 +5,7 @@
 use crate::bus::Bus;
 use crate::counters::Entries;
 use crate::device::Device;
+use crate::engine::Task;
 use crate::job::Job;
 use crate::job::Next;
 use crate::job::Setting;
@@ -72,6 +73,8 @@ impl Device {
             Next::Turn => After::Again,
             Next::Wait => After::Rest,
             Next::Compute(task) => {
+                // Another of its queue is of a job that is gone.
+                self.ready.retain(|other| other.queue != number);
                 self.ready.push_back(task);
                 After::Rest
             }
@@ -89,9 +92,17 @@ impl Device {
             let Some(task) = self.ready.pop_front() else {
                 return;
             };
-            self.computing += 1;
-            bus.compute(task);
+            if self.is_awaited(&task) {
+                self.computing += 1;
+                bus.compute(task);
+            }
         }
+    }
+
+    /// Whether the job is still there that the task is of.
+    fn is_awaited(&self, task: &Task) -> bool {
+        let job = self.queues[usize::from(task.queue)].job.as_ref();
+        job.is_some_and(|job| job.id == task.job)
     }
 
     /// Begins the next job of queue `number`. False if there is none.

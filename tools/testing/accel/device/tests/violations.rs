@@ -9,6 +9,7 @@ use common::*;
 use hisi_zip_model::readings::Mild;
 use hisi_zip_model::readings::Reading;
 use hisi_zip_model::regs;
+use hisi_zip_model::stats::VIOLATIONS;
 use hisi_zip_model::Config;
 use hisi_zip_model::ResetKind;
 
@@ -166,6 +167,48 @@ fn late_results_are_dropped() {
     machine.settle();
     assert_eq!(machine.device.stats().jobs, 0);
     assert_eq!(machine.memory.data(OUTPUT, SIZE), vec![0; SIZE]);
+}
+
+/// A guest may begin queues anew, faster than what it has had them compute is computed: what nobody
+/// waits for any more is not kept, nor computed.
+#[test]
+fn work_of_queues_that_are_gone_waits_for_no_engine() {
+    let mut machine = Machine::new().prepare(Page::Present);
+    machine.start(2, COMPRESS);
+    for _ in 0..20 {
+        for queue in [1, 2] {
+            machine.submit(queue, &job());
+            machine.step();
+            machine.start(queue, COMPRESS);
+        }
+    }
+    for queue in [1, 2] {
+        machine.submit(queue, &job());
+    }
+    let mut computed = 0;
+    loop {
+        machine.step();
+        if machine.memory.tasks.is_empty() {
+            break;
+        }
+        computed += machine.memory.tasks.len();
+        machine.compute();
+    }
+    assert_eq!(machine.device.stats().jobs, 2);
+    // Those that were given to the engines before the first restarts, and those of now.
+    assert_eq!(computed, 2 + 2);
+}
+
+/// A guest may do what it must not as often as it likes, too.
+#[test]
+fn the_first_violations_are_kept() {
+    let mut machine = Machine::new();
+    for _ in 0..VIOLATIONS + 5 {
+        machine.write(regs::ENGINE_CONTROL, u32::MAX);
+    }
+    assert_eq!(machine.violations().len(), VIOLATIONS);
+    let text = machine.device.stats().render();
+    assert!(text.ends_with("\nviolation 5 more\n"));
 }
 
 /// Cores that there are not, clocks that are no core's, and bits that nobody has named.
