@@ -157,8 +157,17 @@ struct hisi_zip_cqe {
  * last block of deflate, and the trailer.
  *
  * A stream that is decompressed: the engine may take input before there is room
- * for what comes of it. If all is taken and bits 3 to 0 of @stream_state are 1,
- * 2 or 4, the next request is one without input, whose @source is still valid.
+ * for what comes of it. If all is taken, the next request may be one without
+ * input, whose @source is still valid, where bits 3 to 0 of @stream_state are
+ *
+ * - 1, or 4, though that is no help for the trailer;
+ * - 2, if bit 7 is set and bits 18 to 0 of @ctx_dw1 are not 0;
+ * - 3, for deflate, if bits 15 to 10 are not 0, and as many bits of the context,
+ *   from byte 0xc00 plus bits 15 to 0 of @ctx_dw2 rounded up to 16, are whole
+ *   blocks of deflate that end the stream. It has to be one then: nothing else
+ *   says that the stream ends.
+ *
+ * All others have input; where there is none left, the stream was cut off.
  * The stream ends with HISI_ZIP_STREAM_END and bit 8 of @status; without that
  * bit it goes on.
  */

@@ -667,3 +667,67 @@ fn windows_of_both_readings() {
         }
     }
 }
+
+/// Whether the next request is to be one without input, by the header of the user interface.
+fn is_to_be_empty(memory: &mut Memory, done: &Done, algorithm: u32) -> bool {
+    match done.asks() {
+        1 => true,
+        2 => done.word(15) & 1 << 7 != 0 && done.word(28) & 0x7_ffff != 0,
+        3 if algorithm == DEFLATE => {
+            let bits = done.word(15) >> 10 & 0x3f;
+            let at = 0xc00 + u64::from(done.word(29) & 0xffff).next_multiple_of(16);
+            // The only end of a stream that this device leaves there.
+            bits == 10 && memory.data(CONTEXT + at, 2) == [0x03, 0x00]
+        }
+        _ => false,
+    }
+}
+
+/// Who keeps to the rules of the header has each stream decompressed to its end, and is refused
+/// nothing.
+#[test]
+fn the_rules_of_the_header_are_enough() {
+    const SIZE: usize = 6000;
+    for (seed, algorithm) in (1..60).flat_map(|seed| [DEFLATE, ZLIB, GZIP].map(|a| (seed, a))) {
+        let mut machine = Machine::with(Config {
+            seed,
+            ..Machine::CONFIG
+        });
+        machine.start(1, COMPRESS);
+        machine.start(2, DECOMPRESS);
+        for at in [INPUT, OUTPUT, BACK, CONTEXT] {
+            machine.memory.map(at, 0x1_1000, Page::Present);
+        }
+        machine.memory.set_data(INPUT, &text(SIZE));
+        let job = sqe(algorithm, STATELESS, (INPUT, SIZE), (OUTPUT, 2 * SIZE));
+        let size = machine.run(1, &job).produced() as usize;
+        let (mut taken, mut made, mut empty) = (0, 0, false);
+        let mut last: Option<Done> = None;
+        while !last.as_ref().is_some_and(Done::is_end) {
+            let part = match empty {
+                true => 0,
+                false => (size - taken).min(size / 3),
+            };
+            let mut job = sqe(
+                algorithm,
+                STREAM,
+                (OUTPUT + taken as u64, part),
+                (BACK + made as u64, 500),
+            );
+            set_word(&mut job, 22, CONTEXT as u32);
+            set_word(&mut job, 23, (CONTEXT >> 32) as u32);
+            match &last {
+                Some(last) => carry(&mut job, last),
+                None => set_word(&mut job, 7, STREAM | NEW_STREAM | 3 << 28),
+            }
+            let done = machine.run(2, &job);
+            assert!([0, 0x13].contains(&done.status()), "{seed}, {algorithm}");
+            taken += done.consumed() as usize;
+            made += done.produced() as usize;
+            empty = done.consumed() as usize == part
+                && is_to_be_empty(&mut machine.memory, &done, algorithm);
+            last = Some(done);
+        }
+        assert_eq!(machine.memory.data(BACK, made), text(SIZE));
+    }
+}
