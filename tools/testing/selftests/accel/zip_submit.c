@@ -261,9 +261,30 @@ TEST_F(zip_submit, streams)
 	}
 }
 
+/*
+ * Whether the next request of a stream that is decompressed is one without input, by the rules of
+ * the header. The only end that the emulated device leaves in a context is an empty block.
+ */
+static bool stream_wants_none(const struct stream *s)
+{
+	__u32 state = le32toh(s->done.stream_state), stored = le32toh(s->done.ctx_dw1) & 0x7ffff;
+	__u32 at = 0xc00 + ((le32toh(s->done.ctx_dw2) & 0xffff) + 15) / 16 * 16;
+
+	switch (state & 0xf) {
+	case 1:
+		return true;
+	case 2:
+		return state & 1 << 7 && stored;
+	case 3:
+		return (state >> 10 & 0x3f) == 10 && !memcmp(s->context.p + PAGE + at, "\3", 2);
+	default:
+		return false;
+	}
+}
+
 TEST_F(zip_submit, streams_that_are_decompressed)
 {
-	__u32 size = stream_pack(_metadata, self, true), taken = 0, made = 0, rest;
+	__u32 size = stream_pack(_metadata, self, true), taken = 0, made = 0, rest, part = 0;
 	const __u32 room = SIZE / 8;
 	struct submit_queue unpack;
 	struct hisi_zip_sqe job;
@@ -272,11 +293,14 @@ TEST_F(zip_submit, streams_that_are_decompressed)
 
 	ASSERT_RET(0, submit_open(&unpack, self->ctx, 8, HISI_ZIP_DECOMPRESS), "a queue");
 	ASSERT_RET(0, stream_open(&s, self->ctx, &unpack, &self->out, &self->back), "a context");
-	/* When all is taken, room for what is left is all that the device wants. */
 	do {
+		if (le32toh(s.done.consumed) < part || !stream_wants_none(&s))
+			part = size - taken < size / 3 ? size - taken : size / 3;
+		else
+			part = 0;
 		rest = SIZE - made > room ? room : SIZE - made;
 		rest = rest < HISI_ZIP_ROOM_MIN ? HISI_ZIP_ROOM_MIN : rest;
-		job = stream_job(&s, taken, size - taken, made, rest);
+		job = stream_job(&s, taken, part, made, rest);
 		ASSERT_RET(0, stream_run(&s, &job), "a part");
 		taken += le32toh(s.done.consumed);
 		made += le32toh(s.done.produced);
