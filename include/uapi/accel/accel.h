@@ -484,7 +484,8 @@ struct accel_queue_create {
  * is in service again after it.
  *
  * EPERM: without CAP_SYS_ADMIN. EOPNOTSUPP: the driver can't. EIO: it failed,
- * and the device is isolated now.
+ * and the device is isolated now. EAGAIN: another reset is under way, or this one
+ * waits for a page that a process has been asked for; it is done once that comes.
  */
 struct accel_reset {
 	__u32 size;

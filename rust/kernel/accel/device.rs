@@ -184,7 +184,7 @@ pub struct Device {
     #[pin]
     cutting_work: Work<Device, CUTTING>,
     #[pin]
-    clearing_work: Work<Device, CLEARING>,
+    clearing_work: DelayedWork<Device, CLEARING>,
     #[pin]
     sampling_work: DelayedWork<Device, SAMPLING>,
     #[pin]
@@ -195,12 +195,12 @@ pub struct Device {
 
 impl_has_work! {
     impl HasWork<Self, CUTTING> for Device { self.cutting_work }
-    impl HasWork<Self, CLEARING> for Device { self.clearing_work }
     impl HasWork<Self, SENSORS> for Device { self.sensors_work }
     impl HasWork<Self, PARTING> for Device { self.parting_work }
 }
 
 impl_has_delayed_work! {
+    impl HasDelayedWork<Self, CLEARING> for Device { self.clearing_work }
     impl HasDelayedWork<Self, SAMPLING> for Device { self.sampling_work }
 }
 
@@ -238,7 +238,7 @@ impl Device {
                 parting <- Parting::new(),
                 lines: Lines::new(),
                 cutting_work <- new_work!("accel_cutting"),
-                clearing_work <- new_work!("accel_clearing"),
+                clearing_work <- new_delayed_work!("accel_clearing"),
                 sampling_work <- new_delayed_work!("accel_sampling"),
                 sensors_work <- new_work!("accel_sensors"),
                 parting_work <- new_work!("accel_parting"),

@@ -21,6 +21,14 @@
 //!   fence; lockdep checks that.
 //! - `clear_away`: all the rest, which may have to wait for others.
 //!
+//! # Pages that somebody owes
+//!
+//! Before a function with ATS is reset the kernel waits for the pages that it has asked for, with
+//! the device locked. Who owes them may take for ever, and is frozen while the system sleeps. So a
+//! reset is not begun as long as there are such pages: the device stays cut off, for everybody, and
+//! can be unbound, suspended and switched off. And a worker that resets it does not run before the
+//! system is awake.
+//!
 //! # Invariants
 //!
 //! - The device is halted from the end of `cut_off` until `bring_up`, and all fences are signalled.
@@ -44,6 +52,7 @@ use super::{
 };
 use crate::{
     dma_buf::dma_fence,
+    iommu::sva,
     prelude::*,
     sync::{
         atomic::{
@@ -65,6 +74,7 @@ use crate::{
     task::Task,
     time::{
         delay::fsleep,
+        msecs_to_jiffies,
         ClockSource,
         Delta,
         Monotonic, //
@@ -124,6 +134,11 @@ impl Request {
 /// How long somebody waits for another's reset who can't do without, in steps of 10 ms.
 const PATIENCE: u32 = 1000;
 
+/// How long a reset waits for pages at once, in steps of 10 ms, and after how many milliseconds it
+/// does again.
+const PAGE_PATIENCE: u32 = 100;
+const PAGE_PERIOD_MS: u32 = 100;
+
 /// Hardware errors of the last hour.
 struct Recent {
     since: i64,
@@ -166,6 +181,8 @@ pub(super) struct Recovery {
     wanted: Atomic<u64>,
     /// What the device was cut off for, while nobody clears away.
     cut: Atomic<u32>,
+    /// It was said that the reset waits for pages.
+    told_of_pages: Atomic<bool>,
     /// There are queues that are to be stopped. Who finds it set and clears it tries them all, and
     /// sets it again if one does not stop.
     pub(super) stuck: Atomic<bool>,
@@ -186,6 +203,7 @@ impl Recovery {
             forgets: Atomic::new(false),
             wanted: Atomic::new(0),
             cut: Atomic::new(NOTHING),
+            told_of_pages: Atomic::new(false),
             stuck: Atomic::new(false),
         })
     }
@@ -238,6 +256,16 @@ impl Recovery {
             }
             fsleep(Delta::from_millis(1));
         }
+    }
+
+    /// The bus ends one of those that it has begun; returns whether that was the last.
+    fn end_one_of_bus(&self) -> bool {
+        let mut bus = self.bus.lock();
+        if bus.begun == 0 {
+            return false;
+        }
+        bus.begun -= 1;
+        bus.begun == 0
     }
 
     /// The bus ends nothing any more; returns whether it had something to end.
@@ -382,7 +410,7 @@ impl Device {
 
     /// Has a worker try again to stop what is to be stopped, and reset the device if it does not.
     pub(super) fn recover_stuck(self: &Arc<Self>) {
-        let _ = workqueue::system_dfl().enqueue::<_, CLEARING>(self.clone());
+        let _ = workqueue::system_freezable().enqueue::<_, CLEARING>(self.clone());
     }
 
     /// A queue does not stop, and there is no reason to wait for it any longer. `_access` is to
@@ -519,9 +547,16 @@ impl Device {
         self.finish_reset(access)
     }
 
-    /// Resets a device that is cut off.
+    /// Resets a device that is cut off. Fails with [`EAGAIN`] if that is left to others.
     fn finish_reset(self: &Arc<Self>, access: &Access<'_>) -> Result {
         self.clear_away(access, DEAD_RESET);
+        if !self.wait_for_pages(access) {
+            self.recovery.cut.xchg(RESET, Full);
+            let delay = msecs_to_jiffies(PAGE_PERIOD_MS);
+            let _ =
+                workqueue::system_freezable().enqueue_delayed::<_, CLEARING>(self.clone(), delay);
+            return Err(EAGAIN);
+        }
         for _ in 0..PATIENCE {
             match self.ask_for_reset(access) {
                 // The bus keeps the driver from it, to do the same.
@@ -531,6 +566,25 @@ impl Device {
             }
         }
         self.bring_up(access, Err(EAGAIN))
+    }
+
+    /// Waits a while for the pages that processes owe the device; returns whether none is left.
+    fn wait_for_pages(&self, access: &Access<'_>) -> bool {
+        let told = &self.recovery.told_of_pages;
+        for _ in 0..PAGE_PATIENCE {
+            if !sva::has_page_requests(access.parent()) {
+                told.store(false, Relaxed);
+                return true;
+            }
+            fsleep(Delta::from_millis(10));
+        }
+        if !told.xchg(true, Relaxed) {
+            dev_warn!(
+                access.parent(),
+                "the reset waits for a page that a process has been asked for\n"
+            );
+        }
+        false
     }
 
     /// Has the driver reset the device. In the same task the bus may tell the driver of that.
@@ -686,6 +740,8 @@ impl Device {
             match recovery.state.load(Acquire) {
                 // One of its own has begun already, or another was handed over to it.
                 IN_RESET if recovery.take_for_bus(asked) => return Ok(()),
+                // It has come no further than that.
+                IN_RESET if self.take_cut_for_bus() => return Ok(()),
                 IN_RESET => {
                     asked = true;
                     fsleep(Delta::from_millis(10));
@@ -703,6 +759,30 @@ impl Device {
             return Ok(());
         }
         Err(EBUSY)
+    }
+
+    /// Goes on with a device that is only cut off so far; returns whether the bus is to end that.
+    fn take_cut_for_bus(&self) -> bool {
+        let Ok(access) = self.enter() else {
+            return false;
+        };
+        let recovery = &self.recovery;
+        match recovery.cut.xchg(NOTHING, Full) {
+            RESET => {
+                self.clear_away(&access, DEAD_RESET);
+                *recovery.bus.lock() = Bus {
+                    begun: 1,
+                    waits: false,
+                };
+                true
+            }
+            ISOLATE => {
+                self.clear_away(&access, DEAD_ISOLATED);
+                self.stay_down();
+                false
+            }
+            _ => false,
+        }
     }
 
     fn try_begin_bus_reset(&self, from: &[u32]) -> Result {
@@ -725,15 +805,9 @@ impl Device {
     ///
     /// Fails with [`EIO`] if it does not start, and is isolated then.
     pub fn end_bus_reset(self: &Arc<Self>) -> Result {
-        let mut bus = self.recovery.bus.lock();
-        if bus.begun == 0 {
+        if !self.recovery.end_one_of_bus() {
             return Ok(());
         }
-        bus.begun -= 1;
-        if bus.begun != 0 {
-            return Ok(());
-        }
-        drop(bus);
         let access = self.enter()?;
         self.bring_up(&access, Ok(()))
     }
@@ -758,6 +832,15 @@ impl Device {
     /// Fails with [`EIO`] if it does not start, and is isolated then.
     pub fn resume(self: &Arc<Self>) -> Result {
         self.end_bus_reset()
+    }
+
+    /// The device has its power again, but needs a reset: has a worker do that once the system is
+    /// awake, unless the device is in the middle of another reset.
+    pub fn resume_by_reset(self: &Arc<Self>) {
+        if self.recovery.end_one_of_bus() {
+            self.recovery.cut.xchg(RESET, Full);
+            self.recover_stuck();
+        }
     }
 }
 

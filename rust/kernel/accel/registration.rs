@@ -163,7 +163,7 @@ fn set_dma_mask(parent: &device::Device<Bound>, mask: DmaMask) -> Result {
 fn end_work(device: &Arc<Device>) {
     workqueue::disable_delayed::<_, SAMPLING>(device);
     workqueue::disable::<_, CUTTING>(device);
-    workqueue::disable::<_, CLEARING>(device);
+    workqueue::disable_delayed::<_, CLEARING>(device);
     workqueue::disable::<_, SENSORS>(device);
     workqueue::disable::<_, PARTING>(device);
 }

@@ -70,6 +70,25 @@ impl Bond {
     }
 }
 
+/// Whether a device waits for a page of any address space: it has asked for one, and was not
+/// answered. May sleep.
+///
+/// A reset of a function with ATS waits for that, with its device locked.
+#[cfg(CONFIG_IOMMU_IOPF)]
+pub fn has_page_requests(dev: &device::Device<Bound>) -> bool {
+    /// `IOMMU_PASID_INVALID`.
+    const ANY: u32 = u32::MAX;
+    let dev = dev.as_raw();
+    // SAFETY: `dev` is bound, and keeps its IOMMU, if it has one, for as long.
+    unsafe { !(*dev).iommu.is_null() && bindings::iopf_is_pending(dev, ANY) }
+}
+
+/// Without that option no device can ask for pages.
+#[cfg(not(CONFIG_IOMMU_IOPF))]
+pub fn has_page_requests(_dev: &device::Device<Bound>) -> bool {
+    false
+}
+
 impl Drop for Bond {
     fn drop(&mut self) {
         // SAFETY: By the type invariant we own a reference; by the contract of `new` the device is

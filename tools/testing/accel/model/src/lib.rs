@@ -105,6 +105,7 @@ mod scenarios {
         a_queue_that_does_not_stop
         a_queue_that_stops_late
         requests_of_recovery
+        a_page_is_owed
         jobs_against_room
         room_of_another_queue
         jobs_against_the_end
@@ -147,6 +148,7 @@ mod mutants {
         stuck_is_forgotten in a_queue_that_stops_late, "a queue is left";
         waits_before_it_signals in fences_before_a_reset_waits, "a fence is waited for in vain";
         room_is_its_own in room_of_another_queue, "a job is forgotten";
+        page_is_not_waited_for in a_page_is_owed, "the driver is asked";
         request_is_lost in requests_of_recovery, "a request is lost";
         room_is_missed in jobs_against_room, "a job is forgotten";
         gate_stays_open in jobs_against_the_end, "a job is handed to a queue that was stopped";

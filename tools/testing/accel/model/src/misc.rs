@@ -126,6 +126,15 @@ pub mod iommu {
         pub fn missing(_parent: &Device<Bound>) -> Option<Missing> {
             None
         }
+
+        thread_local! {
+            /// Whether a process owes a page.
+            pub static OWED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+        }
+
+        pub fn has_page_requests(_dev: &Device<Bound>) -> bool {
+            OWED.get()
+        }
     }
 
     pub use sva as paging;

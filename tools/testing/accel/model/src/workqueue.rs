@@ -81,6 +81,10 @@ pub fn system_dfl() -> Queue {
     Queue
 }
 
+pub fn system_freezable() -> Queue {
+    Queue
+}
+
 impl Queue {
     pub fn enqueue<P: Pointer<ID>, const ID: u64>(&self, work: P) -> Result<(), P> {
         let which = (work.address(), ID);

@@ -14,6 +14,7 @@ use crate::{
     device::{Bound, Device as Parent},
     dma_buf::dma_fence::Fence,
     fs::{self, File},
+    iommu::sva::OWED,
     prelude::*,
     sync::{aref::ARef, Arc},
     uaccess::UserPtr,
@@ -391,6 +392,51 @@ pub fn a_queue_that_stops_late() {
         assert_eq!(machine.hardware.resets.get(), 0, "others pay for it");
         machine.assert_all_free();
         file.close();
+    });
+}
+
+/// The driver is not asked for a reset while a process owes a page; the device can sleep, wake up
+/// and go all the same.
+pub fn a_page_is_owed() {
+    let in_reset = uapi::accel_status_ACCEL_STATUS_IN_RESET;
+    let operational = uapi::accel_status_ACCEL_STATUS_OPERATIONAL;
+    explore_up_to(0, move || {
+        let machine = Machine::new(AddressMode::Shared);
+        let device = machine.device.clone();
+        let file = machine.create().unwrap();
+        let put_off = || {
+            OWED.set(true);
+            assert_eq!(machine.reset(), Err(EAGAIN), "the driver is asked");
+            device.recover_stuck();
+            workqueue::work();
+            assert_eq!(device.status(), in_reset, "it is not waited for");
+        };
+        put_off();
+        assert_eq!(machine.hardware.resets.get(), 0, "it is reset all the same");
+        assert!(!machine.hardware.is_on(), "a queue is left");
+        OWED.set(false);
+        device.recover_stuck();
+        workqueue::work();
+        assert_eq!(device.status(), operational, "nobody resets it");
+
+        put_off();
+        device.suspend().unwrap();
+        assert!(device.is_in_bus_reset());
+        device.recover_stuck();
+        workqueue::work();
+        assert_eq!(device.status(), in_reset, "it is reset while it is off");
+        device.resume_by_reset();
+        workqueue::work();
+        assert_eq!(device.status(), in_reset, "it is reset amid the page");
+        OWED.set(false);
+        device.recover_stuck();
+        workqueue::work();
+        assert_eq!(device.status(), operational, "it does not wake up");
+        assert_eq!(machine.hardware.resets.get(), 2);
+
+        put_off();
+        file.close();
+        machine.remove();
     });
 }
 
