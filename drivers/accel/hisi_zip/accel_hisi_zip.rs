@@ -73,6 +73,7 @@ use kernel::{
     device::{
         Bound,
         Core,
+        Device,
         DeviceContext, //
     },
     dma::{
@@ -84,7 +85,11 @@ use kernel::{
         DmaMask, //
     },
     fmt,
-    io::Io,
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    iommu::sva,
     irq::{
         IrqRequest,
         IrqReturn, //
@@ -113,9 +118,16 @@ const CONTEXT_SIZE: usize = size_of::<Context>();
 /// How long jobs that were begun may take to end before the device is halted in their midst. Others
 /// wait for that.
 const LAST_JOBS: Delta = Delta::from_millis(20);
+/// The same before the system sleeps, when nobody waits: a message that is given up takes a reset.
+const LAST_JOBS_ASLEEP: Delta = Delta::from_secs(2);
 
 /// Bytes of memory for what nobody wants; of more than that, pieces are written to the same place.
 const SINK_SIZE: usize = 64 << 10;
+
+/// How long the system is kept from sleep by pages that the device waits for, and by jobs that want
+/// more and more of them.
+const PAGES_TIMEOUT: Delta = Delta::from_secs(10);
+const PAGES_POLL: Delta = Delta::from_millis(1);
 
 /// Rings that are kept for the next queues. One takes 144 KiB if it has the default depth.
 const RINGS_KEPT: usize = 4;
@@ -155,6 +167,8 @@ struct Zip<'a> {
     observed: Observed,
     /// It was halted, which may be while a queue is made.
     halted: Atomic<bool>,
+    /// The system is about to sleep.
+    sleeps: Atomic<bool>,
     /// Revision 0x21.
     pasid_switch: Option<Arc<PasidSwitch>>,
     /// If each queue has one of its own.
@@ -208,6 +222,7 @@ impl<'a> Zip<'a> {
             errors_log_limit: LogLimit::new(),
             observed: Observed::new(&bar, *revision),
             halted: Atomic::new(false),
+            sleeps: Atomic::new(false),
             pasid_switch,
             doorbells,
             bar,
@@ -284,7 +299,11 @@ impl Zip<'_> {
         if broken || !self.capabilities.flushes_queues {
             return;
         }
-        if self.mailbox.try_flush(&self.bar, LAST_JOBS).is_err() {
+        let limit = match self.sleeps.load(Relaxed) {
+            true => LAST_JOBS_ASLEEP,
+            false => LAST_JOBS,
+        };
+        if self.mailbox.try_flush(&self.bar, limit).is_err() {
             return;
         }
         // As the C driver, in this order: what the device has of contexts goes over what stands in
@@ -751,41 +770,39 @@ kernel::pci_device_table!(
     [(pci::DeviceId::from_id(pci::Vendor::HUAWEI, 0xa250), ())]
 );
 
-/// Resets a function that is in a state which nothing else mends: it was isolated before it was
-/// unbound, or was suspended while it could not stop, or firmware, or another kernel, has left it
-/// so. If that is no help it does not start, and says why.
-fn mend(
-    pdev: &pci::Device<Core<'_>>,
-    bar: &Bar<'_>,
-    revision: Revision,
-    capabilities: &Capabilities,
-) {
+/// Whether a function is in a state that only a reset mends: it was isolated before it was unbound,
+/// or was suspended while it could not stop, or firmware, or another kernel, has left it so.
+fn needs_reset(pdev: &pci::Device<Bound>, bar: &Bar<'_>, capabilities: &Capabilities) -> bool {
     let errors = hardware::all_errors(bar);
     if errors.is_nonsense() {
-        return;
+        return false;
     }
     let serious = errors.among(capabilities.errors.reset);
     if serious != Errors::NONE {
         dev_warn!(pdev, "it was left with errors: {serious}\n");
-    } else if mailbox::is_stuck(bar) {
+        return true;
+    }
+    let stuck = mailbox::is_stuck(bar);
+    if stuck {
         dev_warn!(pdev, "it was left in the midst of a message\n");
-    } else {
-        return;
     }
-    // A reset must not come while it has work. What does not come to rest has to be reset anyway.
-    let _ = hardware::quiet(bar, revision, capabilities.prefetches);
-    hardware::open(bar);
-    if let Err(e) = pdev.reset_alone() {
-        dev_warn!(pdev, "it can't be reset: {e:?}\n");
-    }
+    stuck
 }
 
-/// Mends a device that nobody drives yet.
+/// Mends a device that nobody drives yet. If a reset is no help it does not start, and says why.
 fn mend_found(pdev: &pci::Device<Core<'_>>) -> Result {
     let revision = Revision::of(pdev)?;
     let bar = pdev.iomap_region_sized::<BAR2_SIZE>(2, c"accel_hisi_zip")?;
     let capabilities = Capabilities::new(pdev, revision, &bar)?;
-    mend(pdev, &bar, revision, &capabilities);
+    if !needs_reset(pdev, &bar, &capabilities) {
+        return Ok(());
+    }
+    // A reset must not come while it has work. What does not come to rest has to be reset anyway.
+    let _ = hardware::quiet(&bar, revision, capabilities.prefetches);
+    hardware::open(&bar);
+    if let Err(e) = pdev.reset_alone() {
+        dev_warn!(pdev, "it can't be reset: {e:?}\n");
+    }
     Ok(())
 }
 
@@ -831,6 +848,14 @@ impl PciDriver {
     fn quiet(&self) {
         let _ = self.accel.with_data::<ZipDriver, _>(|zip| {
             zip.quiet();
+            Ok(())
+        });
+    }
+
+    /// The system is about to sleep, or the device is ready for that.
+    fn set_asleep(&self, sleeps: bool) {
+        let _ = self.accel.with_data::<ZipDriver, _>(|zip| {
+            zip.sleeps.store(sleeps, Relaxed);
             Ok(())
         });
     }
@@ -905,9 +930,23 @@ impl pci::ErrorHandler for PciDriver {
     }
 }
 
+/// Waits until the device waits for no page. Fails with [`EBUSY`] if that takes too long.
+fn pages_come(dev: &Device<Bound>) -> Result {
+    let waits = || Ok(sva::has_page_requests(dev));
+    read_poll_timeout(waits, |waits| !waits, PAGES_POLL, PAGES_TIMEOUT).map_err(|_| EBUSY)?;
+    Ok(())
+}
+
 impl pci::Sleep for PciDriver {
-    fn suspend<'bound>(_pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
-        this.accel.suspend()?;
+    fn suspend<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
+        // Who is to give them may be frozen. The device can't be halted as long as it waits.
+        pages_come(pdev.as_ref()).inspect_err(|_| {
+            dev_err!(pdev, "a process keeps it waiting for a page\n");
+        })?;
+        this.set_asleep(true);
+        let suspended = this.accel.suspend();
+        this.set_asleep(false);
+        suspended?;
         // It tells of nothing while it is off.
         this.quiet();
         Ok(())
@@ -916,11 +955,14 @@ impl pci::Sleep for PciDriver {
     fn resume<'bound>(pdev: &'bound pci::Device<Core<'_>>, this: Pin<&Self>) -> Result {
         // It may not have been switched off in between, and what it could not end then goes on.
         // What is isolated stays so.
-        if this.accel.is_in_bus_reset() {
-            let _ = this.accel.with_data::<ZipDriver, _>(|zip| {
-                mend(pdev, &zip.bar, zip.revision, &zip.capabilities);
-                Ok(())
-            });
+        let needs_reset = this.accel.is_in_bus_reset()
+            && this.accel.with_data::<ZipDriver, _>(|zip| {
+                Ok(needs_reset(pdev, &zip.bar, &zip.capabilities))
+            }) == Ok(true);
+        // Not here: a reset may have to wait for somebody who is frozen.
+        if needs_reset {
+            this.accel.resume_by_reset();
+            return Ok(());
         }
         this.accel.resume()
     }

@@ -7,6 +7,7 @@
  * accel-bench: kernel=check,races modules=accel_hisi_zip,accel_sim
  */
 #include "device_util.h"
+#include "fuse_util.h"
 
 #define PM_TEST "/sys/power/pm_test"
 #define PM_DELAY "/sys/module/suspend/parameters/pm_test_delay"
@@ -41,9 +42,17 @@ FIXTURE_TEARDOWN(suspend)
 	close(self->monitor);
 }
 
+/* What could not end before is reset once the system is awake. */
 static int sleep_and_wake(void)
 {
-	return write_file("/sys/power/state", "freeze");
+	int monitor = accel_open_monitor();
+	int ret = monitor < 0 ? monitor : write_file("/sys/power/state", "freeze");
+
+	if (!ret && !WAIT_FOR(accel_state(monitor) != ACCEL_STATUS_IN_RESET, WAIT_SECONDS))
+		ret = -ETIMEDOUT;
+	if (monitor >= 0)
+		close(monitor);
+	return ret;
 }
 
 /* What became of a queue over the sleep, and what its context is good for. */
@@ -185,6 +194,50 @@ TEST_F(suspend, processes_work_while_the_system_goes_to_sleep)
 		expect_device_works(_metadata);
 	}
 	munmap(workers, 4096);
+}
+
+/*
+ * Who is to give the device a page sleeps before the device does. So the system stays awake, as it
+ * does for a process that waits for such a page; nobody waits for ever.
+ */
+TEST_F(suspend, a_page_that_a_file_system_owes)
+{
+	static __u8 content[FILE_SIZE], room[2 * PAGE];
+	struct file_system *told = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t server;
+	void *p;
+	int fd;
+
+	if (!tested->forgets_asleep)
+		return;
+	SKIP_WITHOUT("/dev/fuse", "CONFIG_FUSE_FS");
+	ASSERT_NE(MAP_FAILED, told);
+	fd = file_system_begin(told, &server);
+	ASSERT_WORKS(fd, "a file system");
+	p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	tested->put(&self->q, p, room, PAGE, false);
+	ASSERT_EQ(0, tested->start(&self->q));
+	EXPECT_TRUE(WAIT_FOR(LOAD(told->waiting), WAIT_SECONDS)) {
+		TH_LOG("expected: the file system is asked for a page");
+	}
+	EXPECT_RET(-EBUSY, sleep_and_wake(), "the system stays awake");
+	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->monitor)) {
+		TH_LOG("expected: the device is operational");
+	}
+	EXPECT_EQ(self->generation, accel_generation(self->monitor)) {
+		TH_LOG("expected: no reset");
+	}
+	STORE(told->answers, 1);
+	file_content(content);
+	EXPECT_RET(0, tested->end(&self->q, content, room, PAGE), "the job, done right");
+	EXPECT_RET(0, sleep_and_wake(), "the system sleeps and wakes up");
+	expect_awake(_metadata, self->ctx, &self->q);
+	munmap(p, PAGE);
+	close(fd);
+	file_system_end(_metadata, server);
+	munmap(told, PAGE);
 }
 
 TEST_F(suspend, isolated_device_sleeps_too)

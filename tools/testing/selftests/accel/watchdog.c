@@ -423,8 +423,9 @@ TEST_F(watchdog, device_wakes_up_that_could_not_stop)
 	ASSERT_RET(0, write_file("/sys/module/suspend/parameters/pm_test_delay", "0"), "a delay");
 	EXPECT_RET(0, write_file("/sys/power/state", "freeze"), "the system sleeps and wakes up");
 	write_file("/sys/power/pm_test", "none");
-	EXPECT_EQ(ACCEL_STATUS_OPERATIONAL, accel_state(self->monitor)) {
-		TH_LOG("expected: it is in operation");
+	EXPECT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_OPERATIONAL,
+			     WAIT_SECONDS)) {
+		TH_LOG("expected: it is in operation, once it was reset");
 	}
 	expect_device_works(_metadata);
 }
