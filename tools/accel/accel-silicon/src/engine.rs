@@ -106,6 +106,8 @@ pub struct Done {
     pub words: [u32; 32],
     /// The completion.
     pub completion: [u16; 8],
+    /// What is in the context of the stream now, if it is a request of one.
+    pub context: Vec<u8>,
     /// What is in the room for output now; it was filled with [`PATTERN`] before.
     pub room: Vec<u8>,
     /// Whether something was written behind the room.
@@ -149,6 +151,8 @@ pub enum Trouble {
     NotHere(String),
     /// Something that must work does not.
     Failed(String),
+    /// The device was reset meanwhile, perhaps for what somebody has asked before.
+    Reset(String),
 }
 
 /// A queue.

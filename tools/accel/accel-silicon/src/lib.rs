@@ -113,7 +113,8 @@ pub enum Answer {
     Failed(String),
 }
 
-/// Puts a question; those that need the device for themselves only if it is there for `alone`.
+/// Puts a question; those that need the device for themselves only if it is there for `alone`. One
+/// that a reset has ended is put once more.
 pub fn ask(question: &Question, engine: &mut dyn Engine, alone: bool) -> Answer {
     let experiment = match question.way {
         Way::Never(reason) => return Answer::NotAsked(reason.into()),
@@ -125,10 +126,14 @@ pub fn ask(question: &Question, engine: &mut dyn Engine, alone: bool) -> Answer 
         | Way::AloneOnV2(experiment)
         | Way::Driver(experiment) => experiment,
     };
-    match experiment(engine) {
+    let found = match experiment(engine) {
+        Err(Trouble::Reset(_)) => experiment(engine),
+        found => found,
+    };
+    match found {
         Ok(finding) => Answer::Found(finding),
         Err(Trouble::NotHere(reason)) => Answer::NotAsked(reason),
-        Err(Trouble::Failed(reason)) => Answer::Failed(reason),
+        Err(Trouble::Failed(reason) | Trouble::Reset(reason)) => Answer::Failed(reason),
     }
 }
 
@@ -150,6 +155,21 @@ mod tests {
     struct Fake {
         revision: Revision,
         says: Rc<Says>,
+        /// What is in the context of each stream.
+        context: Vec<u8>,
+        /// How many requests a reset ends.
+        resets: Rc<Cell<usize>>,
+    }
+
+    impl Fake {
+        fn new(revision: Revision, says: impl Fn(&Request) -> [u32; 32] + 'static) -> Self {
+            Self {
+                revision,
+                says: Rc::new(says),
+                context: Vec::new(),
+                resets: Rc::default(),
+            }
+        }
     }
 
     impl Engine for Fake {
@@ -168,9 +188,14 @@ mod tests {
 
     impl Queue for Fake {
         fn run(&mut self, request: &Request) -> Result<Done, Trouble> {
+            if let Some(left) = self.resets.get().checked_sub(1) {
+                self.resets.set(left);
+                return Err(Trouble::Reset("the queue is dead".into()));
+            }
             Ok(Done {
                 words: (self.says)(request),
                 completion: [1; 8],
+                context: self.context.clone(),
                 room: vec![PATTERN; request.room],
                 spilled: false,
             })
@@ -186,10 +211,7 @@ mod tests {
             words[3] = 0;
             words
         };
-        Fake {
-            revision,
-            says: Rc::new(says),
-        }
+        Fake::new(revision, says)
     }
 
     /// One that takes all input, makes nothing of it, and asks for what `state` says; it counts
@@ -203,10 +225,7 @@ mod tests {
             words[28] = 1;
             words
         };
-        Fake {
-            revision: Revision::V3,
-            says: Rc::new(says),
-        }
+        Fake::new(Revision::V3, says)
     }
 
     #[test]
@@ -270,6 +289,67 @@ mod tests {
                 assert_eq!(empty.get(), count, "{name} {state:#x}");
                 assert!(matches!(answer, Answer::Failed(_)), "{name}: {answer:?}");
             }
+        }
+    }
+
+    /// Other bits are what any file may leave there: the beginning of a block.
+    #[test]
+    fn only_a_block_that_is_whole_is_asked_for() {
+        const AT: u32 = 0xc00 + 0x20;
+        let question = QUESTIONS.iter().find(|known| known.name == "last-block");
+        let place = |block: &[u8]| {
+            let mut context = vec![0x5a; 0x1_0000];
+            context[AT as usize..][..block.len()].copy_from_slice(block);
+            context
+        };
+        for (bits, block, count) in [
+            (3, [0x03, 0x00], 0),
+            (10, [0x03, 0x00], 1),
+            (10, [0x03, 0xfc], 1),
+            (10, [0x03, 0x02], 0),
+            (10, [0x02, 0x00], 0),
+            (16, [0x03, 0x00], 1),
+            (40, [0x03, 0x00], 0),
+        ] {
+            let empty = Rc::<Cell<usize>>::default();
+            let says = {
+                let empty = Rc::clone(&empty);
+                move |request: &Request| {
+                    empty.set(empty.get() + usize::from(request.input.is_empty()));
+                    let mut words = [0; 32];
+                    (words[15], words[29]) = (3 | bits << 10, 0xabcd_0011);
+                    words
+                }
+            };
+            let mut engine = Fake {
+                context: place(&block),
+                ..Fake::new(Revision::V3, says)
+            };
+            let answer = ask(question.unwrap(), &mut engine, false);
+            assert_eq!(empty.get(), count, "{bits} bits of {block:x?}: {answer:?}");
+        }
+    }
+
+    /// What was asked before may have had the device reset.
+    #[test]
+    fn a_question_that_a_reset_has_ended_is_put_again() {
+        for (times, answered) in [(0, true), (1, true), (2, false)] {
+            let requests = Rc::<Cell<usize>>::default();
+            let mut engine = idle(Revision::V3, 0, &requests);
+            engine.resets.set(times);
+            let answer = ask(&QUESTIONS[0], &mut engine, false);
+            assert_eq!(matches!(answer, Answer::Found(_)), answered, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_cost_others_their_answers_comes_last() {
+        for revision in [Revision::V2, Revision::V3] {
+            let asked = QUESTIONS
+                .iter()
+                .filter(|question| !matches!(question.way, Way::Never(_)));
+            let alone = asked.map(|question| question.way.needs_alone(revision));
+            assert!(alone.is_sorted(), "{revision:?}");
         }
     }
 

@@ -238,6 +238,7 @@ impl Queue for FakeQueue {
     fn run(&mut self, request: &Request) -> std::result::Result<Done, Trouble> {
         let word = self.0.ok_or_else(|| Trouble::Failed("silence".into()))?;
         Ok(Done {
+            context: Vec::new(),
             words: std::array::from_fn(|word| if word < 16 { 0 } else { 7 }),
             completion: [0, 0, 0, 0, 0, 0, 0, word],
             room: vec![0; request.room],

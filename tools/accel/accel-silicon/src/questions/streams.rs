@@ -332,6 +332,22 @@ pub(super) const LAST_BLOCK_ALONE: Question = Question {
 /// A last block without content, by the fixed code.
 const EMPTY_LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
+/// Whether the context has that block, so that a program would make the request without input.
+/// Other bits may be the beginning of any block.
+fn keeps_last_block(done: &Done) -> bool {
+    const BITS: u16 = 10;
+    // A program takes more for something else.
+    const BITS_MAX: u32 = 39;
+    let count = done.words[15] >> 10 & 0x3f;
+    let at = 0xc00 + (done.words[29] as usize & 0xffff).next_multiple_of(16);
+    let kept = done.context.get(at..).and_then(<[u8]>::first_chunk);
+    let is_block = |kept: &[u8; 2]| {
+        (u16::from_le_bytes(*kept) ^ u16::from_le_bytes(EMPTY_LAST_BLOCK)) << (16 - BITS) == 0
+    };
+    let fits = (u32::from(BITS)..=BITS_MAX).contains(&count);
+    asks(done) == 3 && fits && kept.is_some_and(is_block)
+}
+
 fn last_block_alone(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     if engine.revision() == Revision::V2 {
         let reason = "revision 0x21 does not know raw deflate";
@@ -354,9 +370,9 @@ fn last_block_alone(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     };
     let is_end = |done: &Done| done.words[3] & 0x1ff == 0x13 | LAST_BLOCK;
     let first = run(input, None)?;
-    let (right, kept) = (first.output() == Some(&plain), first.words[15] >> 10 & 0x3f);
+    let right = first.output() == Some(&plain);
     let seen = format!("{}, word 15 {:#x}", told(&first), first.words[15]);
-    if is_end(&first) || asks(&first) != 3 || kept == 0 {
+    if is_end(&first) || !keeps_last_block(&first) {
         return Ok(Reading::of(false, right && is_end(&first)).with(seen));
     }
     let second = run(Vec::new(), Some(first.carried()))?;

@@ -2,12 +2,13 @@
 //! A device of this machine as something to be asked.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accel::hisi_zip::{self, CONTEXT_SIZE, RawJob, RawQueue};
 use accel::memory::Memory;
-use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo};
+use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo, QueueState};
 use accel_silicon::{Direction, Done, Engine, PATTERN, Queue, Request, Revision, Trouble};
+use rustix::io::Errno;
 
 use crate::failure::Result;
 
@@ -16,6 +17,12 @@ const DEBUGFS: &str = "/sys/kernel/debug/accelerator";
 
 /// How long a request may take, with others before it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a device may take to be back: a queue is stopped for 5 seconds first.
+const PATIENCE_FOR_RESET: Duration = Duration::from_secs(30);
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes behind the room for output that must stay as they are.
 const BEHIND: usize = 4096;
@@ -59,7 +66,38 @@ fn way(direction: Direction) -> hisi_zip::Direction {
 }
 
 fn failed(error: accel::Error) -> Trouble {
-    Trouble::Failed(error.to_string())
+    let reason = error.to_string();
+    match error {
+        accel::Error::QueueDead {
+            state: QueueState::DeadReset,
+            ..
+        } => Trouble::Reset(reason),
+        _ => Trouble::Failed(reason),
+    }
+}
+
+/// Makes something of the device, which may have to be reset before, for what was asked last.
+fn once_it_is_back<T>(
+    patience: Duration,
+    mut make: impl FnMut() -> accel::Result<T>,
+) -> accel::Result<T> {
+    let since = Instant::now();
+    loop {
+        match make() {
+            Err(error) if is_on_its_way(&error) && since.elapsed() < patience => {
+                std::thread::sleep(PAUSE);
+            }
+            made => return made,
+        }
+    }
+}
+
+/// Whether that is what a device says that is being reset, or is about to be.
+fn is_on_its_way(error: &accel::Error) -> bool {
+    let accel::Error::Refused { source, .. } = error else {
+        return false;
+    };
+    [Errno::AGAIN, Errno::NXIO, Errno::TIMEDOUT].contains(source)
 }
 
 impl Engine for Hardware {
@@ -68,7 +106,8 @@ impl Engine for Hardware {
     }
 
     fn queue(&mut self, direction: Direction) -> std::result::Result<Box<dyn Queue>, Trouble> {
-        let queue = RawQueue::create(&self.context, way(direction)).map_err(failed)?;
+        let create = || RawQueue::create(&self.context, way(direction));
+        let queue = once_it_is_back(PATIENCE_FOR_RESET, create).map_err(failed)?;
         let space = self.context.address_space().clone();
         Ok(Box::new(HardwareQueue::new(queue, space)))
     }
@@ -143,9 +182,11 @@ impl Queue for HardwareQueue {
         let spilled = behind.iter().any(|byte| *byte != PATTERN);
         let room = room.to_vec();
         self.stream = done.job.context;
+        let context = self.stream.as_ref().map(|context| context.bytes().to_vec());
         Ok(Done {
             words: done.entry,
             completion: done.completion,
+            context: context.unwrap_or_default(),
             room,
             spilled,
         })
@@ -218,6 +259,34 @@ mod tests {
                 );
             }
             assert_eq!(engine.watcher.violations(), [""; 0]);
+        }
+    }
+
+    /// That a question was lost costs the next ones nothing.
+    #[test]
+    fn a_queue_comes_once_the_device_is_back() {
+        let refused = |source| accel::Error::Refused {
+            device: "accel0".into(),
+            action: "creating a queue",
+            source,
+        };
+        let patience = Duration::from_millis(500);
+        for (errno, times, comes) in [
+            (Errno::AGAIN, 2, true),
+            (Errno::NXIO, 1, true),
+            (Errno::TIMEDOUT, 1, true),
+            (Errno::IO, 1, false),
+            (Errno::AGAIN, usize::MAX, false),
+        ] {
+            let mut left = times;
+            let made = once_it_is_back(patience, || match left {
+                0 => Ok(()),
+                _ => {
+                    left -= 1;
+                    Err(refused(errno))
+                }
+            });
+            assert_eq!(made.is_ok(), comes, "{errno:?}, {times} times");
         }
     }
 

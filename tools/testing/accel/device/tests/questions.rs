@@ -119,7 +119,12 @@ impl Queue for ModelQueue {
         let completion = machine.memory.peek(at, 16);
         let mut room = machine.memory.data(OUTPUT, pattern.len());
         let behind = room.split_off(request.room);
+        let context = match request.stream {
+            Some(_) => machine.memory.data(CONTEXT, 0x1_0000),
+            None => Vec::new(),
+        };
         Ok(Done {
+            context,
             words: std::array::from_fn(|word| done.word(word)),
             completion: std::array::from_fn(|half| {
                 u16::from_le_bytes([completion[half * 2], completion[half * 2 + 1]])
