@@ -869,11 +869,11 @@ impl PciDriver {
         }
     }
 
-    /// Brings the device back, unless it is suspended or in another reset besides.
+    /// Brings the device back, unless it is isolated, suspended, or in another reset besides.
     fn end_recovery(&self) {
         if self.is_recovering.xchg(false, Relaxed) {
             // What fails has been said, and isolated the device.
-            let _ = self.accel.end_bus_reset();
+            let _ = self.accel.end_bus_recovery();
         }
     }
 }

@@ -812,6 +812,26 @@ impl Device {
         self.bring_up(&access, Ok(()))
     }
 
+    /// The bus has recovered the device from an error of its own: starts it again, as
+    /// [`end_bus_reset`](Self::end_bus_reset) does. One that was isolated before stays so, and so
+    /// does one that has had too many errors: only the administrator brings these back.
+    ///
+    /// Fails with [`EIO`] if it is isolated.
+    pub fn end_bus_recovery(self: &Arc<Self>) -> Result {
+        let recovery = &self.recovery;
+        if !recovery.forgets.load(Relaxed) && !recovery.has_too_many_errors() {
+            return self.end_bus_reset();
+        }
+        if recovery.end_one_of_bus() {
+            dev_err!(
+                self.parent(),
+                "isolated after an error of its bus; a reset brings it back\n"
+            );
+            self.stay_down();
+        }
+        Err(EIO)
+    }
+
     /// The bus has given the device up: takes it out of service.
     pub fn fail_bus_reset(&self) {
         if self.recovery.forget_bus() {

@@ -425,6 +425,28 @@ TEST_F(errors, fatal_pci_error_is_one_too)
 	expect_device_works(_metadata);
 }
 
+/* The bus brings back what it has reset, but neither this nor another error of its undoes that. */
+TEST_F(errors, too_many_pci_errors_isolate)
+{
+	int i;
+
+	ASSERT_RET(0, attribute_write("error_threshold", "1"), "set the threshold");
+	for (i = 0; i < 2; i++) {
+		ASSERT_POKE(self->address, ZIP_PCI_ERROR, ZIP_PCI_FATAL);
+		EXPECT_TRUE(WAIT_FOR(accel_state(self->monitor) == ACCEL_STATUS_ISOLATED,
+				     WAIT_SECONDS)) {
+			TH_LOG("expected: the device is isolated");
+		}
+		sleep(2);
+		EXPECT_EQ(ACCEL_STATUS_ISOLATED, accel_state(self->monitor)) {
+			TH_LOG("expected: it stays so when the bus has recovered");
+		}
+	}
+	EXPECT_RET(0, attribute_write("error_threshold", "0"), "no threshold");
+	EXPECT_RET(0, accel_reset(self->ctx), "a reset");
+	expect_device_works(_metadata);
+}
+
 /* The one who comes last must not leave the device out of service unseen. */
 TEST_F(errors, too_many_while_it_is_reset)
 {
