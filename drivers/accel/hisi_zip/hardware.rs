@@ -237,6 +237,16 @@ pub(crate) fn clear_errors(bar: &Bar<'_>, errors: Errors) {
     bar.write_reg(regs::CORE_INT_SOURCE::zeroed().with_errors(errors.engine));
 }
 
+/// Has the device, and the bus that revision 0x21 is on, forget all errors. After one of memory no
+/// interrupt comes before that, and none must be on its way meanwhile.
+fn clear_bus_errors(bar: &Bar<'_>) {
+    let ports = bar.read(regs::PORTS);
+    bar.write_reg(ports.with_msis(false));
+    clear_errors(bar, Errors::ALL);
+    bar.write_reg(regs::REORDER_INT_SOURCE::zeroed().with_ecc(true));
+    bar.write_reg(ports.with_msis(true));
+}
+
 /// Has the device tell of the errors in `masks`, but not of `known`. The bus is told of what a
 /// reset mends alone: what processes can bring about is nothing for others there.
 pub(crate) fn report_errors(bar: &Bar<'_>, masks: &ErrorMasks, known: Errors) {
@@ -255,7 +265,10 @@ pub(crate) fn report_errors(bar: &Bar<'_>, masks: &ErrorMasks, known: Errors) {
 ///
 /// Returns the errors that need a reset and that it has nevertheless.
 pub(crate) fn watch_errors(bar: &Bar<'_>, revision: Revision, masks: &ErrorMasks) -> Errors {
-    clear_errors(bar, Errors::ALL);
+    match revision {
+        Revision::V2 => clear_bus_errors(bar),
+        Revision::V3 => clear_errors(bar, Errors::ALL),
+    }
     let left = all_errors(bar).among(masks.reset);
     bar.write_reg(regs::RAS_CE_THRESHOLD::zeroed().with_count(1));
     bar.write_reg(regs::RAS_FE_ENABLE::zeroed());

@@ -213,6 +213,16 @@ register! {
         0:0 shutdown => bool;
     }
 
+    /// Ports of the bus by which the device may write, revision 0x21.
+    pub(crate) PORTS(u32) @ 0x30_001c {
+        11:11 msis => bool;
+    }
+
+    /// Errors of the bus' reorder buffer, revision 0x21; write 1 to a bit to clear it.
+    pub(crate) REORDER_INT_SOURCE(u32) @ 0x30_0104 {
+        1:1 ecc => bool;
+    }
+
     /// Which accesses have ended.
     pub(crate) MASTER_TRANS_RETURN(u32) @ 0x30_0150 {
         1:1 writes => bool;

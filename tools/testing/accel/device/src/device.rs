@@ -15,6 +15,7 @@ use crate::errors;
 use crate::errors::Alarms;
 use crate::errors::Damage;
 use crate::errors::Gate;
+use crate::errors::Reorder;
 use crate::event::EventQueue;
 use crate::event::Flushed;
 use crate::faults::Faults;
@@ -132,6 +133,7 @@ pub struct Device {
     pub(crate) alarms: Alarms,
     pub(crate) damage: Damage,
     pub(crate) gate: Gate,
+    pub(crate) reorder: Reorder,
     pub(crate) prefetch: Prefetch,
 }
 
@@ -175,6 +177,7 @@ impl Device {
             alarms: Alarms::default(),
             damage: Damage::None,
             gate: Gate::Open,
+            reorder: Reorder::Clean,
             prefetch: Prefetch::default(),
         }
     }
@@ -211,7 +214,12 @@ impl Device {
             ResetKind::Function => self.gate_after_reset(),
             ResetKind::Machine => Gate::Open,
         };
+        let reorder = match kind {
+            ResetKind::Function => self.reorder_after_reset(),
+            ResetKind::Machine => Reorder::Clean,
+        };
         *self = Self {
+            reorder,
             stats,
             next_job,
             computing,
@@ -353,7 +361,8 @@ impl Device {
     }
 
     fn flush_events(&mut self, bus: &mut dyn Bus) {
-        let flushed = self.eq.flush(bus);
+        let may_interrupt = self.may_interrupt();
+        let flushed = self.eq.flush(bus, may_interrupt);
         if self.flushed("EQ", flushed) {
             self.eq.stop();
         }
@@ -361,7 +370,7 @@ impl Device {
             self.stats.eq_overflows += 1;
             self.aeq.post(AEQ_EQ_OVERFLOW);
         }
-        let flushed = self.aeq.flush(bus);
+        let flushed = self.aeq.flush(bus, may_interrupt);
         if self.flushed("AEQ", flushed) {
             self.aeq.stop();
         }
@@ -407,6 +416,7 @@ impl Device {
                 ALL_RETURNED
             }
             regs::PREFETCH_STATE => self.read_prefetch(),
+            regs::REORDER_SOURCE if !self.config.is_isolated() => self.reorder_source(),
             regs::CACHE_WB_DONE if self.writes_back => 0,
             regs::MEM_INIT_DONE if self.damage == Damage::Dead => 0,
             regs::DOORBELL_QUEUE | regs::DOORBELL_EVENT => 0,
@@ -455,6 +465,9 @@ impl Device {
         }
         if let Some(group) = Abnormal::at(offset) {
             return self.write_abnormal(group, offset, value);
+        }
+        if offset == regs::REORDER_SOURCE {
+            return self.clear_reorder(value);
         }
         self.judge_write(offset, value);
         self.regs.set(offset, value);

@@ -77,6 +77,17 @@ pub(crate) enum Gate {
     Disarmed,
 }
 
+/// What the bus of revision 0x21 has kept of an error of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reorder {
+    #[default]
+    Clean,
+    /// It has met one.
+    Wrong,
+    /// The function was reset since: no MSI comes before that is cleared.
+    Stuck,
+}
+
 /// Errors that have happened and that nobody was told of.
 #[derive(Default)]
 pub(crate) struct Alarms {
@@ -125,7 +136,7 @@ impl Device {
         }
     }
 
-    fn damage_by(&self, group: Abnormal, errors: u32) -> Damage {
+    fn damage_by(&mut self, group: Abnormal, errors: u32) -> Damage {
         let isolated = self.config.is_isolated();
         let armed = self.regs.get(regs::ZIP_CONTROL) & ARMED != 0;
         let is_engine = group.source == regs::ZIP_ABNORMAL.source;
@@ -135,6 +146,9 @@ impl Device {
             (false, false) => MANAGER_ECC,
         };
         let chosen = contained & errors != 0;
+        if chosen && !isolated && self.reorder == Reorder::Clean {
+            self.reorder = Reorder::Wrong;
+        }
         if chosen && (armed || isolated && !is_engine) {
             Damage::Contained
         } else if self.config.mild.has(Reading::UncontainedErrors) {
@@ -151,6 +165,37 @@ impl Device {
             true => Gate::Closed,
             false => Gate::Open,
         }
+    }
+
+    /// What a reset of the function leaves of an error of memory on the way of MSIs.
+    pub(crate) fn reorder_after_reset(&self) -> Reorder {
+        let clean = self.config.mild.has(Reading::ContainmentAfterReset);
+        match self.reorder {
+            Reorder::Wrong | Reorder::Stuck if !clean => Reorder::Stuck,
+            _ => Reorder::Clean,
+        }
+    }
+
+    /// What [`regs::REORDER_SOURCE`] reads.
+    pub(crate) fn reorder_source(&self) -> u32 {
+        match self.reorder {
+            Reorder::Clean => 0,
+            Reorder::Wrong | Reorder::Stuck => regs::REORDER_ECC,
+        }
+    }
+
+    /// [`regs::REORDER_SOURCE`] is written. While MSIs can be it is to no purpose.
+    pub(crate) fn clear_reorder(&mut self, value: u32) {
+        let open = self.regs.get(regs::PORTS) & regs::MSI_PORT != 0;
+        if value & regs::REORDER_ECC != 0 && !open {
+            self.reorder = Reorder::Clean;
+        }
+    }
+
+    /// Whether MSIs come to where they are sent.
+    pub(crate) fn may_interrupt(&self) -> bool {
+        let open = self.regs.get(regs::PORTS) & regs::MSI_PORT != 0;
+        self.config.is_isolated() || open && self.reorder != Reorder::Stuck
     }
 
     /// [`regs::ZIP_CONTROL`] was written.
@@ -215,7 +260,10 @@ impl Device {
 
     /// Tells of what has happened.
     pub(crate) fn raise_alarms(&mut self, bus: &mut dyn Bus) {
-        let alarms = std::mem::take(&mut self.alarms);
+        let mut alarms = std::mem::take(&mut self.alarms);
+        if alarms.interrupt && !self.may_interrupt() {
+            (alarms.interrupt, self.alarms.interrupt) = (false, true);
+        }
         if alarms.interrupt {
             bus.interrupt(self.capabilities.vectors.errors);
             self.stats.interrupts += 1;

@@ -127,8 +127,8 @@ impl EventQueue {
         bus.interrupt(self.vector);
     }
 
-    /// Writes what there is room for, and interrupts if need be.
-    pub fn flush(&mut self, bus: &mut dyn Bus) -> Result<Flushed, Refused> {
+    /// Writes what there is room for, and interrupts if need be and it may.
+    pub fn flush(&mut self, bus: &mut dyn Bus, may_interrupt: bool) -> Result<Flushed, Refused> {
         let mut flushed = Flushed::default();
         let Some(ring) = &mut self.ring else {
             return Ok(flushed);
@@ -141,7 +141,7 @@ impl EventQueue {
             let phase = if ring.phase() { PHASE } else { 0 };
             ring.push(bus, &(event | phase).to_le_bytes())?;
         }
-        if !ring.is_empty() && !self.pending && !self.masked {
+        if may_interrupt && !ring.is_empty() && !self.pending && !self.masked {
             self.pending = true;
             flushed.interrupted = true;
             bus.interrupt(self.vector);

@@ -111,6 +111,14 @@ pub const CQE_COUNT_SELECT: u64 = 0x10_4040;
 pub const CQE_COUNT: u64 = 0x10_4048;
 /// Bit 0 stops all DMA.
 pub const MASTER_CTRL: u64 = 0x30_0000;
+/// Ports of the bus by which the device may write (revision 0x21); of them one is known.
+pub const PORTS: u64 = 0x30_001c;
+/// Of [`PORTS`]: that of MSIs.
+pub const MSI_PORT: u32 = 1 << 11;
+/// Errors of the bus' reorder buffer (revision 0x21); 1 clears.
+pub const REORDER_SOURCE: u64 = 0x30_0104;
+/// Of [`REORDER_SOURCE`]: more wrong bits than can be mended.
+pub const REORDER_ECC: u32 = 1 << 1;
 /// 3 when no DMA is under way.
 pub const MASTER_RETURN: u64 = 0x30_0150;
 /// The engine's abnormal interrupt. Its last two registers are the other way round.
@@ -202,6 +210,7 @@ impl RegisterFile {
             (EQ_INT_MASK, 1),
             (CACHE_WB_DONE, 1),
             (MEM_INIT_DONE, 1),
+            (PORTS, u32::MAX),
             (VFT_READY, 1),
             (QM_ABNORMAL.mask, u32::MAX),
             (ZIP_ABNORMAL.mask, u32::MAX),

@@ -268,6 +268,75 @@ fn a_reset_leaves_closed_what_was_contained() {
     }
 }
 
+/// How the bus is told that MSIs may be written, or not, and that its errors are over.
+fn ports(machine: &mut Machine, open: bool) {
+    let other = machine.read(regs::PORTS) & !regs::MSI_PORT;
+    let port = if open { regs::MSI_PORT } else { 0 };
+    machine.write(regs::PORTS, other | port);
+}
+
+type Step = fn(&mut Machine);
+
+/// Revision, readings, the error, the steps; whether MSIs come.
+type AfterEcc = (u8, Mild, (Abnormal, u32), &'static [Step], bool);
+
+const CLOSE: Step = |machine| ports(machine, false);
+const OPEN: Step = |machine| ports(machine, true);
+const CLEAR: Step = |machine| machine.write(regs::REORDER_SOURCE, regs::REORDER_ECC);
+
+/// Whether MSIs come, of errors and of events, once the function was reset and these steps done.
+fn interrupts_after(mut machine: Machine, errors: (Abnormal, u32), steps: &[Step]) -> bool {
+    arm(&mut machine);
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    machine.write(errors.0.set, errors.1);
+    machine.write(regs::QM_ABNORMAL.set, errors::CQ_INVALID);
+    machine.settle();
+    assert!(!machine.memory.interrupts.is_empty(), "the error is told");
+    machine.set_range(0, 0);
+    for _ in 0..2 {
+        machine.device.reset(ResetKind::Function);
+    }
+    steps.iter().for_each(|step| step(&mut machine));
+    machine.write(regs::ZIP_CONTROL, 0);
+    machine.write(regs::ZIP_CONTROL, ARMED);
+    machine.start_function();
+    start(&mut machine);
+    machine.memory.interrupts.clear();
+    machine.run(1, &job());
+    let events = machine.memory.interrupts.len();
+    machine.write(regs::QM_ABNORMAL.mask, 0);
+    machine.write(regs::QM_ABNORMAL.set, errors::CQ_INVALID);
+    machine.settle();
+    let all = machine.memory.interrupts.len();
+    assert_eq!(events != 0, all > events);
+    events != 0
+}
+
+/// Where the bus of revision 0x21 has met an error of memory, no MSI comes before it was told, with
+/// their port closed, that this is over.
+#[test]
+fn msis_after_an_error_of_memory() {
+    let mild = Mild::NONE.with(Reading::ContainmentAfterReset);
+    let engine = (regs::ZIP_ABNORMAL, errors::ENGINE_ECC);
+    let manager = (regs::QM_ABNORMAL, errors::MANAGER_ECC);
+    let harmless = (regs::QM_ABNORMAL, errors::CQ_INVALID);
+    let cases: [AfterEcc; 9] = [
+        (0x21, Mild::NONE, engine, &[], false),
+        (0x21, Mild::NONE, manager, &[], false),
+        (0x21, Mild::NONE, manager, &[CLEAR], false),
+        (0x21, Mild::NONE, manager, &[CLOSE, CLEAR], false),
+        (0x21, Mild::NONE, manager, &[CLOSE, CLEAR, OPEN], true),
+        (0x21, Mild::NONE, engine, &[CLOSE, CLEAR, OPEN], true),
+        (0x21, Mild::NONE, harmless, &[], true),
+        (0x21, mild, manager, &[], true),
+        (0x30, Mild::NONE, manager, &[], true),
+    ];
+    for (at, (revision, mild, errors, steps, come)) in cases.into_iter().enumerate() {
+        let machine = with(revision, mild);
+        assert_eq!(interrupts_after(machine, errors, steps), come, "{at}");
+    }
+}
+
 /// What a job does that is mistaken, and the error it is: revision 0x21, 0x30.
 type Mistake = (&'static str, fn() -> Sqe, [u32; 2]);
 
