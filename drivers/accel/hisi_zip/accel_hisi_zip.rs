@@ -164,6 +164,8 @@ struct Zip<'a> {
     errors: Mutex<Errors>,
     /// For errors that users can make: these must not keep others from the log.
     errors_log_limit: LogLimit,
+    /// For errors that are mended already, which none of those makes.
+    mended_log_limit: LogLimit,
     observed: Observed,
     /// It was halted, which may be while a queue is made.
     halted: Atomic<bool>,
@@ -220,6 +222,7 @@ impl<'a> Zip<'a> {
             log_limit: LogLimit::new(),
             errors <- new_mutex!(Errors::NONE),
             errors_log_limit: LogLimit::new(),
+            mended_log_limit: LogLimit::new(),
             observed: Observed::new(&bar, *revision),
             halted: Atomic::new(false),
             sleeps: Atomic::new(false),
@@ -529,8 +532,15 @@ impl Zip<'_> {
     /// Errors that are mended already, or whose maker alone has to suffer for them.
     fn other_errors(&self, device: &Arc<accel::Device>, errors: Errors) {
         device.count_harmless_error();
-        if self.errors_log_limit.allows() {
-            dev_warn!(self.pdev, "it goes on after: {errors}\n");
+        let mended = errors.among(self.capabilities.errors.corrected);
+        let kinds = [
+            (mended, &self.mended_log_limit),
+            (errors.without(mended), &self.errors_log_limit),
+        ];
+        for (errors, limit) in kinds {
+            if errors != Errors::NONE && limit.allows() {
+                dev_warn!(self.pdev, "it goes on after: {errors}\n");
+            }
         }
     }
 

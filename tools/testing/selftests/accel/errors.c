@@ -112,6 +112,23 @@ TEST_F(errors, from_which_nobody_suffers_are_counted)
 		   "nobody is told");
 }
 
+/* Of these no more than ten are logged within five seconds. */
+TEST_F(errors, what_users_make_keeps_nothing_else_from_the_log)
+{
+	const char *mended = "it goes on after: engine: memory of its own with one wrong bit";
+	int lines = log_lines(mended), i;
+
+	ASSERT_GE(lines, 0);
+	for (i = 0; i < 20; i++)
+		ASSERT_RET(0, raise_error(self->address, self->monitor, ZIP_SET_MANAGER_ERRORS,
+					  1 << 12), "a doorbell without sense is counted");
+	ASSERT_RET(0, raise_error(self->address, self->monitor, ZIP_SET_ENGINE_ERRORS,
+				  ZIP_MENDED_ENGINE_ERROR), "an error is counted");
+	EXPECT_TRUE(WAIT_FOR(log_lines(mended) == lines + 1, WAIT_SECONDS)) {
+		TH_LOG("expected: what the hardware has mended is in the log");
+	}
+}
+
 static void expect_reset(struct __test_metadata *_metadata, FIXTURE_DATA(errors) * self,
 			 __u32 where, __u32 bits, __u64 code)
 {

@@ -7,7 +7,6 @@
  * accel-bench: kernel=plain,check,races modules=accel_hisi_zip,accel_sim
  * accel-bench: option=accel_hisi_zip.job_limit_ms=1000
  */
-#include <sys/klog.h>
 
 #include "sim_util.h"
 #include "zip_submit_util.h"
@@ -258,21 +257,6 @@ static __u32 tales_left(const char *address)
 			TH_LOG("expected: " #state); \
 		} \
 	} while (0)
-
-/* How often @word stands in the log. */
-static int log_lines(const char *word)
-{
-	static char log[1 << 20];
-	int n = klogctl(3, log, sizeof(log) - 1), count = 0;
-	const char *at = log;
-
-	log[n < 0 ? 0 : n] = 0;
-	while ((at = strstr(at, word))) {
-		at += strlen(word);
-		count++;
-	}
-	return n < 0 ? -errno : count;
-}
 
 /* The driver says at most ten things in five seconds of a device that misbehaves. */
 static void wait_for_room_in_the_log(void)
