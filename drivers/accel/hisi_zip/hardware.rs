@@ -125,19 +125,23 @@ fn open_prefetch(bar: &Bar<'_>) -> Result {
         .with_disable_a(false);
     bar.write_reg(open);
     wait(|| bar.read(regs::PREFETCH), |prefetch| !prefetch.disable())?;
-    wait_for_rest(bar, |state| state.fetches() == 0)
+    wait_for_rest(bar, TIMEOUT, |state| state.fetches() == 0)
 }
 
-/// Ends that, and waits until nothing of it is under way.
+/// Ends that, and waits until nothing of it is under way. What is may wait for pages, as jobs do.
 fn close_prefetch(bar: &Bar<'_>) -> Result {
     bar.write_reg(bar.read(regs::PREFETCH).with_disable(true));
-    wait_for_rest(bar, |state| {
+    wait_for_rest(bar, HALT_TIMEOUT, |state| {
         !state.closing() && !state.open() && state.stalls() == 0
     })
 }
 
 /// Waits until the device has been `at_rest` as often as that means something.
-fn wait_for_rest(bar: &Bar<'_>, at_rest: impl Fn(regs::PREFETCH_STATE) -> bool) -> Result {
+fn wait_for_rest(
+    bar: &Bar<'_>,
+    limit: Delta,
+    at_rest: impl Fn(regs::PREFETCH_STATE) -> bool,
+) -> Result {
     const TIMES: u32 = 3;
     let mut times = 0;
     read_poll_timeout(
@@ -148,7 +152,7 @@ fn wait_for_rest(bar: &Bar<'_>, at_rest: impl Fn(regs::PREFETCH_STATE) -> bool) 
         },
         |times| *times == TIMES,
         POLL,
-        TIMEOUT,
+        limit,
     )?;
     Ok(())
 }
