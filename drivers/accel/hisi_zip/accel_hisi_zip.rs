@@ -320,14 +320,13 @@ impl Zip<'_> {
     fn quiet(&self) {
         match hardware::quiet(&self.bar, self.revision, self.capabilities.prefetches) {
             Ok(()) | Err(ENODEV) => {}
-            Err(e) => {
-                dev_err!(
-                    self.pdev,
-                    "it does not come to rest ({e:?}); cutting it off\n"
-                );
-                let _ = self.pdev.try_clear_master();
-            }
+            Err(e) => dev_err!(
+                self.pdev,
+                "it does not come to rest ({e:?}); cutting it off\n"
+            ),
         }
+        // Also if it does: what another kernel has told it to write waits for the way to be open.
+        let _ = self.pdev.try_clear_master();
         hardware::open(&self.bar);
     }
 
@@ -809,6 +808,7 @@ fn mend_found(pdev: &pci::Device<Core<'_>>) -> Result {
     }
     // A reset must not come while it has work. What does not come to rest has to be reset anyway.
     let _ = hardware::quiet(&bar, revision, capabilities.prefetches);
+    let _ = pdev.try_clear_master();
     hardware::open(&bar);
     if let Err(e) = pdev.reset_alone() {
         dev_warn!(pdev, "it can't be reset: {e:?}\n");
