@@ -245,6 +245,9 @@ impl Zip<'_> {
             self.queues,
             fast,
         )?;
+        if let Some(switch) = &self.pasid_switch {
+            switch.forget();
+        }
         self.watch_errors()?;
         // If the bus is resetting the function, `reset_done` has switched it on, or will call this
         // again.

@@ -15,7 +15,7 @@ use kernel::{
     },
 };
 
-/// How many queues there are, and which of the two they need.
+/// How many queues there are, and which of the two they need, or the last of them did.
 struct Users {
     queues: u32,
     pasids: bool,
@@ -41,12 +41,19 @@ impl PasidSwitch {
         )
     }
 
+    /// The device was reset: nothing of before goes on.
+    pub(crate) fn forget(&self) {
+        self.users.lock().pasids = false;
+    }
+
     /// Keeps the switch in one position for as long as the result lives.
     ///
-    /// Fails with [`EBUSY`] if there are queues that need the other.
+    /// Fails with [`EBUSY`] if there are queues that need the other. After queues with PASIDs, also
+    /// if there are none, until the device is reset: a job that somebody has rung for in the last
+    /// moment would go on by the function's own id, with addresses that a process has chosen.
     pub(crate) fn hold(self: &Arc<Self>, bar: &Bar<'_>, pasids: bool) -> Result<PasidUse> {
         let mut users = self.users.lock();
-        if users.queues != 0 && users.pasids != pasids {
+        if (users.queues != 0 || users.pasids) && users.pasids != pasids {
             return Err(EBUSY);
         }
         if users.queues == 0 {

@@ -87,7 +87,10 @@ TEST_F(shared_doorbell, has_formats_of_its_own)
 	queue_close(&q);
 }
 
-/* There is one switch for all queues that says whose addresses their data has. */
+/*
+ * There is one switch for all queues that says whose addresses their data has. A job that goes on
+ * though its queue is closed must not have those of the kernel, so a reset comes before.
+ */
 TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 {
 	struct accel_queue q;
@@ -99,6 +102,8 @@ TEST_F(shared_doorbell, kernel_mode_goes_with_no_other)
 	EXPECT_RET(-EBUSY, zip_queue_create(ctx, 8, HISI_ZIP_COMPRESS), "one in kernel mode");
 	EXPECT_WORKS(&q, "a job on the first");
 	queue_close(&q);
+	EXPECT_RET(-EBUSY, zip_queue_create(ctx, 8, HISI_ZIP_COMPRESS), "one in kernel mode then");
+	ASSERT_RET(0, accel_reset(self->ctx), "a reset");
 
 	queue = zip_queue_create(ctx, 8, HISI_ZIP_COMPRESS);
 	ASSERT_WORKS(queue, "one in kernel mode alone");

@@ -184,6 +184,11 @@ impl Device {
         self.regs.get(crate::regs::DATA_USER) & 1 != 0
     }
 
+    /// Whether data is accessed by PASIDs where a queue has one.
+    pub(crate) fn data_may_use_pasid(&self) -> bool {
+        self.config.is_isolated() || self.data_uses_pasid()
+    }
+
     fn check_replaced(&mut self, number: u16, what: &str) {
         if self.queues[usize::from(number)].has_work() {
             self.stats.violation(format!(

@@ -41,6 +41,8 @@ pub struct Turn<'a> {
     pub queue: u16,
     /// The job.
     pub job: u64,
+    /// Data is accessed by the function's own id, whatever the job's address space is.
+    pub own: bool,
     /// Pages that may be touched before it is another queue's turn.
     pub pages: usize,
 }
@@ -191,7 +193,7 @@ impl Transfer {
                 return Progress::TurnOver;
             }
             turn.pages -= 1;
-            match self.access(turn.bus, page) {
+            match self.access(turn, page) {
                 DataAccess::Done => {}
                 DataAccess::Refused => return Progress::Fault,
                 DataAccess::Missing => match self.ask(turn, page) {
@@ -207,7 +209,7 @@ impl Transfer {
     }
 
     fn ask(&self, turn: &mut Turn<'_>, page: usize) -> PageRequest {
-        let Some(pasid) = self.pasid else {
+        let Some(pasid) = self.pasid.filter(|_| !turn.own) else {
             return PageRequest::Refused;
         };
         let (address, _) = self.part(page);
@@ -237,10 +239,11 @@ impl Transfer {
     }
 
     /// Copies the part of the data that lies in page number `page`.
-    fn access(&mut self, bus: &mut dyn Bus, page: usize) -> DataAccess {
+    fn access(&mut self, turn: &mut Turn<'_>, page: usize) -> DataAccess {
         let (address, bytes) = self.part(page);
         let part = &mut self.data[bytes];
-        match (self.pasid, self.way) {
+        let bus = &mut *turn.bus;
+        match (self.pasid.filter(|_| !turn.own), self.way) {
             (Some(pasid), Way::Fetch) => bus.read_data(pasid, address, part),
             (Some(pasid), Way::Deliver) => bus.write_data(pasid, address, part),
             (None, Way::Fetch) => own(bus.read(address, part)),

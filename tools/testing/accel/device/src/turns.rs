@@ -56,6 +56,7 @@ impl Device {
         if self.queues[usize::from(number)].job.is_none() && !self.begin_job(bus, number) {
             return After::Rest;
         }
+        let own = !self.data_may_use_pasid();
         let queue = &mut self.queues[usize::from(number)];
         let Some(job) = queue.job.as_mut() else {
             return After::Rest;
@@ -67,6 +68,7 @@ impl Device {
             scatter_lists: &mut self.stats.scatter_lists,
             queue: number,
             job: job.id,
+            own,
             pages: PAGES,
         };
         match job.advance(&mut turn, &mut queue.streams) {
@@ -153,7 +155,7 @@ impl Device {
         self.lies.distort(&mut report);
         let (entry, cq) = (sq.entry(job.index), sq.sqc.cq);
         self.count(&report);
-        if job.is_own() {
+        if job.is_own() || !self.data_may_use_pasid() {
             self.judge(number, report.status);
         }
         self.raise(regs::ZIP_ABNORMAL, self.errors_of(&job, report.status));

@@ -915,3 +915,25 @@ fn mildly_entries_are_counted_for_each_queue() {
     machine.device.reset(ResetKind::Machine);
     assert_eq!(counts(&mut machine, 0, 1), (0, 0));
 }
+
+/// The one switch of revision 0x21 is looked at with each access: a job that is under way goes on
+/// as it stands then, at addresses that are somebody else's.
+#[test]
+fn a_job_goes_on_by_the_id_that_is_switched_on() {
+    let mut machine = Machine::with_revision(0x21);
+    machine.write(regs::DATA_USER, 1);
+    for at in [INPUT, OUTPUT] {
+        machine.memory.map(at, SIZE, Page::Present);
+    }
+    machine.memory.set_data(INPUT, &text(SIZE));
+    machine.start(1, COMPRESS);
+    let mut job = sqe(GZIP, STATELESS, (INPUT, SIZE), (OUTPUT, SIZE));
+    set_word(&mut job, 7, STATELESS);
+    machine.submit(1, &job);
+    machine.step();
+    assert_eq!(machine.memory.tasks.len(), 1);
+    machine.write(regs::DATA_USER, 0);
+    machine.settle();
+    assert_eq!(machine.memory.data(OUTPUT, 100), [0; 100]);
+    assert_ne!(machine.memory.peek(OUTPUT, 100), [0; 100]);
+}
