@@ -134,7 +134,6 @@ impl Decoder<'_, '_> {
     fn all(&mut self, copies: bool) -> Result<Rest> {
         let mut first = true;
         loop {
-            self.flush_before_waiting()?;
             match self.part(first, copies)? {
                 Part::Member(header) => self.member(&header)?,
                 Part::Legacy(format) => {
@@ -165,6 +164,9 @@ impl Decoder<'_, '_> {
     }
 
     fn part(&mut self, first: bool, copies: bool) -> Result<Part> {
+        if matches!(self.input.peek(2, false)?, Next::Later) {
+            self.sink.flush()?;
+        }
         let magic = match self.input.peek(2, true)? {
             Next::Item(&[a, b, ..]) => [a, b],
             Next::Item(&[0]) => return Ok(Part::Other),
@@ -173,14 +175,23 @@ impl Decoder<'_, '_> {
             Next::Item(&[]) | Next::Later | Next::End => return Ok(Part::End),
         };
         match magic {
-            [0x1f, 0x8b | 0x9e] => match next_header(self.input, true)? {
-                Next::Item(header) => header.map(Part::Member),
-                Next::Later | Next::End => Err(Error::UnexpectedEnd),
-            },
+            [0x1f, 0x8b | 0x9e] => self.header().map(Part::Member),
             _ => {
                 let format = legacy::Format::at(self.input, magic, first)?;
                 Ok(format.map_or(Part::Other, Part::Legacy))
             }
+        }
+    }
+
+    fn header(&mut self) -> Result<Header> {
+        let mut header = next_header(self.input, false)?;
+        if matches!(header, Next::Later) {
+            self.sink.flush()?;
+            header = next_header(self.input, true)?;
+        }
+        match header {
+            Next::Item(header) => header,
+            Next::Later | Next::End => Err(Error::UnexpectedEnd),
         }
     }
 
@@ -312,11 +323,15 @@ impl Decoder<'_, '_> {
     }
 
     fn parallel(&mut self, header: &Header) -> Result<()> {
-        self.queues.prepare(members(self.input, header))?;
+        if let Err(error) = self.queues.prepare(members(self.input, header)) {
+            self.forsake(error)?;
+            return self.member(header);
+        }
         let mut stage = Parallel::new(self.input, &mut self.spare);
         let result = run(&mut stage, self.queues, self.sink, self.progress);
         let Parallel {
             pending,
+            owed,
             cut,
             unmarked,
             ..
@@ -337,6 +352,11 @@ impl Decoder<'_, '_> {
                     return Err(error);
                 }
                 self.forsake(error)?;
+                if owed.is_some() {
+                    self.input.give_back_begun(&mut self.spare);
+                    self.by_software(None)?;
+                    self.unmarked = self.inflate.plain_len() != 0;
+                }
             }
         }
         Ok(())
@@ -472,7 +492,7 @@ struct Parallel<'a> {
     /// What jobs read whose output is not written, the oldest first.
     pending: VecDeque<Source>,
     submitted: u64,
-    /// Bytes of the member at hand that a pipe still owes.
+    /// The member at hand, of which no source is there yet.
     owed: Option<Owed>,
     /// What there is of a member that is cut off.
     cut: Option<Source>,
@@ -522,10 +542,10 @@ impl<'a> Parallel<'a> {
 
 impl Stage for Parallel<'_> {
     fn next(&mut self, may_block: bool) -> Result<Next<Job>> {
-        let owed = match self.owed.take() {
+        let owed = match self.owed {
             Some(owed) => owed,
             None => match self.begin(may_block)? {
-                Next::Item(owed) => owed,
+                Next::Item(owed) => *self.owed.insert(owed),
                 Next::Later => return Ok(Next::Later),
                 Next::End => return Ok(Next::End),
             },
@@ -536,16 +556,14 @@ impl Stage for Parallel<'_> {
         };
         let source = match self.input.take(owed.len, patience, self.spare)? {
             Next::Item(source) if source.len == owed.len => source,
-            Next::Later => {
-                self.owed = Some(owed);
-                return Ok(Next::Later);
-            }
+            Next::Later => return Ok(Next::Later),
             Next::Item(source) => {
                 self.cut = Some(source);
                 return Err(Error::UnexpectedEnd);
             }
             Next::End => return Err(Error::UnexpectedEnd),
         };
+        self.owed = None;
         let trailer = self.input.trailer(&source)?;
         self.unmarked = trailer.len != 0;
         self.pending.push_back(source.clone());

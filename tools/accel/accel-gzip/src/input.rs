@@ -133,6 +133,7 @@ impl Input {
         match self {
             Self::File(file) => file.position = position,
             Self::Pipe(pipe) if pipe.total.is_some() => pipe.rewind(position)?,
+            Self::Pipe(pipe) if pipe.position == position => {}
             Self::Pipe(_) => return Ok(false),
         }
         Ok(true)
@@ -166,6 +167,13 @@ impl Input {
         match self {
             Self::File(file) => file.position -= source.len as u64,
             Self::Pipe(pipe) => pipe.give_back(source.bytes().expect("a pipe has no mapping")),
+        }
+    }
+
+    /// Goes back by what was read of a source that is not complete.
+    pub fn give_back_begun(&mut self, spare: &mut Buffers) {
+        if let Self::Pipe(pipe) = self {
+            pipe.give_back_begun(spare);
         }
     }
 
@@ -488,6 +496,15 @@ impl Pipe {
                 Err(Errno::AGAIN) => wait_readable(&self.file, None).map(drop)?,
                 Err(errno) => return Err(Error::Read(errno.into())),
             }
+        }
+    }
+
+    fn give_back_begun(&mut self, spare: &mut Buffers) {
+        if let Some((buffer, filled)) = self.filling.take() {
+            // It is not counted yet.
+            self.position += filled as u64;
+            self.give_back(&buffer.bytes()[..filled]);
+            spare.put(buffer);
         }
     }
 

@@ -612,6 +612,38 @@ fn a_device_that_goes_away_is_done_without() {
     }
 }
 
+/// The engine dies while half of the next member has come.
+#[test]
+fn a_pipe_of_members_goes_on_where_it_was() {
+    for bench in MODES.map(Bench::in_mode) {
+        let plain = text(4000);
+        let packed = bench.filter(&["-i", "-b", "1000B"], &plain).stdout;
+        let magic = |at: &usize| packed[*at..].starts_with(b"\x1f\x8b\x08\x04");
+        let second = (1..packed.len()).find(magic).unwrap();
+        // Amid its content, its header, and behind that.
+        for at in [second + 200, second + 5, second + 24] {
+            let mut command = bench.command(&["-dv"]);
+            command
+                .env("FAKE_FATE", "0:die")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            // So few bytes come at once.
+            stdin.write_all(&packed[..at]).unwrap();
+            let mut back = vec![0; 1000];
+            let stdout = child.stdout.as_mut().unwrap();
+            stdout.read_exact(&mut back).unwrap();
+            stdin.write_all(&packed[at..]).unwrap();
+            drop(stdin);
+            let output = child.wait_with_output().unwrap();
+            check(&output, 0, "goes on in software");
+            assert!([back, output.stdout].concat() == plain, "{at}");
+        }
+    }
+}
+
 #[test]
 fn a_device_that_is_required_must_not_go_away() {
     let bench = Bench::new();
