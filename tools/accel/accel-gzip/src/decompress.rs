@@ -249,9 +249,9 @@ impl Decoder<'_, '_> {
         }
     }
 
-    /// Goes on after `error`, though the data are good; without the engine if it is one of that.
+    /// Goes on without the engine after `error`: the data are good, so it is the engine's.
     fn forsake(&mut self, error: Error) -> Result<()> {
-        self.ready &= !error.is_of_engine();
+        self.ready = false;
         self.queues.leave(error, self.tell)
     }
 

@@ -92,9 +92,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is about the engine, and not about the file.
+    /// Whether it is what the engine did, or did not, while the file is compressed: what can be
+    /// done without it.
     pub fn is_of_engine(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::NoEngine(_))
+        matches!(
+            self,
+            Self::Device(_) | Self::NoEngine(_) | Self::Job { .. } | Self::Engine { .. }
+        )
     }
 
     /// What stands before the line that tells it. gzip has an empty line before what it finds in

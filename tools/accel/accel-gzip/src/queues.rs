@@ -127,17 +127,15 @@ impl<'a> Queues<'a> {
         }
     }
 
-    /// Goes on though the engine has failed by `error`, if that may be; what it has failed in is
+    /// Goes on though the engine has failed by `error`, if that may be; what is left of the file is
     /// done without it.
     pub fn leave(&mut self, error: Error, tell: &dyn Fn(&Error)) -> Result<()> {
         if self.how.required {
             return Err(error);
         }
         tell(&error);
-        if error.is_of_engine() {
-            self.failures += 1;
-            self.queues.clear();
-        }
+        self.failures += 1;
+        self.queues.clear();
         Ok(())
     }
 

@@ -499,18 +499,41 @@ fn many_files_are_done_one_after_the_other() {
 }
 
 #[test]
-fn a_failed_job_leaves_the_file_as_it_was() {
+fn a_failed_job_is_done_without_the_engine() {
     for bench in MODES.map(Bench::in_mode) {
-        bench.file("data", &text(3_000_000));
-        bench.file("second", b"content");
-        let output = bench.run_with(&["-b", "100K", "data", "second"], "17:35");
-        check(
-            &output,
-            1,
-            "data: at byte 1740800: the engine reports status 0x23",
-        );
-        assert_eq!(bench.names(), ["data", "second.gz"]);
+        let plain = text(700_000);
+        let words = "at byte 340000: the engine reports status 0x23";
+        for form in ["-n", "-i"] {
+            bench.file("data", &plain);
+            bench.file("second", b"content");
+            let required = ["--require-device", "-b", "20000b", form, "data", "second"];
+            check(&bench.run_with(&required, "17:35"), 1, words);
+            assert_eq!(bench.names(), ["data", "second.gz"]);
+            let arguments = ["-kv", "-b", "20000b", form, "data"];
+            let output = bench.run_with(&arguments, "17:35");
+            check(&output, 0, &format!("goes on in software: {words}"));
+            assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == plain);
+            let output = bench.filter_with(&["-v", "-b", "20000b", form], &plain, "17:35");
+            check(&output, 0, words);
+            assert!(gunzip(&output.stdout) == plain);
+            fs::remove_file(bench.path("data.gz")).unwrap();
+            fs::remove_file(bench.path("second.gz")).unwrap();
+        }
     }
+}
+
+#[test]
+fn an_engine_that_fails_again_and_again_is_left_alone() {
+    let bench = Bench::new();
+    let names = ["1", "2", "3", "4", "5"];
+    for name in names {
+        bench.file(name, b"content");
+    }
+    let output = bench.run_with(&[&["-v"], &names[..]].concat(), "0:35");
+    check(&output, 0, "5:\t");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.matches("goes on in software").count(), 3, "{told}");
+    assert_eq!(bench.names(), names.map(|name| format!("{name}.gz")));
 }
 
 #[test]
@@ -534,13 +557,13 @@ fn output_that_does_not_come_is_found() {
         let plain = text(1000).repeat(100);
         bench.file("data", &plain);
         for form in ["-n", "-i"] {
-            let output = bench.run_with(&["-b", "1000B", form, "data"], "70:lost");
-            check(
-                &output,
-                1,
-                "at byte 70000: the engine's output does not end",
-            );
+            let words = "at byte 70000: the engine's output does not end";
+            let required = ["--require-device", "-b", "1000B", form, "data"];
+            check(&bench.run_with(&required, "70:lost"), 1, words);
             assert_eq!(bench.names(), ["data"]);
+            let output = bench.run_with(&["-cv", "-b", "1000B", form, "data"], "70:lost");
+            check(&output, 0, words);
+            assert!(gunzip(&output.stdout) == plain);
         }
         // What can be had without the engine is.
         check(&bench.run(&["-ik", "-b", "1000B", "data"]), 0, "");
@@ -568,11 +591,14 @@ fn output_of_other_input_is_found() {
     for bench in MODES.map(Bench::in_mode) {
         let plain = text(100_000);
         bench.file("data", &plain);
-        let output = bench.run_with(&["-b", "1000b", "data"], "70:wrong");
+        let required = ["--require-device", "-b", "1000b", "data"];
         let words = "at byte 70000: the engine's checksum is not that of the input";
-        check(&output, 1, words);
+        check(&bench.run_with(&required, "70:wrong"), 1, words);
         assert_eq!(bench.names(), ["data"]);
-        let mut piped = bench.command(&["-b", "1000b"]);
+        let output = bench.run_with(&["-cv", "-b", "1000b", "data"], "70:wrong");
+        check(&output, 0, words);
+        assert!(gunzip(&output.stdout) == plain);
+        let mut piped = bench.command(&["--require-device", "-b", "1000b"]);
         piped
             .stdin(fs::File::open(bench.path("data")).unwrap())
             .env("FAKE_FATE", "70:wrong");
