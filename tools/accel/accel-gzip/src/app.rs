@@ -298,7 +298,7 @@ impl App<'_> {
         if matches!(done.rest, Rest::Entries) {
             return Err(Error::ManyEntries);
         }
-        let remove = || std::fs::remove_file(path).map_err(|e| cannot_remove(path, e));
+        let remove = || remove(path, metadata).map_err(|why| cannot_remove(path, &why));
         let leave = || Ok(());
         let keep = self.args.keep;
         let then: Option<&dyn Fn() -> Result<()>> = match (keep, self.args.synchronous) {
@@ -316,8 +316,7 @@ impl App<'_> {
     /// Whether an older file of this name goes; an error if it is to stay.
     fn check_target(&self, target: &Path, input: &Metadata) -> Result<bool> {
         // A name that a header tells can be anything.
-        let same = |other: Metadata| (other.dev(), other.ino()) == (input.dev(), input.ino());
-        if target.metadata().is_ok_and(same) {
+        if target.metadata().is_ok_and(|other| is_same(&other, input)) {
             let why = format!("{} is the input itself", target.display());
             return Err(Error::Usage(why));
         }
@@ -517,9 +516,23 @@ fn ask(target: &Path) -> bool {
     asked.is_ok() && stdin().read_line(&mut answer).is_ok() && answer.starts_with(['y', 'Y'])
 }
 
-fn cannot_remove(path: &Path, error: std::io::Error) -> Error {
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Removes what was read under the name `path`, unless that is another file by now.
+fn remove(path: &Path, read: &Metadata) -> std::result::Result<(), String> {
+    // By a symbolic link too: then that is what goes.
+    match path.metadata() {
+        Ok(now) if !is_same(&now, read) => Err("it is another file now".into()),
+        Ok(_) => std::fs::remove_file(path).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn cannot_remove(path: &Path, why: &str) -> Error {
     Error::Usage(format!(
-        "the output is complete, but {} stays: {error}",
+        "the output is complete, but {} stays: {why}",
         path.display()
     ))
 }

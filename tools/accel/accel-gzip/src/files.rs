@@ -64,6 +64,16 @@ pub fn check_kind(metadata: &Metadata, args: &Args) -> Result<()> {
     if !metadata.is_file() {
         return skip("is not a directory or a regular file -- ignored".into());
     }
+    // What may run as somebody else, or be removed by nobody else, has no equal.
+    for (bit, what, forced) in [
+        (0o4000, "is set-user-ID on execution - ignored", false),
+        (0o2000, "is set-group-ID on execution - ignored", false),
+        (0o1000, "has the sticky bit set - file ignored", args.force),
+    ] {
+        if metadata.mode() & bit != 0 && !forced {
+            return skip(what.into());
+        }
+    }
     let others = metadata.nlink().saturating_sub(1);
     if others > 0 && !args.force && !args.keep {
         return skip(format!(

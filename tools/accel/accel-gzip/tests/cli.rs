@@ -386,6 +386,55 @@ fn nothing_is_overwritten_unless_forced() {
     assert_eq!(bench.names(), ["data.gz"]);
 }
 
+/// Somebody gives the name to another file, while a question has the input open.
+#[test]
+fn another_file_of_the_input_s_name_stays() {
+    let bench = Bench::new();
+    let packed = gzip(b"content");
+    for (name, input, target, option) in [
+        ("data", &b"content"[..], "data.gz", "-n"),
+        ("data.gz", &packed, "data", "-d"),
+    ] {
+        bench.file(name, input);
+        bench.file(target, b"old");
+        bench.file("other", b"other");
+        let mut command = bench.command(&["---presume-input-tty", option, name]);
+        let piped = command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let mut question = [0; 64];
+        let asked = child.stderr.as_mut().unwrap().read(&mut question).unwrap();
+        assert!(question[..asked].ends_with(b"overwrite (y or n)? "));
+        fs::rename(bench.path("other"), bench.path(name)).unwrap();
+        child.stdin.take().unwrap().write_all(b"y\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        check(&output, 1, "stays: it is another file now");
+        assert_eq!(fs::read(bench.path(name)).unwrap(), b"other");
+        assert_ne!(fs::read(bench.path(target)).unwrap(), b"old");
+    }
+}
+
+/// As gzip 1.12 has it, word for word.
+#[test]
+fn files_with_rights_of_others_are_left_alone() {
+    let bench = Bench::new();
+    let path = bench.file("data", b"content");
+    for (mode, words, forced) in [
+        (0o4755, "is set-user-ID on execution - ignored", 2),
+        (0o2755, "is set-group-ID on execution - ignored", 2),
+        (0o1644, "has the sticky bit set - file ignored", 0),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        check(&bench.run(&["-c", "data"]), 0, "");
+        check(&bench.run(&["data"]), 2, &format!("data {words}\n"));
+        check(&bench.run(&["-k", "data"]), 2, words);
+        let words = if forced == 0 { "" } else { words };
+        check(&bench.run(&["-kf", "data"]), forced, words);
+        assert_eq!(bench.path("data.gz").exists(), forced == 0);
+    }
+    let mode = bench.path("data.gz").metadata().unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o644);
+}
+
 #[test]
 fn mode_and_time_are_copied() {
     let bench = Bench::new();
