@@ -117,6 +117,7 @@ impl Engine {
             Fate::Do | Fate::Errno(_) => self.perform(entry, Output::Stored),
             Fate::Lost => self.perform(entry, Output::Lost),
             Fate::Wrong => self.perform(entry, Output::Wrong),
+            Fate::Damaged => self.perform(entry, Output::Damaged),
             Fate::Status(status) => self.finish(entry, &Outcome::error(status)),
             Fate::Late => {
                 self.late = Some(entry);

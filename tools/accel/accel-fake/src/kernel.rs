@@ -81,6 +81,7 @@ pub(crate) fn serve(mut parts: Parts, mut streams: Streams, jobs: &Receiver<Hand
             Fate::Do => streams.perform(&request(&job.sqe), &job.reach, Output::Stored),
             Fate::Lost => streams.perform(&request(&job.sqe), &job.reach, Output::Lost),
             Fate::Wrong => streams.perform(&request(&job.sqe), &job.reach, Output::Wrong),
+            Fate::Damaged => streams.perform(&request(&job.sqe), &job.reach, Output::Damaged),
             Fate::Status(status) => Outcome::error(status),
             Fate::Errno(errno) => {
                 parts.record(number, &job.sqe, &Outcome::error(0), errno.into());

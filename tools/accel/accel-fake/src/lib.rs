@@ -40,6 +40,8 @@ pub enum Fate {
     Lost,
     /// It is done to other input of the same length, and all that it says fits that.
     Wrong,
+    /// It is done, but a bit amid its output comes out wrong.
+    Damaged,
     /// In [`AddressMode::Kernel`] its record has this errno; in other modes it is done.
     Errno(u16),
     /// It is done after the one that follows it. With rings only, as below.

@@ -48,6 +48,8 @@ pub(crate) enum Output {
     Lost,
     /// It is that of other input.
     Wrong,
+    /// A bit of it is another one.
+    Damaged,
 }
 
 /// A request whose input has been read.
@@ -65,7 +67,12 @@ impl Work<'_> {
         if self.output == Output::Lost {
             return Ok(());
         }
-        let stored = self.reach.write(self.request.output, output);
+        let mut output = output.to_vec();
+        if self.output == Output::Damaged {
+            let middle = output.len() / 2;
+            output[middle] ^= 0x10;
+        }
+        let stored = self.reach.write(self.request.output, &output);
         stored.ok_or(OUTPUT_ADDRESS)
     }
 }

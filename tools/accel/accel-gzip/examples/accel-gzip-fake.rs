@@ -2,8 +2,8 @@
 //! The program with an engine in memory, for the tests of its command line.
 //!
 //! `FAKE_FATE=N:STATUS` lets job N of each queue end with that status; `N:hang`, `N:die`, `N:lost`,
-//! of which no output comes, and `N:wrong`, which is done to other input, also work. `FAKE_QUEUES`
-//! is how many queues there are.
+//! of which no output comes, `N:wrong`, which is done to other input, and `N:damaged`, of whose
+//! output a bit is another one, also work. `FAKE_QUEUES` is how many queues there are.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -53,6 +53,7 @@ fn plan() -> Plan {
         "hang" => Fate::Hang,
         "lost" => Fate::Lost,
         "wrong" => Fate::Wrong,
+        "damaged" => Fate::Damaged,
         "die" => Fate::Die(uapi::QUEUE_DEAD_REMOVED),
         status => Fate::Status(status.parse().expect("a status")),
     };

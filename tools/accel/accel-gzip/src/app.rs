@@ -436,6 +436,7 @@ impl App<'_> {
             block: args.block_size,
             independent: args.independent,
             level: args.level.0,
+            verify: args.verify,
         };
         let tell = |error: &Error| tell_why(args.verbose, error);
         // The engine can't but compress.

@@ -151,6 +151,10 @@ pub struct Args {
     #[arg(short, long)]
     pub independent: bool,
 
+    /// Decompress what the engine has compressed, all of it, and compare before it is written
+    #[arg(long)]
+    pub verify: bool,
+
     /// Device: a number, accelN or a path; by default the best that does gzip
     #[arg(long, value_name = "DEV")]
     pub device: Option<String>,

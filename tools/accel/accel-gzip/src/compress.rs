@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::input::{Input, Next, Patience};
 use crate::pipeline::{Chunk, Stage, run};
 use crate::progress::Progress;
+use crate::proof::Proof;
 use crate::queues::Queues;
 use crate::sink::Sink;
 use crate::software::Deflate;
@@ -35,6 +36,8 @@ pub struct Form {
     pub independent: bool,
     /// The level where no engine does it.
     pub level: u8,
+    /// Whether all that the engine makes is proved, and not the first block alone.
+    pub verify: bool,
 }
 
 /// Compresses all of `input`, with the engine if it is `ready`; returns the number of jobs.
@@ -93,6 +96,7 @@ struct Compress<'a> {
     block: usize,
     members: Members,
     joined: Joined,
+    proof: Proof,
     inputs: Buffers,
     /// Never what was an input: its bytes would pass for the engine's.
     outputs: Buffers,
@@ -112,6 +116,7 @@ impl<'a> Compress<'a> {
             block,
             members: Members::new(form.origin.clone()),
             joined: Joined::new(),
+            proof: Proof::new(form.verify),
             inputs: Buffers::default(),
             outputs: Buffers::default(),
             pending: VecDeque::new(),
@@ -217,13 +222,21 @@ impl Stage for Compress<'_> {
 
     fn finish(&mut self, mut completion: Completion) -> Result<Chunk> {
         let offset = completion.job.tag * self.block as u64;
+        let by_engine = completion.result.is_ok();
         if self.form.independent {
-            return self.members.make(completion, self.input, offset, None);
+            let chunk = self.members.make(completion, self.input, offset, None)?;
+            if by_engine {
+                self.proof.of_member(&chunk, offset)?;
+            }
+            return Ok(chunk);
         }
         let stream = completion.job.stream.take();
         let stream = stream.expect("each request is part of a stream");
         let tag = completion.job.tag;
         let (chunk, trailer) = self.joined.make(completion, &stream, self.input, offset)?;
+        if by_engine {
+            self.proof.of_part(&chunk, trailer, offset)?;
+        }
         self.joined.parts.insert(tag, trailer);
         self.outputs.put_context(stream.into_context());
         Ok(chunk)
@@ -399,8 +412,8 @@ fn agree(told: Option<&[u8; TRAILER]>, input: Trailer, offset: u64) -> Result<()
 ///
 /// The trailer has the length of all input in the place that the report tells, and nothing of an
 /// older job has ([`without_end`]): the engine has been here, and has come to the end. It has its
-/// checksum, too: the engine has read the input as this program has. What it has made of it is not
-/// looked at.
+/// checksum, too: the engine has read the input as this program has. What it has made of it is
+/// another question ([`Proof`]).
 fn checked(report: &Report, input: Trailer, output: &Memory, offset: u64) -> Result<usize> {
     let payload = &output.bytes()[LEAD..LEAD + report.produced];
     agree(payload.last_chunk(), input, offset)?;
@@ -413,7 +426,9 @@ fn checked(report: &Report, input: Trailer, output: &Memory, offset: u64) -> Res
 /// Length of a part of the engine's output, if it is there.
 ///
 /// No block of deflate begins with so many zeroes, and the end of a part is not zero either, as is
-/// what an older job has left ([`without_end`]).
+/// what an older job has left ([`without_end`]). So much tells a part that has come to memory from
+/// none. It is too weak for one of which a piece amid has not come, or whose bits are wrong, and
+/// does not tell that it ends at a whole byte, where the next one is put: that is [`Proof`]'s.
 fn whole(report: &Report, source: &Source, output: &Memory, offset: u64) -> Result<usize> {
     let payload = &output.bytes()[LEAD..LEAD + report.produced];
     let begins = payload.iter().take(MARK).any(|&byte| byte != 0);

@@ -19,6 +19,7 @@ pub mod names;
 pub mod output;
 pub mod pipeline;
 pub mod progress;
+pub mod proof;
 pub mod queues;
 pub mod report;
 pub mod signals;

@@ -117,6 +117,25 @@ impl Inflate {
         }
     }
 
+    /// Whether `parts`, one behind the other, are data and trailer of a member, and no more.
+    pub fn is_member(&mut self, parts: &[&[u8]], room: &mut Vec<u8>) -> bool {
+        self.reset();
+        let mut is_over = false;
+        for mut part in parts.iter().copied() {
+            while !part.is_empty() {
+                room.clear();
+                let (count, over) = self.feed(part, room);
+                let moves = count > 0 || !room.is_empty();
+                match over {
+                    Ok(over) if moves && !is_over => is_over = over,
+                    _ => return false,
+                }
+                part = &part[count..];
+            }
+        }
+        is_over
+    }
+
     fn is_over(&self) -> Result<bool> {
         let Some(bytes) = self.trailer.first_chunk() else {
             return Ok(false);
@@ -183,6 +202,30 @@ mod tests {
         bytes.extend(Trailer::of(&plain).bytes());
         let (back, result) = inflated(&bytes);
         assert!(result.unwrap() && back == plain);
+    }
+
+    #[test]
+    fn what_is_no_member_is_told() {
+        let plain = plain();
+        let mut part = Vec::new();
+        Deflate::new(6).block(&plain, false, &mut part);
+        let last = crate::container::LAST_BLOCK;
+        let trailer = Trailer::of(&plain).bytes();
+        let is = |parts: &[&[u8]]| Inflate::default().is_member(parts, &mut Vec::new());
+        assert!(is(&[&part, &last, &trailer]));
+        assert!(is(&[&payload(&plain, 1)]));
+        // An empty block that ends amid a byte makes no part.
+        let amid = [&part[..], &[0b0000_0010, 0]].concat();
+        assert!(!is(&[&amid, &last, &trailer]));
+        assert!(!is(&[&part, &last, &trailer, b"x"]));
+        assert!(!is(&[&part, &trailer]));
+        assert!(!is(&[&part, &last, &trailer[..7]]));
+        assert!(!is(&[]));
+        for at in (0..part.len()).step_by(997) {
+            let mut damaged = part.clone();
+            damaged[at] ^= 4;
+            assert!(!is(&[&damaged, &last, &trailer]), "{at}");
+        }
     }
 
     #[test]

@@ -657,6 +657,36 @@ fn output_of_other_input_is_found() {
     }
 }
 
+/// Both ends of the output, and what the engine says of its input, are as they should be.
+#[test]
+fn damaged_output_is_found_where_it_is_looked_for() {
+    for bench in MODES.map(Bench::in_mode) {
+        let plain = text(100_000);
+        bench.file("data", &plain);
+        let words = "the engine's output is not that of the input";
+        for form in ["-n", "-i"] {
+            for (fate, options) in [("0:damaged", "-v"), ("7:damaged", "--verify")] {
+                let arguments = [
+                    "-cv",
+                    "-b",
+                    "10000b",
+                    "--in-flight",
+                    "1",
+                    form,
+                    options,
+                    "data",
+                ];
+                let output = bench.run_with(&arguments, fate);
+                check(&output, 0, words);
+                assert!(gunzip(&output.stdout) == plain);
+                let arguments = [&["--require-device"], &arguments[..]].concat();
+                check(&bench.run_with(&arguments, fate), 1, words);
+            }
+            check(&bench.run(&["-c", "--verify", form, "data"]), 0, "");
+        }
+    }
+}
+
 #[test]
 fn a_device_that_goes_away_is_done_without() {
     let waits = ["poll", "spin", "auto"];
