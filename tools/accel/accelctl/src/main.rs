@@ -5,6 +5,7 @@ mod arrivals;
 mod cdi;
 mod choice;
 mod cli;
+mod descriptors;
 mod events;
 mod export;
 mod failure;
@@ -27,12 +28,13 @@ mod table;
 mod top;
 mod units;
 
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Args, Command};
+use crate::descriptors::Output;
 use crate::failure::{Failure, Result};
 use crate::system::{Machine, System};
 
@@ -40,11 +42,23 @@ use crate::system::{Machine, System};
 const MISUSED: u8 = 2;
 
 fn main() -> ExitCode {
-    match run(&Args::parse(), &Machine, &mut stdout().lock()) {
+    match answer(&mut Output::new()) {
         Ok(()) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Said(sentence)) => fail(&sentence, ExitCode::FAILURE),
         Err(Failure::Misused(sentence)) => fail(&sentence, MISUSED.into()),
     }
+}
+
+fn answer(out: &mut dyn Write) -> Result<()> {
+    match Args::try_parse() {
+        Ok(args) => run(&args, &Machine, out)?,
+        Err(mistake) if mistake.use_stderr() => mistake.exit(),
+        Err(help) => {
+            descriptors::check()?;
+            help.print()?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 fn fail(sentence: &str, code: ExitCode) -> ExitCode {
