@@ -2,10 +2,12 @@
 //! Just enough of HTTP/1.1 for a scraper: one GET a connection, with limits in time, size and
 //! number, which the small server crates don't have.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::page::Format;
@@ -25,37 +27,103 @@ const HEAD_MAX: usize = 8192;
 /// Header lines of it at most.
 const HEADERS_MAX: usize = 64;
 
-/// Connections at once; who comes then is told to come again.
+/// Connections at once. Who comes then takes the place of the one that has been silent for longest,
+/// or is told to come again.
 const CONNECTIONS_MAX: usize = 16;
 
-/// How long a connection may take.
+/// How long a request may take to come, and its answer to go.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Hands the wishes of those who connect to `wishes`; returns when nobody takes them any more.
+/// Hands the wishes of those who connect to `wishes`.
 pub fn serve(listener: &TcpListener, wishes: &Sender<Wish>) {
-    let connections = Arc::new(());
+    let room = Arc::<Room>::default();
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
             // Out of descriptors, or the peer was gone before: neither gets better at once.
             std::thread::sleep(Duration::from_millis(10));
             continue;
         };
-        let guard = Arc::clone(&connections);
-        if Arc::strong_count(&connections) > CONNECTIONS_MAX + 1 {
-            let _ = answer(
-                &stream,
-                "503 Service Unavailable",
-                TEXT,
-                "Too many connections.\n",
-            );
-            continue;
-        }
-        let wishes = wishes.clone();
-        std::thread::spawn(move || {
-            let _guard = guard;
+        let stream = Arc::new(stream);
+        let begun = Seat::take(&room, &stream).and_then(|seat| {
+            let wishes = wishes.clone();
             // Who does not listen to the end has no use for an error either.
-            let _ = talk(&stream, &wishes);
+            let thread = Builder::new().spawn(move || drop(talk(&seat, &wishes)));
+            thread.ok()
         });
+        if begun.is_none() {
+            let status = "503 Service Unavailable";
+            let _ = answer(&stream, status, TEXT, "Too many connections.\n");
+        }
+    }
+}
+
+/// Who is connected.
+#[derive(Default)]
+struct Room(Mutex<Seats>);
+
+#[derive(Default)]
+struct Seats {
+    taken: BTreeMap<u64, Peer>,
+    /// The number of the seat that is taken next.
+    next: u64,
+}
+
+/// One of them.
+struct Peer {
+    stream: Arc<TcpStream>,
+    has_asked: bool,
+}
+
+/// The place of a connection; it is free again when this goes.
+struct Seat {
+    room: Arc<Room>,
+    number: u64,
+    stream: Arc<TcpStream>,
+}
+
+impl Room {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// A free one, or that of who has said nothing for longest; none if all have.
+    fn take(room: &Arc<Room>, stream: &Arc<TcpStream>) -> Option<Self> {
+        let mut seats = room.seats();
+        if seats.taken.len() >= CONNECTIONS_MAX {
+            let silent = |(&number, peer): (&u64, &Peer)| (!peer.has_asked).then_some(number);
+            let number = seats.taken.iter().find_map(silent)?;
+            let peer = seats.taken.remove(&number)?;
+            // That ends its thread. It may be gone already.
+            let _ = peer.stream.shutdown(Shutdown::Both);
+        }
+        let number = seats.next;
+        seats.next += 1;
+        let peer = Peer {
+            stream: Arc::clone(stream),
+            has_asked: false,
+        };
+        seats.taken.insert(number, peer);
+        drop(seats);
+        Some(Self {
+            room: Arc::clone(room),
+            number,
+            stream: Arc::clone(stream),
+        })
+    }
+
+    /// The request is there: nobody else gets the seat any more.
+    fn keep(&self) {
+        if let Some(peer) = self.room.seats().taken.get_mut(&self.number) {
+            peer.has_asked = true;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.room.seats().taken.remove(&self.number);
     }
 }
 
@@ -65,12 +133,13 @@ const HTML: &str = "text/html; charset=utf-8";
 const INDEX: &str = "<!DOCTYPE html><title>accelctl export</title>\
     <p>Accelerators, for Prometheus: <a href=\"/metrics\">metrics</a>\n";
 
-fn talk(stream: &TcpStream, wishes: &Sender<Wish>) -> io::Result<()> {
-    stream.set_write_timeout(Some(LIMIT))?;
+fn talk(seat: &Seat, wishes: &Sender<Wish>) -> io::Result<()> {
+    let stream = &*seat.stream;
     let request = match read_request(stream, Instant::now() + LIMIT)? {
         Ok(request) => request,
         Err(status) => return answer(stream, status, TEXT, "Not understood.\n"),
     };
+    seat.keep();
     if !matches!(&request.method[..], "GET" | "HEAD") {
         return answer(stream, "405 Method Not Allowed", TEXT, "Only GET.\n");
     }
@@ -83,7 +152,8 @@ fn talk(stream: &TcpStream, wishes: &Sender<Wish>) -> io::Result<()> {
         _ => ("404 Not Found", TEXT, "Only /metrics is here.\n".into()),
     };
     if request.method == "HEAD" {
-        return (&*stream).write_all(head(status, kind, body.len()).as_bytes());
+        let head = head(status, kind, body.len());
+        return send(stream, head.as_bytes(), Instant::now() + LIMIT);
     }
     answer(stream, status, kind, &body)
 }
@@ -101,8 +171,26 @@ fn head(status: &str, kind: &str, len: usize) -> String {
     )
 }
 
-fn answer(mut stream: &TcpStream, status: &str, kind: &str, body: &str) -> io::Result<()> {
-    stream.write_all((head(status, kind, body.len()) + body).as_bytes())
+fn answer(stream: &TcpStream, status: &str, kind: &str, body: &str) -> io::Result<()> {
+    let text = head(status, kind, body.len()) + body;
+    send(stream, text.as_bytes(), Instant::now() + LIMIT)
+}
+
+/// Writes all of `bytes` until `deadline`, however slowly they are read.
+fn send(mut stream: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// What is needed of a request.
@@ -194,6 +282,26 @@ mod tests {
         ] {
             assert_eq!(format(accept), expected, "{accept}");
         }
+    }
+
+    /// It does not help to read a little now and then.
+    #[test]
+    fn who_reads_slowly_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let reader = std::thread::spawn(move || {
+            while slow.read(&mut [0; 1000]).is_ok_and(|count| count > 0) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let page = vec![b'x'; 256 << 20];
+        let deadline = Instant::now() + Duration::from_millis(300);
+        let error = send(&stream, &page, deadline).unwrap_err();
+        let expected = [ErrorKind::TimedOut, ErrorKind::WouldBlock];
+        assert!(expected.contains(&error.kind()), "{error}");
+        stream.shutdown(Shutdown::Both).unwrap();
+        drop(reader);
     }
 
     #[test]

@@ -10,9 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Ledger {
     totals: BTreeMap<Series, Total>,
-    /// Users of each device that were ever seen.
-    users: BTreeMap<String, BTreeSet<u32>>,
+    /// Users of each device that have been seen, and when.
+    users: BTreeMap<String, BTreeMap<u32, u64>>,
+    /// Counts how often users were looked at.
+    looks: u64,
 }
+
+/// Users of a device who are remembered at most while they do not use it.
+const USERS_MAX: usize = 256;
 
 /// A total: its name, the device, and the user if it is by user.
 type Series = (&'static str, String, Option<u32>);
@@ -63,11 +68,28 @@ impl Ledger {
         self.totals.entry(series).or_default().settle(contexts)
     }
 
-    /// All users of a device that were ever seen, with those of now.
+    /// All users of a device that are remembered, with those of now. Where there are too many,
+    /// those who have been away for longest are forgotten, with their totals.
     pub fn users(&mut self, device: &str, now: impl Iterator<Item = u32>) -> BTreeSet<u32> {
+        self.looks += 1;
         let users = self.users.entry(device.to_string()).or_default();
-        users.extend(now);
-        users.clone()
+        users.extend(now.map(|uid| (uid, self.looks)));
+        let mut away: Vec<_> = users
+            .iter()
+            .filter(|(_, seen)| **seen != self.looks)
+            .map(|(&uid, &seen)| (seen, uid))
+            .collect();
+        away.sort_unstable();
+        away.truncate(away.len().saturating_sub(USERS_MAX));
+        let forgotten: BTreeSet<_> = away.into_iter().map(|(_, uid)| uid).collect();
+        users.retain(|uid, _| !forgotten.contains(uid));
+        let all = users.keys().copied().collect();
+        if !forgotten.is_empty() {
+            self.totals.retain(|(_, of, uid), _| {
+                of != device || uid.is_none_or(|uid| !forgotten.contains(&uid))
+            });
+        }
+        all
     }
 
     /// Notes that there are these devices now: what comes back later under the name of another
@@ -121,6 +143,21 @@ mod tests {
         assert_eq!(add(&[(4, 2)]), 19);
         assert_eq!(ledger.users("accel0", [1000].into_iter()).len(), 1);
         assert_eq!(ledger.users("accel0", std::iter::empty()).len(), 1);
+    }
+
+    #[test]
+    fn users_without_end_are_forgotten_in_time() {
+        let mut ledger = Ledger::default();
+        for uid in 8..10_000 {
+            ledger.users("accel0", [uid, 7].into_iter());
+            for user in [uid, 7] {
+                ledger.user("jobs", "accel0", user, BTreeMap::from([(1, uid.into())]));
+            }
+        }
+        assert!(ledger.len() <= USERS_MAX + 2, "{}", ledger.len());
+        let users = ledger.users("accel0", std::iter::empty());
+        assert!(users.len() <= USERS_MAX && users.contains(&7) && users.contains(&9999));
+        assert_eq!(ledger.user("jobs", "accel0", 7, BTreeMap::new()), 9999);
     }
 
     #[test]

@@ -9,7 +9,8 @@ mod page;
 use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::Builder;
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -48,11 +49,16 @@ pub fn run(system: &dyn System, target: &Target, out: &mut dyn Write) -> Result<
             let local = listener
                 .local_addr()
                 .map_err(|error| trouble(address, error))?;
+            let wishes = serve(vec![listener])?;
             writeln!(out, "http://{local}/metrics")?;
             out.flush()?;
-            exporter.serve(vec![listener])
+            exporter.fulfil(wishes);
+            Ok(())
         }
-        Target::Activated => exporter.serve(activated()?),
+        Target::Activated => {
+            exporter.fulfil(serve(activated()?)?);
+            Ok(())
+        }
         Target::Textfile { path, interval } => loop {
             exporter.write_to(path)?;
             match interval {
@@ -95,6 +101,17 @@ fn activated() -> Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
+/// Takes the wishes of who asks at `listeners`.
+fn serve(listeners: Vec<TcpListener>) -> Result<Receiver<Wish>> {
+    let (sender, wishes) = channel();
+    for listener in listeners {
+        let sender = sender.clone();
+        let thread = Builder::new().spawn(move || http::serve(&listener, &sender));
+        thread.map_err(|error| trouble("a thread", error))?;
+    }
+    Ok(wishes)
+}
+
 /// Asks devices, and remembers what would go back.
 struct Exporter<'a> {
     system: &'a dyn System,
@@ -118,20 +135,13 @@ impl<'a> Exporter<'a> {
     }
 
     /// Answers who asks. A page that can't be made is no reason to end.
-    fn serve(&mut self, listeners: Vec<TcpListener>) -> Result<()> {
-        let (sender, wishes) = channel();
-        for listener in listeners {
-            let sender = sender.clone();
-            std::thread::spawn(move || http::serve(&listener, &sender));
-        }
-        drop(sender);
+    fn fulfil(&mut self, wishes: Receiver<Wish>) {
         for Wish { format, reply } in wishes {
             if let Ok(page) = self.page(format) {
                 // Who asked may be gone.
                 let _ = reply.send(page);
             }
         }
-        Ok(())
     }
 
     fn write_to(&mut self, path: &Path) -> Result<()> {

@@ -162,7 +162,7 @@ fn pages_are_served() {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         let fake = Fake::with(1);
-        Exporter::new(&fake).serve(vec![listener])
+        Exporter::new(&fake).fulfil(serve(vec![listener]).unwrap());
     });
     for (request, parts) in [
         (
