@@ -130,12 +130,12 @@ impl<'a> Compress<'a> {
         }
     }
 
-    fn end(&mut self, sink: &mut Sink) -> Result<()> {
+    fn end(&self, sink: &mut Sink) -> Result<()> {
         if self.form.independent {
             return sink.put(&end_mark());
         }
         sink.put(&LAST_BLOCK)?;
-        sink.put(&self.joined.trailer().bytes())
+        sink.put(&self.joined.whole.bytes())
     }
 
     fn by_engine(
@@ -165,7 +165,7 @@ impl<'a> Compress<'a> {
         let mut output = Vec::new();
         let mut room = Vec::new();
         let mut pending = std::mem::take(&mut self.pending);
-        self.joined.forget(self.members.made);
+        self.joined.parts.clear();
         self.inputs = Buffers::default();
         loop {
             let source = match pending.pop_front() {
@@ -246,6 +246,7 @@ impl Stage for Compress<'_> {
         if let Some(source) = self.pending.pop_front() {
             self.inputs.put_source(source);
         }
+        self.joined.written(self.members.made);
         self.members.made += 1;
         self.outputs.put(without_end(chunk));
     }
@@ -329,8 +330,9 @@ impl Members {
 /// Makes one member of what the engine compressed.
 struct Joined {
     room: Vec<u8>,
-    /// Of the parts that are not among these.
+    /// Of the parts that are written.
     whole: Trailer,
+    /// Of those that are not yet, and no more.
     parts: BTreeMap<u64, Trailer>,
 }
 
@@ -379,16 +381,11 @@ impl Joined {
         self.whole = self.whole.join(part);
     }
 
-    /// Adds what is there up to the first `written` parts, and drops the others.
-    fn forget(&mut self, written: u64) {
-        let parts = std::mem::take(&mut self.parts);
-        parts.range(..written).for_each(|(_, &part)| self.add(part));
-    }
-
-    /// Checksum and length of all.
-    fn trailer(&mut self) -> Trailer {
-        self.forget(u64::MAX);
-        self.whole
+    /// Adds the part of this number, which is next.
+    fn written(&mut self, number: u64) {
+        if let Some(part) = self.parts.remove(&number) {
+            self.add(part);
+        }
     }
 }
 
@@ -458,4 +455,24 @@ fn stored(plain: &[u8], room: &mut [u8]) -> usize {
     let len = store(plain, room, true);
     room[len..len + TRAILER].copy_from_slice(&Trailer::of(plain).bytes());
     len + TRAILER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_parts_that_are_written_one_sum_is_kept() {
+        let plain: Vec<u8> = (0..1000).map(|n| (n * 7 % 251) as u8).collect();
+        let mut joined = Joined::new();
+        for (number, pair) in (0..).step_by(2).zip(plain.chunks(20)) {
+            // They come in any order.
+            joined.parts.insert(number + 1, Trailer::of(&pair[10..]));
+            joined.parts.insert(number, Trailer::of(&pair[..10]));
+            joined.written(number);
+            joined.written(number + 1);
+            assert!(joined.parts.is_empty());
+        }
+        assert_eq!(joined.whole, Trailer::of(&plain));
+    }
 }
