@@ -1097,10 +1097,19 @@ fn large_members_need_an_end_mark_too() {
 #[test]
 fn what_cannot_be_mapped_is_read() {
     let bench = Bench::new();
-    let path = "/sys/kernel/uevent_seqnum";
-    let Ok(content) = fs::read(path) else {
+    let paths = [
+        "kernel/uevent_seqnum",
+        "devices/system/cpu/online",
+        "power/state",
+    ];
+    let paths = paths.map(|path| format!("/sys/{path}"));
+    let Some(path) = paths.iter().find(|path| fs::read(path).is_ok()) else {
+        // What `eprintln!` writes is not shown of a test that passes.
+        let what = b"\nnot checked: there is no sysfs\n";
+        std::io::stderr().write_all(what).unwrap();
         return;
     };
+    let content = fs::read(path).unwrap();
     bench.file("second", b"content");
     let output = bench.run(&["-c", path, "second"]);
     check(&output, 0, "file size changed while zipping");

@@ -408,3 +408,10 @@ pub fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
         other => panic!("{other:?}"),
     }
 }
+
+/// Says that a test has not looked at anything, for want of `what`. The test passes nevertheless,
+/// and what `eprintln!` writes is not shown then.
+pub fn not_checked(what: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "\nnot checked: {what} is not installed");
+}

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::fake::{Fake, FakeDevice, context};
+use crate::fake::{Fake, FakeDevice, context, not_checked};
 
 /// Names, labels and values of all series.
 fn series(text: &str) -> BTreeMap<String, f64> {
@@ -312,7 +312,7 @@ fn promtool_has_nothing_to_say() {
     let [page, _] = pages();
     match judged(Command::new(promtool).args(["check", "metrics"]), &page) {
         Some(said) => assert_eq!(said, (String::new(), true)),
-        None => eprintln!("not checked: promtool is not installed"),
+        None => not_checked("promtool"),
     }
 }
 
@@ -322,7 +322,7 @@ try:
     from prometheus_client import parser
     from prometheus_client.openmetrics import parser as openmetrics
 except ImportError:
-    sys.exit('not checked: prometheus_client is not installed')
+    sys.exit('missing')
 reader = openmetrics if sys.argv[1] == 'OpenMetrics' else parser
 families = list(reader.text_string_to_metric_families(sys.stdin.read()))
 print(sum(len(family.samples) for family in families), end='')
@@ -334,14 +334,10 @@ fn another_parser_reads_the_same_series() {
     for (page, form) in pages().iter().zip(["Prometheus", "OpenMetrics"]) {
         let mut python = Command::new("python3");
         let judged = judged(python.args(["-c", READ_BY_PYTHON, form]), page);
-        let said = judged.map_or(
-            "not checked: python3 is not installed".into(),
-            |(said, _)| said,
-        );
-        if said.starts_with("not checked") {
-            eprintln!("{said}");
+        let Some((said, _)) = judged.filter(|(said, _)| said.trim() != "missing") else {
+            not_checked("python3, or its prometheus_client,");
             continue;
-        }
+        };
         let lines = page.lines().filter(|line| !line.starts_with('#'));
         assert_eq!(said, lines.count().to_string(), "{form}");
     }
