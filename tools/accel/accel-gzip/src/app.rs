@@ -28,6 +28,9 @@ use crate::sink::{STDOUT, Sink};
 use accel::AddressMode;
 use accel::hisi_zip::Direction;
 
+/// Bytes of a file that is compressed without a job.
+const SMALL_FILE: u64 = 4 << 10;
+
 /// All is well.
 const OK: u8 = 0;
 /// A file could not be dealt with.
@@ -439,8 +442,10 @@ impl App<'_> {
             verify: args.verify,
         };
         let tell = |error: &Error| tell_why(args.verbose, error);
-        // The engine can't but compress.
-        let ready = form.level != 0 && self.queues.begin(&tell)?;
+        // The engine can't but compress, and to set it to work takes longer than a little work.
+        let small = input.total().is_some_and(|total| total <= SMALL_FILE);
+        let wanted = form.level != 0 && (args.require_device || !small);
+        let ready = wanted && self.queues.begin(&tell)?;
         compress(input, &form, &mut self.queues, ready, sink, progress, &tell)
     }
 

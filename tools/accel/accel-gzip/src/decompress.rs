@@ -196,7 +196,7 @@ impl Decoder<'_, '_> {
     }
 
     fn member(&mut self, header: &Header) -> Result<()> {
-        if self.ready && payload_len(header).is_some() {
+        if self.ready && worth_a_job(header).is_some() {
             return self.parallel(header);
         }
         self.input.skip(header.len);
@@ -453,6 +453,14 @@ pub fn payload_len(header: &Header) -> Option<usize> {
     (TRAILER + 2..=REQUEST_MAX).contains(&len).then_some(len)
 }
 
+/// Bytes of a member's content below which a job takes longer than the work.
+const SMALL_MEMBER: usize = 4 << 10;
+
+/// The same of one that is worth a request.
+fn worth_a_job(header: &Header) -> Option<usize> {
+    payload_len(header).filter(|&len| len >= SMALL_MEMBER)
+}
+
 /// Room for what the member with `trailer` claims to have.
 pub fn output_len(trailer: Trailer) -> usize {
     (trailer.len as usize).clamp(ROOM_MIN, REQUEST_MAX)
@@ -528,7 +536,7 @@ impl<'a> Parallel<'a> {
             Next::Later => return Ok(Next::Later),
             Next::Item(Err(_)) | Next::End => return Ok(Next::End),
         };
-        let Some(len) = payload_len(&header) else {
+        let Some(len) = worth_a_job(&header) else {
             return Ok(Next::End);
         };
         let owed = Owed {

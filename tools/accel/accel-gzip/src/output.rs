@@ -3,19 +3,24 @@
 
 use std::fs::{File, Metadata};
 use std::io::{Error as IoError, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid, fchmod, fchown, futimens};
-use tempfile::NamedTempFile;
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid, fchmod, fchown, futimens,
+};
+use tempfile::{Builder, TempPath};
 
 use crate::error::{Error, Result};
 use crate::signals::Partial;
 use crate::sink::Sink;
 
-/// A file being written under another name beside the final one.
+/// A file being written that has no name yet, or, where the file system knows no such files,
+/// another one beside the final one.
 pub struct Output {
-    temporary: NamedTempFile,
+    file: File,
+    hidden: Option<TempPath>,
     partial: Partial,
     path: PathBuf,
 }
@@ -23,37 +28,34 @@ pub struct Output {
 impl Output {
     /// Begins with a file that is to be `path`.
     pub fn create(path: PathBuf) -> Result<Self> {
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let temporary = tempfile::Builder::new()
-            .prefix(".accel-gzip-")
-            .tempfile_in(directory);
-        let temporary = temporary.map_err(|source| Error::Write {
-            path: path.clone(),
-            source,
-        })?;
-        let partial = Partial::new(temporary.path());
+        match nameless(directory(&path)) {
+            Some(file) => Ok(Self {
+                file,
+                hidden: None,
+                partial: Partial::new(None),
+                path,
+            }),
+            None => Self::hidden(path),
+        }
+    }
+
+    fn hidden(path: PathBuf) -> Result<Self> {
+        let temporary = hidden_names().tempfile_in(directory(&path));
+        let temporary = temporary.map_err(|source| write_error(&path, source))?;
+        let (file, hidden) = temporary.into_parts();
         Ok(Self {
-            temporary,
-            partial,
+            file,
+            partial: Partial::new(Some(&hidden)),
+            hidden: Some(hidden),
             path,
         })
     }
 
     /// Where to write the content.
     pub fn sink(&self) -> Result<Sink> {
-        let file = self.temporary.as_file().try_clone();
+        let file = self.file.try_clone();
         file.map(|file| Sink::file(file, self.path.clone()))
-            .map_err(|e| self.error(e))
-    }
-
-    fn error(&self, source: IoError) -> Error {
-        Error::Write {
-            path: self.path.clone(),
-            source,
-        }
+            .map_err(|e| write_error(&self.path, e))
     }
 
     /// Gives the file owner, mode and times of `like`, its name, and then calls `replaced`.
@@ -67,33 +69,96 @@ impl Output {
         overwrite: bool,
         replaced: Option<&dyn Fn() -> Result<()>>,
     ) -> Result<()> {
-        let write_error = |e: IoError| Error::Write {
-            path: self.path.clone(),
-            source: e,
-        };
-        copy_attributes(self.temporary.as_file(), like, modified).map_err(write_error)?;
-        if replaced.is_some() {
-            self.temporary.as_file().sync_all().map_err(write_error)?;
-        }
         let Self {
-            temporary,
+            file,
+            hidden,
             partial,
             path,
         } = self;
+        copy_attributes(&file, like, modified).map_err(|e| write_error(&path, e))?;
+        // An older file is not to go before this one is there.
+        if overwrite && replaced.is_some() {
+            file.sync_all().map_err(|e| write_error(&path, e))?;
+        }
         partial.commit(|| {
-            let persisted = match overwrite {
-                true => temporary.persist(&path),
-                false => temporary.persist_noclobber(&path),
+            let named = match hidden {
+                Some(hidden) => rename(hidden, &path, overwrite),
+                None => link(&file, &path, overwrite),
             };
-            persisted.map_err(|e| persist_error(&path, e.error))?;
-            replaced.map_or(Ok(()), |replaced| {
-                sync_directory(&path).map_err(|source| Error::Write {
-                    path: path.clone(),
-                    source,
-                })?;
-                replaced()
-            })
+            named.map_err(|e| persist_error(&path, e))?;
+            match replaced {
+                None => Ok(()),
+                Some(replaced) => sync(&file, &path, overwrite).and_then(|()| replaced()),
+            }
         })
+    }
+}
+
+/// The directory in which `path` is.
+fn directory(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    parent.unwrap_or(Path::new("."))
+}
+
+/// Names of files that are not complete, or not in their place.
+fn hidden_names() -> Builder<'static, 'static> {
+    let mut names = Builder::new();
+    names.prefix(".accel-gzip-");
+    names
+}
+
+/// A name for `file` that does not depend on a directory.
+fn own_name(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// A file without a name in `directory`, if there can be one, and it can get a name.
+fn nameless(directory: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR).ok()?;
+    let file = File::from(fd);
+    own_name(&file).exists().then_some(file)
+}
+
+/// Gives a file without a name its name. It takes that of another by a detour alone.
+fn link(file: &File, path: &Path, overwrite: bool) -> std::io::Result<()> {
+    let own = own_name(file);
+    let link = |path: &Path| {
+        let linked = rustix::fs::linkat(CWD, &own, CWD, path, AtFlags::SYMLINK_FOLLOW);
+        linked.map_err(IoError::from)
+    };
+    match link(path) {
+        Err(error) if overwrite && error.kind() == ErrorKind::AlreadyExists => {
+            let hidden = hidden_names().make_in(directory(path), link)?;
+            rename(hidden.into_temp_path(), path, true)
+        }
+        other => other,
+    }
+}
+
+fn rename(hidden: TempPath, path: &Path, overwrite: bool) -> std::io::Result<()> {
+    let persisted = match overwrite {
+        true => hidden.persist(path),
+        false => hidden.persist_noclobber(path),
+    };
+    persisted.map_err(|e| e.error)
+}
+
+/// Sees to it that `file` is on the disk under the name `path`. Most file systems do both at once,
+/// and what is left to the second call is little.
+fn sync(file: &File, path: &Path, overwrite: bool) -> Result<()> {
+    let synced = file.sync_all().and_then(|()| sync_directory(path));
+    if synced.is_err() && !overwrite {
+        // What may be damaged is no output.
+        let _ = std::fs::remove_file(path);
+    }
+    synced.map_err(|e| write_error(path, e))
+}
+
+fn write_error(path: &Path, source: IoError) -> Error {
+    Error::Write {
+        path: path.into(),
+        source,
     }
 }
 
@@ -101,10 +166,7 @@ fn persist_error(path: &Path, source: IoError) -> Error {
     if source.kind() == ErrorKind::AlreadyExists {
         return exists(path);
     }
-    Error::Write {
-        path: path.into(),
-        source,
-    }
+    write_error(path, source)
 }
 
 /// The output is there already.
@@ -116,8 +178,7 @@ pub fn exists(path: &Path) -> Error {
 }
 
 fn sync_directory(path: &Path) -> std::io::Result<()> {
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    match File::open(parent.unwrap_or(Path::new(".")))?.sync_all() {
+    match File::open(directory(path))?.sync_all() {
         // Some file systems have nothing to sync in a directory.
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
         other => other,
@@ -156,4 +217,40 @@ fn copy_attributes(file: &File, like: &Metadata, modified: Option<u32>) -> std::
         },
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::*;
+
+    fn contents(directory: &Path) -> Vec<String> {
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+        let entries = std::fs::read_dir(directory).unwrap();
+        entries.map(|entry| read(entry.unwrap().path())).collect()
+    }
+
+    #[test]
+    fn a_file_gets_its_name_at_the_end_with_and_without_one_before() {
+        for create in [Output::create, Output::hidden] {
+            let directory = tempfile::tempdir().unwrap();
+            let like = directory.path().metadata().unwrap();
+            let path = directory.path().join("x");
+            let write = |text: &str, overwrite| {
+                let output = create(path.clone())?;
+                output.sink()?.write(&mut [IoSlice::new(text.as_bytes())])?;
+                let seen = || match contents(directory.path()) == [text] {
+                    true => Ok(()),
+                    false => Err(Error::NotTheSame),
+                };
+                output.commit(&like, None, overwrite, Some(&seen))
+            };
+            write("one", false).unwrap();
+            assert!(matches!(write("two", false), Err(Error::Skipped(_))));
+            assert_eq!(contents(directory.path()), ["one"]);
+            write("three", true).unwrap();
+            assert_eq!(contents(directory.path()), ["three"]);
+        }
+    }
 }

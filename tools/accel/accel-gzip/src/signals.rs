@@ -52,13 +52,13 @@ fn end_by(signal: i32) {
     let _ = emulate_default_handler(signal);
 }
 
-/// While this lives, `path` is removed if a signal comes.
+/// While this lives, a file is removed if a signal comes.
 pub struct Partial(());
 
 impl Partial {
-    /// Begins with `path`.
-    pub fn new(path: &Path) -> Self {
-        *partial() = Some(path.into());
+    /// Begins with the file `path`, or one that has no name.
+    pub fn new(path: Option<&Path>) -> Self {
+        *partial() = path.map(Path::to_path_buf);
         Self(())
     }
 

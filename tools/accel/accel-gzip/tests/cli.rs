@@ -576,7 +576,7 @@ fn an_engine_that_fails_again_and_again_is_left_alone() {
     let bench = Bench::new();
     let names = ["1", "2", "3", "4", "5"];
     for name in names {
-        bench.file(name, b"content");
+        bench.file(name, &text(10_000));
     }
     let output = bench.run_with(&[&["-v"], &names[..]].concat(), "0:35");
     check(&output, 0, "5:\t");
@@ -615,7 +615,9 @@ fn output_that_does_not_come_is_found() {
             assert!(gunzip(&output.stdout) == plain);
         }
         // What can be had without the engine is.
-        check(&bench.run(&["-ik", "-b", "1000B", "data"]), 0, "");
+        let plain = noise(100_000);
+        bench.file("data", &plain);
+        check(&bench.run(&["-ik", "-b", "10000B", "data"]), 0, "");
         let output = bench.run_with(&["-dc", "data.gz"], "0:lost");
         check(&output, 0, "");
         assert!(output.stdout == plain);
@@ -721,12 +723,12 @@ fn a_device_that_goes_away_is_done_without() {
 #[test]
 fn a_pipe_of_members_goes_on_where_it_was() {
     for bench in MODES.map(Bench::in_mode) {
-        let plain = text(4000);
-        let packed = bench.filter(&["-i", "-b", "1000B"], &plain).stdout;
+        let plain = noise(40_000);
+        let packed = bench.filter(&["-i", "-b", "10000B"], &plain).stdout;
         let magic = |at: &usize| packed[*at..].starts_with(b"\x1f\x8b\x08\x04");
         let second = (1..packed.len()).find(magic).unwrap();
         // Amid its content, its header, and behind that.
-        for at in [second + 200, second + 5, second + 24] {
+        for at in [second + 2000, second + 5, second + 24] {
             let mut command = bench.command(&["-dv"]);
             command
                 .env("FAKE_FATE", "0:die")
@@ -735,9 +737,9 @@ fn a_pipe_of_members_goes_on_where_it_was() {
                 .stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             let mut stdin = child.stdin.take().unwrap();
-            // So few bytes come at once.
+            // A pipe has room for so much, and it comes at once.
             stdin.write_all(&packed[..at]).unwrap();
-            let mut back = vec![0; 1000];
+            let mut back = vec![0; 10_000];
             let stdout = child.stdout.as_mut().unwrap();
             stdout.read_exact(&mut back).unwrap();
             stdin.write_all(&packed[at..]).unwrap();
@@ -796,25 +798,45 @@ fn no_queue_at_all_will_do_unless_one_is_required() {
     check(&output, 1, "all its queues are in use");
 }
 
+/// Nor does one that can't be handled, where the file system has files without a name.
 #[test]
 fn a_signal_leaves_no_partial_file() {
-    let bench = Bench::new();
-    bench.file("data", &text(3_000_000));
-    let mut command = bench.command(&["-b", "100K", "--wait", "poll", "data"]);
-    let mut child = command.env("FAKE_FATE", "9:hang").spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while bench.names().len() < 2 {
-        assert!(Instant::now() < deadline, "no output begun");
-        std::thread::sleep(Duration::from_millis(5));
+    for (name, number) in [("INT", 2), ("KILL", 9)] {
+        let bench = Bench::new();
+        bench.file("data", &text(3_000_000));
+        let mut command = bench.command(&["-b", "100K", "--wait", "poll", "data"]);
+        let mut child = command.env("FAKE_FATE", "9:hang").spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while bench.names().len() < 2 && !has_nameless_file(child.id(), &bench) {
+            assert!(Instant::now() < deadline, "no output begun");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let nameless = has_nameless_file(child.id(), &bench);
+        if name == "KILL" && !nameless {
+            // What `eprintln!` writes is not shown of a test that passes.
+            let what = b"\nnot checked: there are no files without a name here\n";
+            std::io::stderr().write_all(what).unwrap();
+        }
+        // The shell has this one built in; a small system need not have it as a program.
+        let kill = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", child.id())])
+            .status()
+            .unwrap();
+        assert!(kill.success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        if name == "INT" || nameless {
+            assert_eq!(bench.names(), ["data"], "{name}");
+        }
     }
-    // The shell has this one built in; a small system need not have it as a program.
-    let kill = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
-        .status()
-        .unwrap();
-    assert!(kill.success());
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
-    assert_eq!(bench.names(), ["data"]);
+}
+
+fn has_nameless_file(pid: u32, bench: &Bench) -> bool {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    entries.flatten().any(|entry| {
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        target.starts_with(bench.directory.path())
+            && target.to_string_lossy().ends_with("(deleted)")
+    })
 }
 
 #[test]
@@ -843,8 +865,35 @@ fn verbose_tells_ratio_jobs_and_speed() {
         0,
         "% -- replaced with data.gz (10 jobs, 1 queues, ",
     );
-    // The end mark is one.
-    check(&bench.run(&["-tv", "data.gz"]), 0, "% -- OK (11 jobs, ");
+    // The end mark is none.
+    check(&bench.run(&["-tv", "data.gz"]), 0, "% -- OK (10 jobs, ");
+}
+
+#[test]
+fn small_files_are_done_without_a_job() {
+    let bench = Bench::new();
+    for (len, how) in [(4096, "(software, "), (4097, "(1 jobs, ")] {
+        bench.file("data", &text(len));
+        check(&bench.run(&["-kfv", "data"]), 0, how);
+        check(
+            &bench.run(&["-kfv", "--require-device", "data"]),
+            0,
+            "(1 jobs, ",
+        );
+        assert!(gunzip(&fs::read(bench.path("data.gz")).unwrap()) == text(len));
+    }
+}
+
+/// A job would take longer than the work.
+#[test]
+fn small_members_are_done_without_a_job() {
+    let bench = Bench::new();
+    let plain = text(100_000);
+    bench.file("data", &plain);
+    check(&bench.run(&["-i", "-b", "512B", "data"]), 0, "");
+    let output = bench.run(&["-dcv", "data.gz"]);
+    check(&output, 0, "(software, ");
+    assert!(output.stdout == plain);
 }
 
 #[test]
