@@ -18,7 +18,8 @@ use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::input::{Input, Next};
-use crate::list::{Listing, Row};
+use crate::legacy;
+use crate::list::{Kind, Listing, Row};
 use crate::names;
 use crate::output::{self, Output};
 use crate::progress::Progress;
@@ -87,6 +88,20 @@ fn run_with(args: &Args, engine: &dyn Engine) -> u8 {
     app.status
 }
 
+/// What messages call it.
+const STDIN: &str = "stdin";
+
+/// What is told of a file before it is read.
+struct Listed {
+    /// Name of the plain file.
+    plain: PathBuf,
+    /// Bytes of the compressed one that are no data.
+    overhead: usize,
+    mtime: u32,
+    /// The method, if it is not of gzip.
+    legacy: Option<&'static str>,
+}
+
 struct App<'a> {
     args: &'a Args,
     queues: Queues<'a>,
@@ -113,7 +128,7 @@ impl App<'_> {
 
     fn deal_with_or_tell(&mut self, path: &Path) {
         let name = match path == Path::new("-") {
-            true => "stdin".into(),
+            true => STDIN.into(),
             false => path.display().to_string(),
         };
         if let Err(error) = self.deal_with(path, &name) {
@@ -193,20 +208,26 @@ impl App<'_> {
         verb: &str,
     ) -> Result<()> {
         let listed = match self.args.list {
+            // What comes of standard input goes there.
+            true if name == STDIN => Some(self.listed(input, "stdout".as_ref(), origin.mtime)?),
             true => Some(self.listed(input, Path::new(name), origin.mtime)?),
             false => None,
         };
         let mut sink = self.stdout_or_nowhere()?;
         let done = self.transform(input, origin, &mut sink, name)?;
         match listed {
-            Some((plain, overhead, mtime)) => {
+            Some(listed) => {
+                let crc = listed.legacy.is_none().then(|| sink.sum());
                 let row = Row {
                     done: &done,
-                    overhead,
-                    crc: sink.sum(),
-                    mtime,
+                    overhead: listed.overhead,
+                    kind: Kind {
+                        method: listed.legacy.unwrap_or("defla"),
+                        crc,
+                    },
+                    mtime: listed.mtime,
                 };
-                self.listing.add(&row, &plain).map_err(not_told)?;
+                self.listing.add(&row, &listed.plain).map_err(not_told)?;
             }
             None => self.tell(name, &done, verb),
         }
@@ -214,21 +235,26 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Name of the plain file, bytes of the compressed one that are no data, and a time.
-    fn listed(&self, input: &mut Input, path: &Path, mtime: u32) -> Result<(PathBuf, usize, u32)> {
-        let plain = names::plain(path, &self.args.suffix).unwrap_or(path.into());
-        let header = match next_header(input, true)? {
-            Next::Item(Ok(header)) => header,
-            _ => return Ok((plain, 0, mtime)),
+    /// What the header tells of the file `path`, of that time.
+    fn listed(&self, input: &mut Input, path: &Path, mtime: u32) -> Result<Listed> {
+        let mut listed = Listed {
+            plain: names::plain(path, &self.args.suffix).unwrap_or(path.into()),
+            overhead: 0,
+            mtime,
+            legacy: legacy::method(input)?,
         };
+        let Next::Item(Ok(header)) = next_header(input, true)? else {
+            return Ok(listed);
+        };
+        listed.overhead = header.len + TRAILER;
+        if self.args.with_time() && header.mtime != 0 {
+            listed.mtime = header.mtime;
+        }
         let stored = header.name.filter(|_| self.args.with_name());
-        let stored = stored.and_then(|name| names::restored(path, &name));
-        let mtime = if header.mtime == 0 {
-            mtime
-        } else {
-            header.mtime
-        };
-        Ok((stored.unwrap_or(plain), header.len + TRAILER, mtime))
+        if let Some(name) = stored.and_then(|name| names::restored(path, &name)) {
+            listed.plain = name;
+        }
+        Ok(listed)
     }
 
     /// Input that the engine reads where it lies, if it sees that, or else is read into buffers.

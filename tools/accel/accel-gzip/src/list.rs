@@ -4,6 +4,9 @@
 use std::io::{Result, Write};
 use std::path::Path;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::descriptors;
 use crate::report::Done;
 
@@ -13,10 +16,19 @@ pub struct Row<'a> {
     pub done: &'a Done,
     /// Bytes of it that are no data.
     pub overhead: usize,
-    /// CRC-32 of the plain data.
-    pub crc: u32,
+    /// How it was compressed.
+    pub kind: Kind,
     /// When these were modified, 0: not known.
     pub mtime: u32,
+}
+
+/// How a file was compressed.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// The method, as gzip calls it.
+    pub method: &'static str,
+    /// CRC-32 of the plain data, where the format has one.
+    pub crc: Option<u32>,
 }
 
 /// The lines so far.
@@ -52,7 +64,10 @@ impl Listing {
             lines += "         compressed        uncompressed  ratio uncompressed_name\n";
         }
         if self.verbose {
-            lines += &format!("defla {:08x} {} ", row.crc, date(row.mtime));
+            // Of what has no checksum, gzip says that it is this.
+            let crc = row.kind.crc.unwrap_or(u32::MAX);
+            let date = date(row.mtime, TimeZone::system());
+            lines += &format!("{:5} {crc:08x} {date} ", row.kind.method);
         }
         let (packed, plain) = (row.done.bytes_in, row.done.bytes_out);
         lines += &sizes(packed, plain, row.overhead);
@@ -90,39 +105,10 @@ fn sizes(packed: u64, plain: u64, overhead: usize) -> String {
     format!("{packed:19} {plain:19} {saved:5.1}%")
 }
 
-/// Month, day and time of day, in universal time.
-fn date(mtime: u32) -> String {
-    const MONTHS: [(&str, u32); 12] = [
-        ("Jan", 31),
-        ("Feb", 28),
-        ("Mar", 31),
-        ("Apr", 30),
-        ("May", 31),
-        ("Jun", 30),
-        ("Jul", 31),
-        ("Aug", 31),
-        ("Sep", 30),
-        ("Oct", 31),
-        ("Nov", 30),
-        ("Dec", 31),
-    ];
-    let leap = |year: u32| u32::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-    let (mut year, mut day) = (1970, mtime / 86_400);
-    while day >= 365 + leap(year) {
-        day -= 365 + leap(year);
-        year += 1;
-    }
-    let mut name = "Dec";
-    for (month, days) in MONTHS {
-        let days = days + if month == "Feb" { leap(year) } else { 0 };
-        if day < days {
-            name = month;
-            break;
-        }
-        day -= days;
-    }
-    let minute = mtime / 60 % 1440;
-    format!("{name} {:2} {:02}:{:02}", day + 1, minute / 60, minute % 60)
+/// Month, day and time of day, where `zone` is.
+fn date(mtime: u32, zone: TimeZone) -> String {
+    let time = Timestamp::from_second(mtime.into()).unwrap_or_default();
+    time.to_zoned(zone).strftime("%b %e %H:%M").to_string()
 }
 
 #[cfg(test)]
@@ -138,7 +124,7 @@ mod tests {
             (1_796_050_800, "Nov 30 15:00"),
             (u32::MAX, "Feb  7 06:28"),
         ] {
-            assert_eq!(date(mtime), text, "{mtime}");
+            assert_eq!(date(mtime, TimeZone::UTC), text, "{mtime}");
         }
     }
 

@@ -1283,6 +1283,104 @@ fn files_are_listed() {
     check(&bench.run(&["-l", "none"]), 1, "not in gzip format");
 }
 
+/// As gzip 1.12 tells them, but for the checksum that there is none of: ffffffff by its manual.
+#[test]
+fn what_is_listed_has_its_method_and_local_time() {
+    let bench = Bench::new();
+    let past = std::time::UNIX_EPOCH + Duration::from_secs(1_593_604_800);
+    let mut packed = gzip(b"banana");
+    packed[4..8].copy_from_slice(&1_000_000_000u32.to_le_bytes());
+    let gz = format!("{:08x}", crc32fast::hash(b"banana"));
+    for (name, content, told, size) in [
+        (
+            "p.z",
+            &b"\x1f\x1e\0\0\0\x06\x03\x01\x01\0anb\x16\xc8"[..],
+            "pack  ffffffff",
+            "-150.0% p",
+        ),
+        (
+            "a.Z",
+            b"\x1f\x9d\x90\x61\x02\x0a\x04",
+            "compr ffffffff",
+            "-16.7% a",
+        ),
+        (
+            "s.zip",
+            &entry("inner", b"banana"),
+            "store ffffffff",
+            "-583.3% s.zip",
+        ),
+        ("d.zip", &deflated(b"banana"), "defla ffffffff", " d.zip"),
+        ("g.gz", &packed, &format!("defla {gz}"), " 0.0% g"),
+    ] {
+        let path = bench.file(name, content);
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(past).unwrap();
+        let list = |option: &str, standard_input: bool| {
+            let mut command = bench.command(&[option]);
+            command.env("TZ", "IST-5:30");
+            match standard_input {
+                true => command.stdin(fs::File::open(&path).unwrap()),
+                false => command.arg(name),
+            };
+            let output = command.output().unwrap();
+            check(&output, 0, "");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let line = |text: String| text.lines().next_back().unwrap().to_string();
+        let told_line = line(list("-lv", false));
+        assert!(
+            told_line.starts_with(&format!("{told} Jul  1 17:30 ")),
+            "{told_line}"
+        );
+        assert!(told_line.ends_with(size), "{told_line}");
+        assert!(line(list("-lv", true)).ends_with("% stdout"));
+        let date = if name == "g.gz" {
+            " Sep  9 07:16 "
+        } else {
+            " Jul  1 17:30 "
+        };
+        assert!(list("-lvN", false).contains(date), "{name}");
+    }
+}
+
+/// A deflated entry of a zip archive.
+fn deflated(content: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    let level = flate2::Compression::default();
+    let mut encoder = flate2::read::DeflateEncoder::new(content, level);
+    encoder.read_to_end(&mut data).unwrap();
+    let mut bytes = entry("x", content);
+    bytes.truncate(bytes.len() - content.len());
+    bytes[8] = 8;
+    bytes[18..22].copy_from_slice(&(data.len() as u32).to_le_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+#[test]
+fn an_archive_that_is_cut_off_is_no_archive() {
+    let bench = Bench::new();
+    let plain = text(1000);
+    for archive in [deflated(&plain), entry("x", &plain)] {
+        let output = bench.filter(&["-d"], &archive);
+        check(&output, 0, "");
+        assert!(output.stdout == plain);
+        for cut in (4..archive.len() - 9)
+            .step_by(7)
+            .chain(archive.len() - 8..archive.len())
+        {
+            bench.file("data.z", &archive[..cut]);
+            check(
+                &bench.run(&["-d", "data.z"]),
+                1,
+                "data.z: unexpected end of file",
+            );
+            assert_eq!(bench.names(), ["data.z"], "{cut} of {}", archive.len());
+        }
+    }
+}
+
 #[test]
 fn formats_of_others_are_read() {
     let bench = Bench::new();

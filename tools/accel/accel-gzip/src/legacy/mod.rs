@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read};
 
 use crate::decompress::Rest;
 use crate::error::{Error, Result};
-use crate::input::{Input, Reader};
+use crate::input::{Input, Next, Reader};
 use crate::sink::Sink;
 
 /// A format.
@@ -37,6 +37,21 @@ impl Format {
             _ => None,
         })
     }
+}
+
+/// The method of what begins at the input's place, as gzip calls it; `None`: that of its own
+/// format.
+pub fn method(input: &mut Input) -> Result<Option<&'static str>> {
+    let Next::Item(&[a, b, ..]) = input.peek(2, true)? else {
+        return Ok(None);
+    };
+    Ok(match Format::at(input, [a, b], true)? {
+        Some(Format::Lzw) => Some("compr"),
+        Some(Format::Pack) => Some("pack"),
+        Some(Format::Lzh) => Some("lzh"),
+        Some(Format::Zip) => Some(zip::method(input)?),
+        None => None,
+    })
 }
 
 /// Decompresses what begins at the input's place. It says what follows where nothing may; `None`:

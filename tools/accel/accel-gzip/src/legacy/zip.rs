@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Archives of `zip`, `.zip`: their first entry, if it is stored or deflated.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 
-use flate2::bufread::DeflateDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{cut_off, take, violated};
 use crate::container::Trailer;
@@ -35,8 +35,8 @@ pub fn decompress(input: &mut Reader<'_>, sink: &mut Sink) -> Result<Rest> {
         return Err(Error::Unsupported("encryption"));
     }
     let found = match (method, flags & BEHIND) {
-        (DEFLATED, _) => copy(&mut DeflateDecoder::new(&mut *input), sink)?,
-        (STORED, 0) => copy(&mut input.take(told.len.into()), sink)?,
+        (DEFLATED, _) => inflate(input, sink)?,
+        (STORED, 0) => copy(input, told.len, sink)?,
         _ => return Err(Error::Unsupported("a method that is not deflate")),
     };
     if flags & BEHIND != 0 {
@@ -83,19 +83,51 @@ fn descriptor(input: &mut Reader<'_>) -> Result<Trailer> {
     })
 }
 
-/// Hands on all that comes from `data`; returns its checksum and length.
-fn copy(data: &mut dyn Read, sink: &mut Sink) -> Result<Trailer> {
-    let mut room = vec![0; 64 << 10];
+/// Hands on the next `len` bytes; returns their checksum and length.
+fn copy(input: &mut Reader<'_>, len: u32, sink: &mut Sink) -> Result<Trailer> {
+    let mut found = Trailer::NOTHING;
+    while found.len < len {
+        let bytes = input.fill_buf().map_err(cut_off)?;
+        let count = bytes.len().min((len - found.len) as usize);
+        if count == 0 {
+            return Err(Error::UnexpectedEnd);
+        }
+        sink.put(&bytes[..count])?;
+        found = found.join(Trailer::of(&bytes[..count]));
+        input.consume(count);
+    }
+    Ok(found)
+}
+
+/// Decompresses deflate data up to their end; returns checksum and length of what comes of them.
+fn inflate(input: &mut Reader<'_>, sink: &mut Sink) -> Result<Trailer> {
+    let mut raw = Decompress::new(false);
+    let mut room = Vec::with_capacity(64 << 10);
     let mut found = Trailer::NOTHING;
     loop {
-        let count = data.read(&mut room).map_err(|error| match cut_off(error) {
-            Error::Read(error) if error.kind() == std::io::ErrorKind::InvalidInput => violated(),
-            other => other,
-        })?;
-        if count == 0 {
+        let bytes = input.fill_buf().map_err(cut_off)?;
+        let (before, at_end) = (raw.total_in(), bytes.is_empty());
+        room.clear();
+        let status = raw.decompress_vec(bytes, &mut room, FlushDecompress::None);
+        let status = status.map_err(|_| violated())?;
+        let count = (raw.total_in() - before) as usize;
+        input.consume(count);
+        sink.put(&room)?;
+        found = found.join(Trailer::of(&room));
+        if status == Status::StreamEnd {
             return Ok(found);
         }
-        sink.put(&room[..count])?;
-        found = found.join(Trailer::of(&room[..count]));
+        if at_end && room.is_empty() {
+            return Err(Error::UnexpectedEnd);
+        }
     }
+}
+
+/// The method of the entry at the input's place, as gzip calls it.
+pub fn method(input: &mut Input) -> Result<&'static str> {
+    let bytes = input.peek(10, true)?;
+    Ok(match bytes {
+        Next::Item(&[_, _, _, _, _, _, _, _, 0, 0, ..]) => "store",
+        _ => "defla",
+    })
 }
