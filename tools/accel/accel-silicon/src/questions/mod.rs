@@ -18,6 +18,7 @@ pub const QUESTIONS: &[Question] = &[
     entries::STATELESS_CHECKSUM,
     streams::CHECKSUM,
     streams::CARRIED_WORDS,
+    streams::PART_END,
     streams::STREAM_END,
     streams::INPUT_AHEAD,
     streams::LAST_BLOCK_ALONE,

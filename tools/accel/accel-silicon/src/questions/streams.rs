@@ -129,6 +129,43 @@ fn lost_words(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
     Ok(Reading::only(!good).with(seen))
 }
 
+pub(super) const PART_END: Question = Question {
+    name: "part-end",
+    text: "Does a request of a stream that is compressed end at a whole byte, if more follows?",
+    mild: None,
+    way: Way::Harmless(part_end),
+};
+
+fn part_end(engine: &mut dyn Engine) -> Result<Finding, Trouble> {
+    let plain = data::text(PIECE);
+    let revision = engine.revision();
+    let request = Request {
+        // As programs have it.
+        window: if revision == Revision::V3 { 4 } else { 0 },
+        stream: Some(Stream {
+            begin: true,
+            last: false,
+            carried: [0; CARRIED.len()],
+        }),
+        ..whole(revision.layout(), Algorithm::Gzip, plain.clone())
+    };
+    let done = once(engine, Direction::Compress, &request)?;
+    let Some(output) = done.output().filter(|output| !output.is_empty()) else {
+        return Ok(Reading::only(false).with(told(&done)));
+    };
+    // Only at a whole byte does a last block have its meaning.
+    let crc = data::crc32(&plain).to_le_bytes();
+    let len = (PIECE as u32).to_le_bytes();
+    let stream = [output, &EMPTY_LAST_BLOCK, &crc, &len].concat();
+    let good = inflates_to(engine, stream, &plain)?;
+    let end = &output[output.len().saturating_sub(5)..];
+    let seen = format!(
+        "its last bytes are {end:02x?}; with an end behind them, the stream is {}",
+        quality(good)
+    );
+    Ok(Reading::only(good).with(seen))
+}
+
 pub(super) const EMPTY_LAST: Question = Question {
     name: "empty-last",
     text: "Does the last request of a stream that is compressed fail if it has no input?",

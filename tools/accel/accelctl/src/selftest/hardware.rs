@@ -239,6 +239,7 @@ mod tests {
                 "small-rooms",
                 "stream-room",
                 "room-to-compress",
+                "part-end",
                 "stream-end",
                 "input-ahead",
                 "last-block",
