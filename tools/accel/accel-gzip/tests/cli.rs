@@ -1200,6 +1200,64 @@ fn what_a_live_stream_has_sent_is_written() {
     assert!(!child.wait().unwrap().success());
 }
 
+/// Both sides of a terminal.
+fn terminal() -> (fs::File, fs::File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let person = openpt(flags).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let path = ptsname(&person, Vec::new()).unwrap();
+    let path = path.to_str().unwrap();
+    let program = fs::File::options().read(true).write(true).open(path);
+    (person.into(), program.unwrap())
+}
+
+/// What a person sees of a stream whose second half comes later than the line is due.
+fn seen(bench: &Bench, option: &str, shares_terminal: bool) -> String {
+    let packed = gzip(&noise(40_000));
+    let (mut person, program) = terminal();
+    let mut command = bench.command(&[option]);
+    command.env("FAKE_QUEUES", "0").stdin(Stdio::piped());
+    if shares_terminal {
+        command.stdout(program.try_clone().unwrap());
+    } else {
+        command.stdout(Stdio::piped());
+    }
+    let mut child = command.stderr(program).spawn().unwrap();
+    drop(command);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&packed[..20_000]).unwrap();
+    // It has begun when something comes.
+    let mut first = [0; 10];
+    match &mut child.stdout {
+        Some(stdout) => stdout.read_exact(&mut first).unwrap(),
+        None => person.read_exact(&mut first).unwrap(),
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    stdin.write_all(&packed[20_000..]).unwrap();
+    drop(stdin);
+    let mut screen = Vec::new();
+    std::thread::scope(|scope| {
+        let stdout = child.stdout.take();
+        scope.spawn(|| stdout.map(|mut stdout| stdout.read_to_end(&mut Vec::new())));
+        // It is an error that nobody has the other side any more.
+        let _ = person.read_to_end(&mut screen);
+    });
+    child.wait().unwrap();
+    String::from_utf8_lossy(&screen).into()
+}
+
+#[test]
+fn how_far_it_is_is_told_where_it_does_no_harm() {
+    const LINE: &str = " MB/s\x1b[K";
+    let bench = Bench::new();
+    assert!(seen(&bench, "-dv", false).contains(LINE));
+    assert_eq!(seen(&bench, "-d", false), "");
+    // It would be amid the text.
+    assert!(!seen(&bench, "-dcv", true).contains(LINE));
+}
+
 #[test]
 fn the_name_says_what_to_do() {
     let bench = Bench::new();
