@@ -515,13 +515,10 @@ impl App<'_> {
         let block = self.compresses().then_some(self.args.block_size);
         let mark = |what: &str| say(&format!("bench: {what}"));
         let measure = bench::bench(&mut input, block, rounds, &mut self.queues, &mark)?;
-        // A reader that does not want the result has it all the same.
-        let _ = writeln!(
-            stdout(),
-            "{}",
-            describe_measure(name, &measure, self.queues.mode(), self.queues.count())
-        );
-        Ok(())
+        let (mode, queues) = (self.queues.mode(), self.queues.count());
+        let line = describe_measure(name, &measure, mode, queues);
+        let told = descriptors::text_output().and_then(|mut output| writeln!(output, "{line}"));
+        told.map_err(not_told)
     }
 }
 

@@ -1508,6 +1508,7 @@ fn closed_descriptors_are_errors() {
         "-c data",
         "-dc packed.gz",
         "-l packed.gz",
+        "--bench 1 data",
         "--help",
         "-V",
         "-L",
