@@ -218,8 +218,10 @@ impl Decoder<'_, '_> {
     fn by_engine(&mut self) -> std::result::Result<(), Failure> {
         let nothing = |error| Failure { error, written: 0 };
         self.queues.prepare(1).map_err(nothing)?;
+        self.input.keep();
         let spare = &mut self.spare;
         self.jobs += stream(self.input, spare, self.queues, self.sink, self.progress)?;
+        self.input.forget();
         Ok(())
     }
 

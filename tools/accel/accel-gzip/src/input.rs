@@ -128,13 +128,31 @@ impl Input {
         }
     }
 
+    /// Keeps what is taken from here on, so that one can go back, until there is too much of it.
+    pub fn keep(&mut self) {
+        if let Self::Pipe(pipe) = self {
+            // A file has it all.
+            pipe.kept = pipe.total.is_none().then(|| (pipe.position, Vec::new()));
+        }
+    }
+
+    /// Keeps it no longer.
+    pub fn forget(&mut self) {
+        if let Self::Pipe(pipe) = self {
+            pipe.kept = None;
+        }
+    }
+
     /// Goes back to `position`; false if that can't be.
     pub fn rewind(&mut self, position: u64) -> Result<bool> {
         match self {
             Self::File(file) => file.position = position,
             Self::Pipe(pipe) if pipe.total.is_some() => pipe.rewind(position)?,
             Self::Pipe(pipe) if pipe.position == position => {}
-            Self::Pipe(_) => return Ok(false),
+            Self::Pipe(pipe) => match pipe.kept.take() {
+                Some((start, bytes)) if start == position => pipe.give_back(&bytes),
+                _ => return Ok(false),
+            },
         }
         Ok(true)
     }
@@ -359,8 +377,13 @@ pub struct Pipe {
     ahead_start: usize,
     /// What is being filled for the device.
     filling: Option<(Memory, usize)>,
+    /// What was taken from a place on, where it is kept.
+    kept: Option<(u64, Vec<u8>)>,
     ended: bool,
 }
+
+/// Bytes that are kept of a pipe at most.
+const KEPT: usize = 8 << 20;
 
 impl Pipe {
     fn new(file: File, position: u64, total: Option<u64>) -> Self {
@@ -371,6 +394,7 @@ impl Pipe {
             ahead: Vec::new(),
             ahead_start: 0,
             filling: None,
+            kept: None,
             ended: false,
         }
     }
@@ -420,6 +444,7 @@ impl Pipe {
         self.ahead.clear();
         self.ahead_start = 0;
         self.filling = None;
+        self.kept = None;
         self.ended = false;
         Ok(())
     }
@@ -455,6 +480,11 @@ impl Pipe {
             return Ok(Next::End);
         }
         self.position += filled as u64;
+        let room = |kept: &(u64, Vec<u8>)| kept.1.len() + filled <= KEPT;
+        self.kept = self.kept.take().filter(room);
+        if let Some((_, kept)) = &mut self.kept {
+            kept.extend_from_slice(&buffer.bytes()[..filled]);
+        }
         Ok(Next::Item(Source::new(buffer, 0, filled)))
     }
 

@@ -751,6 +751,20 @@ fn a_pipe_of_members_goes_on_where_it_was() {
     }
 }
 
+/// As long as there is not too much of it to be kept.
+#[test]
+fn a_member_from_a_pipe_is_done_once_more() {
+    for bench in MODES.map(Bench::in_mode) {
+        let plain = noise(3_000_000);
+        let packed = gzip(&plain).repeat(2);
+        for fate in ["0:die", "2:die", "3:35"] {
+            let output = bench.filter_with(&["-dv"], &packed, fate);
+            check(&output, 0, "goes on in software");
+            assert!(output.stdout == plain.repeat(2), "{fate}");
+        }
+    }
+}
+
 #[test]
 fn a_device_that_is_required_must_not_go_away() {
     let bench = Bench::new();
