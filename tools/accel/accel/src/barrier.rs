@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Order between memory, the device's accesses to it, and doorbells.
 //!
 //! The language's fences order accesses of processors to memory. A doorbell is no memory, and on

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Buffers: memory that has a descriptor.
 //!
 //! A buffer is a dma-buf of the kernel. It can be mapped by processes, mapped into the address

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! A context: one open of the compute node, with its address space.
 
 use std::os::fd::AsFd;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Errors: what, which device, why, and what to do.
 
 use std::borrow::Cow;

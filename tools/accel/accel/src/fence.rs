@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Fences: the end of work, as a descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Choosing the device that suits a program best.
 //!
 //! [`rank`] puts those that can do the work in this order:

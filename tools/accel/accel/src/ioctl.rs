@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The ioctls: the only place that hands the kernel pointers inside structs.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Accelerators of the kernel's `accel` subsystem: `/dev/accelN` and `/dev/accel_monitorN`.
 //!
 //! - [`Device`] finds devices, [`Monitor`] asks one about itself and tells of its [`Event`]s;

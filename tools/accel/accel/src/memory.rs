@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Memory that is handed to devices.
 //!
 //! A device works on memory while the program runs, so a job owns its memory until it is done.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The monitor node.
 
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! An open node of a device.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

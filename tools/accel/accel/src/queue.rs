@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! A queue: its descriptor, its regions, its state.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

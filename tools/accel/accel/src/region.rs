@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Mapped regions: of queues, and of buffers.
 
 use std::ffi::c_void;

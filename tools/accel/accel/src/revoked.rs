@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Outliving the removal of a device.
 //!
 //! When a device goes, the kernel takes the mappings of its queues away, and the next touch raises

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Jobs that the kernel hands over, in [`AddressMode::Kernel`](crate::AddressMode::Kernel).
 
 use std::marker::PhantomData;

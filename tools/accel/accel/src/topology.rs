@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! What of the machine is near what, as sysfs tells it.
 
 use std::path::{Path, PathBuf};

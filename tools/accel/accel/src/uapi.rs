@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! What `include/uapi/accel/accel.h` and `include/uapi/accel/hisi_zip.h` say, in Rust, and what of
 //! `include/uapi/linux/sync_file.h` and `include/uapi/linux/dma-buf.h` is needed with them.
 //!

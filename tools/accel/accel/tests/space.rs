@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Buffers and where they are mapped, with a kernel in memory.
 
 use accel::memory::Memory;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! `uapi.rs` and the C headers say the same, as a C compiler sees them.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Queues of the ZIP engine against one in memory, in all address modes.
 
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The kernel as the way to the engine: a system call hands a job over, and its record comes back.
 
 use std::time::{Duration, Instant};

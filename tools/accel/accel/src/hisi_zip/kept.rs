@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The bits of a raw deflate stream that the engine has taken and keeps, because they may be the
 //! beginning of more.
 

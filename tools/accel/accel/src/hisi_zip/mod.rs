@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The HiSilicon ZIP engine (driver `accel_hisi_zip`): deflate, zlib and gzip in hardware.
 //!
 //! A [`ZipQueue`] is filled by [`ZipQueue::vacancy`] and emptied by [`ZipQueue::poll`]; neither

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The ways by which entries reach the engine and completions come back.
 
 use rustix::io::Errno;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Entries as they are: what the engine has written into a queue's rings, taken for nothing.
 //!
 //! For who wants to know what the engine does. Who wants it to do something uses a

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! The rings of a queue and its doorbell: a way to the engine without system calls.
 
 use rustix::io::Errno;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Waiting for completions: by looking, by sleeping, or first the one and then the other.
 
 use std::os::fd::{AsFd, BorrowedFd};
