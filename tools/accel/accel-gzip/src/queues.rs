@@ -180,7 +180,10 @@ impl<'a> Queues<'a> {
             .min_by_key(|queue| queue.in_flight())
             .and_then(ZipQueue::vacancy);
         match vacancy {
-            Some(vacancy) => vacancy.submit(job).map(|()| None).map_err(Into::into),
+            Some(vacancy) => vacancy
+                .submit(job)
+                .map(|()| None)
+                .map_err(|refused| refused.error.into()),
             None => Ok(Some(job)),
         }
     }
@@ -198,6 +201,6 @@ impl<'a> Queues<'a> {
 
     /// Waits for a completion, or until `other` is readable.
     pub fn wait(&mut self, other: Option<BorrowedFd<'_>>) -> Result<Woken> {
-        Ok(wait(&mut self.queues, self.how.wait, other)?)
+        Ok(wait(&mut self.queues, self.how.wait, other, None)?)
     }
 }

@@ -2,11 +2,12 @@
 //! Errors: what, which device, why, and what to do.
 
 use std::borrow::Cow;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use crate::hisi_zip::Algorithm;
+use crate::hisi_zip::{Algorithm, REQUEST_MAX};
 use crate::info::{AddressMode, ModeReason};
 use crate::queue::QueueState;
 
@@ -42,7 +43,7 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
 
     /// A node could not be opened.
@@ -127,6 +128,33 @@ pub enum Error {
         room: usize,
         /// Bytes that it needs.
         least: usize,
+    },
+
+    /// A job's input or room for output is larger than a request may have.
+    #[error(
+        "{device}: queue {queue}: {bytes} bytes of {what} are too many for a job; {REQUEST_MAX} \
+         may be"
+    )]
+    TooLarge {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+        /// Input or output.
+        what: &'static str,
+        /// Bytes of it.
+        bytes: usize,
+    },
+
+    /// A job's input, room for output, or context is not inside its memory.
+    #[error("{device}: queue {queue}: the {what} of a job is not inside its memory")]
+    Outside {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+        /// Input, output or context.
+        what: &'static str,
     },
 
     /// A request of a stream has nothing to compress.
@@ -223,6 +251,18 @@ pub enum Error {
         state: QueueState,
     },
 
+    /// The queue belongs to the process of which this one is a child.
+    #[error(
+        "{device}: queue {queue} belongs to the parent of this process; after fork(), a child \
+         opens the device for itself"
+    )]
+    Forked {
+        /// Name of the device.
+        device: String,
+        /// Number of the queue.
+        queue: u32,
+    },
+
     /// Nothing came back from the device for a long time.
     #[error(
         "{device}: queue {queue} has not finished a job for {seconds} s; the device hangs or is \
@@ -247,6 +287,51 @@ pub enum Error {
         /// Why.
         source: Errno,
     },
+}
+
+impl Error {
+    /// What the system has said, where it is that.
+    fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Open { source, .. }
+            | Self::Refused { source, .. }
+            | Self::Buffer { source, .. }
+            | Self::NoBuffer { source }
+            | Self::NotSynced { source }
+            | Self::NotSubmitted { source, .. }
+            | Self::Fence { source }
+            | Self::NotReset { source, .. }
+            | Self::Memory { source, .. } => Some(*source),
+            Self::QueuesBusy { .. } => Some(Errno::BUSY),
+            Self::Forked { .. } => Some(Errno::PERM),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoDevice { .. } | Self::NoPlace { .. } => ErrorKind::NotFound,
+            Self::Scan { source, .. } => source.kind(),
+            Self::BadName { .. }
+            | Self::BadAddress { .. }
+            | Self::Unreachable { .. }
+            | Self::Room { .. }
+            | Self::TooLarge { .. }
+            | Self::Outside { .. }
+            | Self::NoInput { .. } => ErrorKind::InvalidInput,
+            Self::ModeUnavailable { .. } | Self::NoAlgorithm { .. } => ErrorKind::Unsupported,
+            Self::Timeout { .. } => ErrorKind::TimedOut,
+            Self::QueueDead { .. } => ErrorKind::ConnectionAborted,
+            _ => self.errno().map_or(ErrorKind::Other, |errno| errno.kind()),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    /// The same error, of the kind that fits.
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error)
+    }
 }
 
 fn open_hint(errno: Errno) -> &'static str {
@@ -444,6 +529,60 @@ mod tests {
             let text = Error::NotReset { device, source }.to_string();
             assert!(text.starts_with("accel3: not reset: "), "{text}");
             assert!(text.contains(remedy), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_input_and_output_has_its_kind() {
+        let (device, queue) = (|| "accel3".to_string(), 7);
+        let table = [
+            (
+                ErrorKind::PermissionDenied,
+                Error::Open {
+                    path: "/dev/accel3".into(),
+                    source: Errno::ACCESS,
+                },
+            ),
+            (
+                ErrorKind::ResourceBusy,
+                Error::QueuesBusy { device: device() },
+            ),
+            (
+                ErrorKind::PermissionDenied,
+                Error::Forked {
+                    device: device(),
+                    queue,
+                },
+            ),
+            (
+                ErrorKind::ConnectionAborted,
+                Error::QueueDead {
+                    device: device(),
+                    queue,
+                    state: QueueState::DeadReset,
+                },
+            ),
+            (
+                ErrorKind::TimedOut,
+                Error::Timeout {
+                    device: device(),
+                    queue,
+                    seconds: 60,
+                },
+            ),
+            (
+                ErrorKind::Other,
+                Error::Mismatch {
+                    device: device(),
+                    what: "nonsense".into(),
+                },
+            ),
+        ];
+        for (kind, error) in table {
+            let text = error.to_string();
+            let error = io::Error::from(error);
+            assert_eq!((error.kind(), error.to_string()), (kind, text));
+            assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
         }
     }
 

@@ -2,7 +2,7 @@
 //! The stream of events of a monitor node.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -226,6 +226,12 @@ impl<F: AsFd> AsFd for EventReader<F> {
     }
 }
 
+impl<F: AsFd> AsRawFd for EventReader<F> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 impl<F: AsFd> Iterator for EventReader<F> {
     type Item = Result<Event>;
 
@@ -260,7 +266,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Vec<Event>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::fd::OwnedFd;
 
     use rustix::pipe::{PipeFlags, pipe_with};
 

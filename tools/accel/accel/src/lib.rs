@@ -24,6 +24,7 @@ mod error;
 mod events;
 mod fence;
 pub mod find;
+mod fork;
 pub mod hisi_zip;
 mod info;
 mod inquire;

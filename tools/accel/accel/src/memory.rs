@@ -275,26 +275,19 @@ impl Source {
         self.len == 0
     }
 
-    /// The same without its first `count` bytes.
-    ///
-    /// # Panics
-    ///
-    /// If there are not so many.
+    /// The same without its first `count` bytes; empty if there are not so many.
     pub fn advance(mut self, count: usize) -> Self {
-        let rest = self.len.checked_sub(count);
-        self.len = rest.expect("as many bytes as are skipped");
+        let count = count.min(self.len);
+        self.len -= count;
         self.start += count;
         self
     }
 
-    /// The bytes of the input; nothing for a file, which this program does not touch.
-    ///
-    /// # Panics
-    ///
-    /// If the input is not inside its memory.
+    /// The bytes of the input; nothing for a file, which this program does not touch, and for what
+    /// is not inside its memory.
     pub fn bytes(&self) -> Option<&[u8]> {
         match &self.memory {
-            Input::Memory(memory) => Some(&memory.bytes()[self.start..][..self.len]),
+            Input::Memory(memory) => memory.bytes().get(self.start..)?.get(..self.len),
             Input::File(_) => None,
         }
     }
@@ -307,18 +300,15 @@ impl Source {
         }
     }
 
-    /// Where the input begins.
-    ///
-    /// # Panics
-    ///
-    /// If the input is not inside its memory.
-    pub(crate) fn place(&self) -> Place<'_> {
+    /// Whether the input is inside its memory.
+    pub(crate) fn is_inside(&self) -> bool {
         let end = self.start.checked_add(self.len);
-        assert!(
-            end.is_some_and(|end| end <= self.memory.len()),
-            "input outside its memory"
-        );
-        self.memory.place(self.start)
+        end.is_some_and(|end| end <= self.memory.len())
+    }
+
+    /// Where the input begins; nothing if it is not inside its memory.
+    pub(crate) fn place(&self) -> Option<Place<'_>> {
+        self.is_inside().then(|| self.memory.place(self.start))
     }
 }
 

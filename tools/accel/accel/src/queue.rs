@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 //! A queue: its descriptor, its regions, its state.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,8 +184,13 @@ impl Queue {
     }
 
     /// Its state, from the status page: no system call.
+    ///
+    /// A child of `fork()` has no status page: there it is [`QueueState::DeadRemoved`].
     pub fn state(&self) -> QueueState {
-        self.status.read::<u32>(STATE).into()
+        match self.status.read::<u32>(STATE).into() {
+            QueueState::Live if self.status.is_revoked() => QueueState::DeadRemoved,
+            state => state,
+        }
     }
 
     /// Whether it takes no more jobs, from the status page: no system call.
@@ -312,6 +317,12 @@ impl AsFd for Queue {
     }
 }
 
+impl AsRawFd for Queue {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// Why jobs were not handed over: that the queue is dead, or what the kernel says.
 pub(crate) fn not_submitted(device: &str, queue: u32, state: QueueState, source: Errno) -> Error {
     let device = device.into();
@@ -355,6 +366,6 @@ fn map(fd: BorrowedFd<'_>, facts: &QueueFacts, kind: RegionKind, node: &Node) ->
             what: format!("queue {} has no {kind} to map", facts.id),
         });
     };
-    Region::map(fd, region.offset, region.size, access)
+    Region::of_queue(fd, region.offset, region.size, access)
         .map_err(node.refused("mapping a region of a queue"))
 }

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::fork::Process;
 use crate::revoked;
 
 /// What may be done with a mapping.
@@ -32,6 +33,8 @@ pub struct Region {
     len: usize,
     access: Access,
     ticket: revoked::Ticket,
+    /// The process that has the mapping, where its children do not.
+    owner: Option<Process>,
 }
 
 // SAFETY: the mapping belongs to the process, not to a thread, and a `Region` is its only owner.
@@ -41,7 +44,7 @@ unsafe impl Send for Region {}
 const WORD: usize = size_of::<u64>();
 
 /// Integers that a region can be read and written as.
-pub trait Word: Copy + sealed::Sealed {}
+pub trait Word: Copy + Default + sealed::Sealed {}
 mod sealed {
     pub trait Sealed {}
 }
@@ -77,7 +80,26 @@ impl Region {
             len,
             access,
             ticket: revoked::watch(base.as_ptr().addr(), len),
+            owner: None,
         })
+    }
+
+    /// The same of a queue, of which a child of `fork()` has no mapping. There it reads as zero,
+    /// and says that it is revoked.
+    pub(crate) fn of_queue(
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        access: Access,
+    ) -> Result<Self, Errno> {
+        let mut region = Self::map(fd, offset, len, access)?;
+        region.owner = Some(Process::current());
+        Ok(region)
+    }
+
+    /// Whether this process is a child that does not have the mapping.
+    fn is_elsewhere(&self) -> bool {
+        self.owner.is_some_and(Process::is_parent)
     }
 
     /// Length in bytes.
@@ -92,10 +114,11 @@ impl Region {
 
     /// Whether a touch has found the region revoked.
     ///
-    /// Only ever true after [`survive_removal`](crate::survive_removal). What was read from a
-    /// revoked region is nothing that the device wrote: ask this after the read.
+    /// Only ever true after [`survive_removal`](crate::survive_removal), and in a child of
+    /// `fork()`, which has no regions of its parent's queues. What was read from a revoked region
+    /// is nothing that the device wrote: ask this after the read.
     pub fn is_revoked(&self) -> bool {
-        self.ticket.is_revoked()
+        self.ticket.is_revoked() || self.is_elsewhere()
     }
 
     /// Reads the word at `offset`.
@@ -105,6 +128,9 @@ impl Region {
     /// If the word is not inside the region or not aligned.
     pub fn read<T: Word>(&self, offset: usize) -> T {
         let word = self.word::<T>(offset);
+        if self.is_elsewhere() {
+            return T::default();
+        }
         // SAFETY: `word` has checked bounds and alignment; any bytes are a valid integer, and
         // volatile accesses are defined on memory that others write.
         unsafe { word.read_volatile() }
@@ -119,6 +145,9 @@ impl Region {
     pub fn write<T: Word>(&self, offset: usize, value: T) {
         assert_eq!(self.access, Access::ReadWrite, "region is read-only");
         let word = self.word::<T>(offset);
+        if self.is_elsewhere() {
+            return;
+        }
         // SAFETY: as in `read`; the mapping is writable. `Region` is not `Sync`, so no other
         // thread of this program writes the same word at the same time.
         unsafe { word.write_volatile(value) }
@@ -187,6 +216,10 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         self.ticket.end();
+        if self.is_elsewhere() {
+            // What is there now is not this.
+            return;
+        }
         // SAFETY: this is the mapping that `map` made (or what replaced it, at the same place),
         // and no pointer to it leaves this struct.
         let result = unsafe { rustix::mm::munmap(self.base.as_ptr().cast::<c_void>(), self.len) };
@@ -199,6 +232,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::fork::tests::in_child;
 
     fn memory(len: usize, access: Access) -> Region {
         let file = tempfile::tempfile().unwrap();
@@ -229,6 +263,24 @@ mod tests {
         }
         region.write_bytes(4095, &[7]);
         assert_eq!(region.read::<u8>(4095), 7);
+    }
+
+    #[test]
+    fn a_child_has_no_region_of_a_queue() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4096).unwrap();
+        let region = Region::of_queue(file.as_fd(), 0, 4096, Access::ReadWrite).unwrap();
+        let advice = rustix::mm::Advice::LinuxDontFork;
+        // SAFETY: the kernel has made the mappings of queues like this; no content changes.
+        unsafe { rustix::mm::madvise(region.base.as_ptr().cast(), 4096, advice) }.unwrap();
+        region.write(8, 77u32);
+        assert!(in_child(|| {
+            region.write(8, 5u32);
+            let read = region.read::<u32>(8);
+            let revoked = region.is_revoked();
+            drop(region);
+            read == 0 && revoked
+        }));
     }
 
     #[test]

@@ -2,15 +2,18 @@
 //! Queues of the ZIP engine against one in memory, in all address modes.
 
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use accel::hisi_zip::{
-    Algorithm, Completion, Direction, Job, JobError, ROOM_MIN, Revision, Stream, Wait, Woken,
-    ZipQueue, sleep, wait,
+    Algorithm, Completion, Direction, Job, JobError, REQUEST_MAX, ROOM_MIN, Revision, Stream, Wait,
+    Woken, ZipQueue, sleep, wait,
 };
 use accel::memory::{FileMap, Memory, Source};
 use accel::{AddressMode, Error, uapi};
 use accel_fake::{Context, Fate, Plan, Watcher};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const MODES: [AddressMode; 3] = [
     AddressMode::Shared,
@@ -54,9 +57,18 @@ impl Bench {
         self.queue.vacancy().expect("room").submit(job).unwrap();
     }
 
+    /// Why `job` is not taken; it comes back.
+    fn refused(&mut self, job: Job) -> Error {
+        let tag = job.tag;
+        let vacancy = self.queue.vacancy().expect("room");
+        let refused = vacancy.submit(job).unwrap_err();
+        assert_eq!(refused.job.tag, tag);
+        refused.error
+    }
+
     fn next(&mut self, how: Wait) -> Completion {
         let queues = std::slice::from_mut(&mut self.queue);
-        assert_eq!(wait(queues, how, None).unwrap(), Woken::Completion);
+        assert_eq!(wait(queues, how, None, None).unwrap(), Woken::Completion);
         self.queue.poll().unwrap().expect("a completion")
     }
 
@@ -91,12 +103,6 @@ impl Drop for Bench {
             assert_eq!(self.watcher.violations(), [""; 0]);
         }
     }
-}
-
-/// Spares the test the seconds that a queue waits for jobs that do not come back.
-fn forget_jobs(bench: &mut Bench) {
-    let empty = accel_fake::queue(Direction::Compress, 2, &bench.watcher, obedient()).unwrap();
-    std::mem::forget(std::mem::replace(&mut bench.queue, empty));
 }
 
 fn text(n: u64) -> Vec<u8> {
@@ -152,7 +158,7 @@ fn entries_are_those_of_the_revision() {
             ..bench.nth(0)
         };
         if revision == Revision::V2 {
-            let refused = bench.queue.vacancy().unwrap().submit(raw).unwrap_err();
+            let refused = bench.refused(raw);
             assert!(matches!(refused, Error::NoAlgorithm { .. }), "{refused}");
             assert_eq!(
                 refused.to_string(),
@@ -251,12 +257,7 @@ fn too_little_room_is_told() {
                 output_room: room,
                 ..bench.nth(0)
             };
-            let error = bench
-                .queue
-                .vacancy()
-                .expect("room")
-                .submit(job)
-                .unwrap_err();
+            let error = bench.refused(job);
             assert!(matches!(error, Error::Room { .. }), "{error}");
         }
         bench.submit(bench.nth(1));
@@ -310,12 +311,14 @@ fn a_dead_queue_says_why() {
             bench.submit(bench.nth(0));
             check(&bench.next(how));
             bench.submit(bench.nth(1));
-            let error = wait(std::slice::from_mut(&mut bench.queue), how, None).unwrap_err();
+            let error = wait(std::slice::from_mut(&mut bench.queue), how, None, None).unwrap_err();
             assert!(matches!(error, Error::QueueDead { .. }), "{error}");
             assert!(error.to_string().contains(words), "{error}");
-            let job = bench.nth(2);
-            let refused = bench.queue.vacancy().expect("room").submit(job);
-            assert!(matches!(refused, Err(Error::QueueDead { .. })));
+            let refused = bench.refused(bench.nth(2));
+            assert!(matches!(refused, Error::QueueDead { .. }));
+            let back = bench.queue.take_back();
+            assert_eq!(back.iter().map(|job| job.tag).collect::<Vec<_>>(), [1]);
+            assert_eq!(bench.queue.in_flight(), 0);
         }
     }
 }
@@ -327,10 +330,15 @@ fn a_completion_of_nothing_is_refused() {
         let plan = Box::new(move |_| fate);
         let mut bench = Bench::new(mode, Direction::Compress, 8, plan);
         bench.submit(bench.nth(0));
-        wait(std::slice::from_mut(&mut bench.queue), Wait::Spin, None).unwrap();
+        wait(
+            std::slice::from_mut(&mut bench.queue),
+            Wait::Spin,
+            None,
+            None,
+        )
+        .unwrap();
         let error = bench.queue.poll().unwrap_err();
         assert!(error.to_string().contains("not in flight"), "{error}");
-        forget_jobs(&mut bench);
     }
 }
 
@@ -342,22 +350,102 @@ fn another_descriptor_ends_the_wait() {
         bench.submit(bench.nth(0));
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         rustix::io::write(&writer, b"x").unwrap();
-        let other = std::os::fd::AsFd::as_fd(&reader);
+        let other = reader.as_fd();
         let queues = std::slice::from_mut(&mut bench.queue);
-        assert_eq!(sleep(queues, Some(other)).unwrap(), Woken::Other);
+        assert_eq!(sleep(queues, Some(other), None).unwrap(), Woken::Other);
         assert_eq!(bench.queue.in_flight(), 1);
-        forget_jobs(&mut bench);
     }
 }
 
+/// Whoever dropped it, the jobs' memory stays until the engine is done with it.
 #[test]
-fn dropping_a_queue_waits_for_its_jobs() {
+fn dropping_a_queue_leaves_its_jobs_to_end() {
     for mode in MODES {
         let mut bench = Bench::new(mode, Direction::Compress, 64, obedient());
         (0..63).for_each(|n| bench.submit(bench.nth(n)));
         let watcher = Arc::clone(&bench.watcher);
         drop(bench);
-        assert_eq!(watcher.jobs(), 63);
+        while watcher.jobs() < 63 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn dropping_a_queue_with_a_hung_job_does_not_wait_for_it() {
+    const FATES: &[(u64, Fate)] = &[(0, Fate::Hang)];
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
+        let source = bench.source(&text(0));
+        let output = bench.memory(4096);
+        bench.submit(Job::new(0, Algorithm::Gzip, source.clone(), output));
+        let since = Instant::now();
+        drop(bench);
+        // A minute would be to wait for the engine.
+        assert!(since.elapsed() < Duration::from_secs(4), "{mode}");
+        assert!(source.into_memory().is_none(), "the engine has it");
+    }
+}
+
+#[test]
+fn a_dead_queue_gives_all_jobs_back_in_their_order() {
+    const DIE: Fate = Fate::Die(uapi::QUEUE_DEAD_RESET);
+    for mode in MODES {
+        let fates = |n| if n == 7 { DIE } else { Fate::Do };
+        let mut bench = Bench::new(mode, Direction::Compress, 4, Box::new(fates));
+        for n in 0..5 {
+            bench.submit(bench.nth(n));
+            check(&bench.next(Wait::Spin));
+        }
+        assert!(bench.queue.take_back().is_empty());
+        (5..8).for_each(|n| bench.submit(bench.nth(n)));
+        while bench.queue.check().is_ok() {
+            std::thread::yield_now();
+        }
+        let back = bench.queue.take_back();
+        let sources = back.into_iter().map(|job| (job.tag, job.source));
+        for (n, (tag, source)) in (5..8).zip(sources) {
+            assert_eq!(tag, n, "{mode}");
+            assert_eq!(source.bytes().unwrap(), text(n));
+            assert!(source.into_memory().is_some());
+        }
+        assert_eq!(bench.queue.in_flight(), 0);
+    }
+}
+
+#[test]
+fn a_wait_has_a_limit() {
+    const FATES: &[(u64, Fate)] = &[(1, Fate::Hang)];
+    let ways = [Wait::Spin, Wait::Poll, Wait::Auto];
+    for (mode, how) in MODES.into_iter().flat_map(|m| ways.map(|how| (m, how))) {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, plan(FATES));
+        let limit = Some(Duration::from_millis(5));
+        assert!(!bench.queue.wait(how, limit).unwrap(), "nothing in flight");
+        bench.submit(bench.nth(0));
+        assert!(bench.queue.wait(how, Some(Duration::MAX)).unwrap());
+        check(&bench.queue.poll().unwrap().unwrap());
+        bench.submit(bench.nth(1));
+        assert!(!bench.queue.wait(how, limit).unwrap());
+        assert!(!bench.queue.wait(how, Some(Duration::ZERO)).unwrap());
+        assert_eq!(bench.queue.in_flight(), 1);
+    }
+}
+
+/// As an event loop does it: armed, polled by somebody else, drained.
+#[test]
+fn events_are_polled_for_and_drained_by_the_program() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, obedient());
+        assert_eq!(bench.queue.take_events().unwrap(), 0);
+        bench.queue.arm();
+        bench.submit(bench.nth(0));
+        assert_eq!(bench.queue.as_raw_fd(), bench.queue.as_fd().as_raw_fd());
+        let mut fds = [PollFd::new(&bench.queue, PollFlags::IN)];
+        assert_eq!(poll(&mut fds, None).unwrap(), 1);
+        assert_eq!(bench.queue.take_events().unwrap(), 1);
+        let mut fds = [PollFd::new(&bench.queue, PollFlags::IN)];
+        assert_eq!(poll(&mut fds, Some(&Timespec::default())).unwrap(), 0);
+        check(&bench.queue.poll().unwrap().unwrap());
     }
 }
 
@@ -404,31 +492,58 @@ fn jobs_share_input_and_begin_where_they_like() {
 }
 
 #[test]
-#[should_panic(expected = "outside its memory")]
-fn input_outside_its_memory_is_not_submitted() {
-    let mut bench = Bench::new(AddressMode::Shared, Direction::Compress, 8, obedient());
-    let mut job = bench.nth(0);
-    job.source.start = 8192;
-    bench.submit(job);
-}
+fn what_is_outside_its_memory_or_too_large_is_refused() {
+    for mode in MODES {
+        let mut bench = Bench::new(mode, Direction::Compress, 8, obedient());
+        let mut job = bench.nth(0);
+        job.source.start = 8192;
+        let error = bench.refused(job);
+        assert!(
+            matches!(error, Error::Outside { what: "input", .. }),
+            "{error}"
+        );
 
-#[test]
-#[should_panic(expected = "outside its memory")]
-fn output_outside_its_memory_is_not_submitted() {
-    let mut bench = Bench::new(AddressMode::Kernel, Direction::Compress, 8, obedient());
-    let mut job = bench.nth(0);
-    job.output_start = job.output.len() - 10;
-    bench.submit(job);
+        let mut job = bench.nth(0);
+        job.source.start = usize::MAX;
+        assert!(matches!(bench.refused(job), Error::Outside { .. }));
+
+        let mut job = bench.nth(0);
+        job.output_start = job.output.len() - 10;
+        let error = bench.refused(job);
+        assert!(
+            matches!(error, Error::Outside { what: "output", .. }),
+            "{error}"
+        );
+
+        let mut job = bench.nth(0);
+        job.stream = Some(Stream::new(bench.memory(4096)));
+        let error = bench.refused(job);
+        assert!(
+            matches!(
+                error,
+                Error::Outside {
+                    what: "context",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+
+        let large = Source::new(bench.memory(REQUEST_MAX + 1), 0, REQUEST_MAX + 1);
+        let error = bench.refused(Job::new(7, Algorithm::Gzip, large, bench.memory(4096)));
+        let text = error.to_string();
+        assert!(text.ends_with("8388609 bytes of input are too many for a job; 8388608 may be"));
+
+        bench.submit(bench.nth(1));
+        check(&bench.next(Wait::Spin));
+    }
 }
 
 #[test]
 fn memory_of_elsewhere_is_refused() {
     let refused = |bench: &mut Bench, job: Job| {
-        let result = bench.queue.vacancy().unwrap().submit(job);
-        assert!(
-            matches!(result, Err(Error::Unreachable { .. })),
-            "{result:?}"
-        );
+        let error = bench.refused(job);
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         // The queue goes on.
         bench.submit(bench.nth(1));
         check(&bench.next(Wait::Spin));
@@ -580,13 +695,13 @@ fn what_the_engine_does_not_take_in_a_stream_is_refused() {
     let mut job = bench.nth(2);
     job.source.len = 0;
     job.stream = Some(stream.last());
-    let error = bench.queue.vacancy().unwrap().submit(job).unwrap_err();
+    let error = bench.refused(job);
     assert!(matches!(error, Error::NoInput { .. }), "{error}");
 
     let mut job = bench.job(0, &[7; 8000]);
     job.output_room = 8999;
     job.stream = Some(bench.stream());
-    let error = bench.queue.vacancy().unwrap().submit(job).unwrap_err();
+    let error = bench.refused(job);
     assert!(matches!(error, Error::Room { least: 9000, .. }), "{error}");
 }
 

@@ -83,6 +83,12 @@ impl Job {
             stream: None,
         }
     }
+
+    /// Whether what it may write is inside its memory.
+    pub(super) fn has_output_inside(&self) -> bool {
+        let end = self.output_start.checked_add(self.output_room);
+        end.is_some_and(|end| end <= self.output.len())
+    }
 }
 
 /// What the engine has to say of a job that it did.

@@ -3,11 +3,11 @@
 //!
 //! A [`ZipQueue`] is filled by [`ZipQueue::vacancy`] and emptied by [`ZipQueue::poll`]; neither
 //! makes a system call, but that the kernel takes each job in
-//! [`AddressMode::Kernel`](crate::AddressMode::Kernel). [`wait`] is there for when nothing is left
-//! to do.
+//! [`AddressMode::Kernel`](crate::AddressMode::Kernel). [`ZipQueue::wait`] is there for when
+//! nothing is left to do. Dropping a queue gives up what is in flight.
 //!
 //! ```no_run
-//! use accel::hisi_zip::{Algorithm, Direction, Job, Wait, ZipQueue, wait};
+//! use accel::hisi_zip::{Algorithm, Direction, Job, Wait, ZipQueue};
 //! use accel::memory::Source;
 //! use accel::{AddressMode, Device};
 //!
@@ -24,16 +24,18 @@
 //! if let Some(vacancy) = queue.vacancy() {
 //!     vacancy.submit(job)?;
 //! }
-//! wait(std::slice::from_mut(&mut queue), Wait::Auto, None)?;
+//! queue.wait(Wait::Auto, None)?;
 //! let done = queue.poll()?.expect("a completion");
 //! println!("job {}: {:?}", done.job.tag, done.result);
 //! # Ok(())
 //! # }
 //! ```
 
+mod flight;
 mod handover;
 mod job;
 mod kept;
+mod parts;
 mod port;
 mod queue;
 mod raw;
@@ -42,9 +44,11 @@ mod sqe;
 mod stream;
 mod wait;
 
+pub use flight::Refused;
 pub use job::{Algorithm, Completion, Job, JobError, Report, Revision};
 pub use job::{REQUEST_MAX, ROOM_MIN};
-pub use queue::{Direction, Vacancy, ZipPort, ZipQueue, ZipQueueParts};
+pub use parts::{Direction, ZipPort, ZipQueueParts};
+pub use queue::{Vacancy, ZipQueue};
 pub use raw::{CARRIED, COMPLETION_HALVES, ENTRY_WORDS, RawDone, RawJob, RawQueue};
 pub use rings::DoorbellPort;
 pub use stream::{CONTEXT_SIZE, Stream};

@@ -10,8 +10,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::parts::{self, Direction, ZipPort, ZipQueueParts};
 use super::port::Port;
-use super::queue::{self, Direction, ZipPort, ZipQueueParts};
 use super::rings::Rings;
 use super::sqe::Words;
 use crate::buffer::BufferAccess;
@@ -87,7 +87,7 @@ pub struct RawQueue {
 impl RawQueue {
     /// Creates a queue of the driver's default size.
     pub fn create(context: &Context, direction: Direction) -> Result<Self> {
-        let (parts, node) = queue::create_parts(context, direction, 0)?;
+        let (parts, node) = parts::create_parts(context, direction, 0)?;
         Self::assemble(parts, Some(node))
     }
 
@@ -97,7 +97,7 @@ impl RawQueue {
     }
 
     fn assemble(parts: ZipQueueParts, node: Option<Arc<Node>>) -> Result<Self> {
-        let depth = queue::checked_depth(&parts)?;
+        let depth = parts::checked_depth(&parts)?;
         let rings = match parts.port {
             ZipPort::Rings { ring, doorbell } => {
                 Rings::new(parts.id, parts.revision, depth, ring, doorbell)
@@ -106,7 +106,7 @@ impl RawQueue {
         };
         let rings = rings.filter(|_| parts.status.len() >= size_of::<uapi::QueueStatus>());
         Ok(Self {
-            rings: rings.ok_or_else(|| queue::too_short(&parts.device, parts.id))?,
+            rings: rings.ok_or_else(|| parts::too_short(&parts.device, parts.id))?,
             device: parts.device,
             id: parts.id,
             space: parts.space,
@@ -121,11 +121,8 @@ impl RawQueue {
     ///
     /// If it does not come back, that is [`Error::Timeout`]; if what comes back is a completion of
     /// another entry, or an entry with another tag, that is [`Error::Mismatch`]. In both cases the
-    /// memory is leaked, and the queue takes no more.
-    ///
-    /// # Panics
-    ///
-    /// If input or room are outside of their memory.
+    /// memory is leaked, and the queue takes no more. [`Error::Outside`]: input or room are outside
+    /// of their memory.
     pub fn run(&mut self, job: RawJob, patience: Duration) -> Result<RawDone> {
         if self.lost {
             return Err(self.timeout(Duration::ZERO));
@@ -213,8 +210,18 @@ impl RawQueue {
     }
 
     fn encode(&self, job: &RawJob) -> Result<Words> {
-        let inside = job.input_len <= job.input.len() && job.room <= job.output.len();
-        assert!(inside, "input or output outside its memory");
+        for (what, len, memory) in [
+            ("input", job.input_len, &job.input),
+            ("output", job.room, &job.output),
+        ] {
+            if len > memory.len() {
+                return Err(Error::Outside {
+                    device: self.device.clone(),
+                    queue: self.id,
+                    what,
+                });
+            }
+        }
         let source = self.address(&job.input, BufferAccess::Read)?;
         let dest = self.address(&job.output, BufferAccess::Write)?;
         let context = match &job.context {

@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 use super::job::{Algorithm, Job, JobError, REQUEST_MAX, Report, Revision};
-use super::queue::Direction;
+use super::parts::Direction;
 use super::stream::{Carried, Stream};
 use crate::buffer::BufferAccess;
 use crate::memory::Addresses;
@@ -73,23 +73,20 @@ fn halves(address: u64) -> (u32, u32) {
 /// A submission entry by its words.
 pub(super) type Words = [u32; uapi::HISI_ZIP_SQE_SIZE / 4];
 
-/// The entry for `job`, with addresses of `addresses`; nothing if these can't be had.
-///
-/// # Panics
-///
-/// If the job's input or output is larger than [`REQUEST_MAX`] or outside its memory.
+/// The entry for `job`, with addresses of `addresses`; nothing if these can't be had, or input or
+/// output are larger than [`REQUEST_MAX`] or outside their memory.
 pub(super) fn encode<'a>(
     job: &'a Job,
     tag: u32,
     format: Format,
     addresses: &mut Addresses<'a>,
 ) -> Option<Words> {
-    let (input_len, output_len) = lengths(job);
-    let source = addresses.of(job.source.place(), BufferAccess::Read)?;
+    let (input_len, output_len) = lengths(job)?;
+    let source = addresses.of(job.source.place()?, BufferAccess::Read)?;
     let output = job.output.place(job.output_start);
     let dest = addresses.of(output, BufferAccess::Write)?;
     let ctx = match &job.stream {
-        Some(stream) => addresses.of(stream.place(), BufferAccess::ReadWrite)?,
+        Some(stream) => addresses.of(stream.place()?, BufferAccess::ReadWrite)?,
         None => 0,
     };
     let carried = job.stream.as_ref().and_then(Stream::carried);
@@ -126,18 +123,11 @@ pub(super) fn encode<'a>(
     Some(words)
 }
 
-/// Lengths of input and output, which are as they have to be.
-fn lengths(job: &Job) -> (u32, u32) {
-    let (input, output) = (job.source.len, job.output_room);
-    let output_end = job.output_start.checked_add(output);
-    let inside = output_end.is_some_and(|end| end <= job.output.len());
-    assert!(inside, "output outside its memory");
-    assert!(input <= REQUEST_MAX, "input larger than a request may have");
-    assert!(
-        output <= REQUEST_MAX,
-        "output larger than a request may have"
-    );
-    (input as u32, output as u32)
+/// Lengths of input and output, if they are as they have to be.
+fn lengths(job: &Job) -> Option<(u32, u32)> {
+    let length = |bytes: usize| u32::try_from(bytes).ok().filter(|_| bytes <= REQUEST_MAX);
+    let inside = job.has_output_inside();
+    inside.then_some((length(job.source.len)?, length(job.output_room)?))
 }
 
 /// Writes entry `index` of the submission queue.

@@ -90,13 +90,8 @@ impl Stream {
     /// A stream that begins with its next request.
     ///
     /// `context`: [`CONTEXT_SIZE`] bytes in one piece ([`Stream::memory`]), which are the engine's
-    /// until the stream ends.
-    ///
-    /// # Panics
-    ///
-    /// If the context has fewer bytes.
+    /// until the stream ends. With fewer, no request of it is taken.
     pub fn new(context: Memory) -> Self {
-        assert!(context.len() >= CONTEXT_SIZE, "a context too short");
         Self {
             context,
             stage: Stage::Begin,
@@ -138,8 +133,14 @@ impl Stream {
         self.context
     }
 
-    pub(super) fn place(&self) -> Place<'_> {
-        self.context.place(0)
+    /// Whether its context is as long as the engine takes it to be.
+    pub(super) fn has_context(&self) -> bool {
+        self.context.len() >= CONTEXT_SIZE
+    }
+
+    /// Where its context is, if that is long enough.
+    pub(super) fn place(&self) -> Option<Place<'_>> {
+        self.has_context().then(|| self.context.place(0))
     }
 
     pub(super) fn is_last(&self) -> bool {

@@ -43,6 +43,8 @@ pub enum Woken {
     Completion,
     /// The other descriptor is ready.
     Other,
+    /// The time was over.
+    Timeout,
 }
 
 /// Looks that [`Wait::Auto`] takes before it sleeps: some hundreds of microseconds.
@@ -54,20 +56,30 @@ const LOOKS_PER_GLANCE: u32 = 1 << 26;
 /// A device that finishes nothing for so long is taken for hung.
 const HUNG: Duration = Duration::from_secs(60);
 
-/// Waits until one of `queues` has a completion or `other` is readable.
+/// Waits until one of `queues` has a completion, `other` is readable, or the time that `limit` says
+/// is over.
 ///
-/// Nothing being in flight, only `other` can end the wait.
-pub fn wait(queues: &mut [ZipQueue], how: Wait, other: Option<BorrowedFd<'_>>) -> Result<Woken> {
+/// Nothing being in flight, only the latter two can end the wait. Where there is something, and
+/// nothing comes back for a minute, that is [`Error::Timeout`].
+pub fn wait(
+    queues: &mut [ZipQueue],
+    how: Wait,
+    other: Option<BorrowedFd<'_>>,
+    limit: Option<Duration>,
+) -> Result<Woken> {
+    // Nobody asks for the time who need not know it.
+    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
     let spun = match how {
         Wait::Auto => spin(queues, LOOKS)?,
         // What is to be seen in memory only can't end a wait for a descriptor.
-        Wait::Spin if other.is_none() => return spin_for_long(queues).map(|()| Woken::Completion),
+        Wait::Spin if other.is_none() => return spin_for_long(queues, limit),
         Wait::Spin | Wait::Poll => spin(queues, 1)?,
     };
     if spun {
         Ok(Woken::Completion)
     } else {
-        sleep(queues, other)
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        sleep(queues, other, left)
     }
 }
 
@@ -83,18 +95,31 @@ pub fn spin(queues: &mut [ZipQueue], looks: u32) -> Result<bool> {
     Ok(false)
 }
 
-fn spin_for_long(queues: &mut [ZipQueue]) -> Result<()> {
+fn spin_for_long(queues: &mut [ZipQueue], limit: Option<Duration>) -> Result<Woken> {
     let mut since = None;
-    while !spin(queues, LOOKS_PER_GLANCE)? {
-        if since.get_or_insert_with(Instant::now).elapsed() > HUNG {
+    let looks = match limit {
+        None => LOOKS_PER_GLANCE,
+        Some(_) => LOOKS,
+    };
+    while !spin(queues, looks)? {
+        let waited = since.get_or_insert_with(Instant::now).elapsed();
+        if limit.is_some_and(|limit| waited >= limit) {
+            return Ok(Woken::Timeout);
+        }
+        if waited > HUNG {
             return Err(hung(queues));
         }
     }
-    Ok(())
+    Ok(Woken::Completion)
 }
 
-/// Sleeps until one of `queues` has a completion or `other` is readable.
-pub fn sleep(queues: &mut [ZipQueue], other: Option<BorrowedFd<'_>>) -> Result<Woken> {
+/// Sleeps until one of `queues` has a completion, `other` is readable, or the time that `limit`
+/// says is over.
+pub fn sleep(
+    queues: &mut [ZipQueue],
+    other: Option<BorrowedFd<'_>>,
+    limit: Option<Duration>,
+) -> Result<Woken> {
     let since = Instant::now();
     loop {
         queues
@@ -106,9 +131,14 @@ pub fn sleep(queues: &mut [ZipQueue], other: Option<BorrowedFd<'_>>) -> Result<W
             return Ok(Woken::Completion);
         }
         let busy = queues.iter().any(|queue| queue.in_flight() > 0);
-        match poll_once(queues, other, busy.then_some(HUNG))? {
+        let most = [busy.then_some(HUNG), limit].into_iter().flatten().min();
+        let left = most.map(|most| most.saturating_sub(since.elapsed()));
+        match poll_once(queues, other, left)? {
             Polled::Other => return Ok(Woken::Other),
             Polled::Queue => drain(queues),
+            Polled::Nothing if limit.is_some_and(|limit| since.elapsed() >= limit) => {
+                return Ok(Woken::Timeout);
+            }
             Polled::Nothing if busy && since.elapsed() >= HUNG => return Err(hung(queues)),
             Polled::Nothing => {}
         }
@@ -151,8 +181,8 @@ fn poll_once(
 /// Takes the events of all queues, so that the next poll() sleeps.
 fn drain(queues: &[ZipQueue]) {
     for queue in queues {
-        // The descriptor does not block. That a queue is dead is seen in its status page.
-        let _ = rustix::io::read(queue.as_fd(), &mut [0; 8]);
+        // That a queue is dead is seen in its status page.
+        let _ = queue.take_events();
     }
 }
 
