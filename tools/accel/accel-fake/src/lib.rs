@@ -13,6 +13,7 @@
 
 mod engine;
 mod kernel;
+mod machine;
 mod space;
 mod streams;
 
@@ -25,6 +26,8 @@ use std::sync::{Arc, Mutex};
 use accel::hisi_zip::{Direction, DoorbellPort, Revision, ZipPort, ZipQueue, ZipQueueParts};
 use accel::{Access, AddressMode, AddressSpace, Records, Region, uapi};
 use rustix::event::{EventfdFlags, eventfd};
+
+pub use machine::{Machine, Offer};
 
 use space::{Reach, Space};
 use streams::Streams;

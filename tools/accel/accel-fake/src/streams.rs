@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use accel::hisi_zip::{CONTEXT_SIZE, Direction, Revision};
 use accel::uapi;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use simd_adler32::Adler32;
 
 use crate::space::Reach;
 
@@ -26,6 +27,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    fn container(&self) -> Container {
+        match self.algorithm & 0xff {
+            uapi::HISI_ZIP_DEFLATE => Container::None,
+            uapi::HISI_ZIP_ZLIB => Container::Zlib,
+            _ => Container::Gzip,
+        }
+    }
+
     fn is_last(&self) -> bool {
         self.flags & 1 << 25 != 0
     }
@@ -191,9 +200,8 @@ impl Streams {
             return Err(BAD_WINDOW);
         }
         let resends = request.is_stream() && self.direction == Direction::Decompress;
-        // Of raw deflate, tests use streams that are decompressed.
-        let raw = request.algorithm & 0xff == uapi::HISI_ZIP_DEFLATE;
-        assert!(raw && resends || request.algorithm & 0xff == uapi::HISI_ZIP_GZIP);
+        // Of others than gzip, tests use streams that are decompressed.
+        assert!(resends || request.container() == Container::Gzip);
         let input_missing = request.input_len == 0 && !resends;
         if input_missing || request.input_len > 8 << 20 {
             return Err(BAD_LENGTH);
@@ -223,8 +231,7 @@ impl Streams {
         let context = work.reach.read(request.context, CONTEXT_SIZE);
         let context = context.ok_or(CONTEXT_ADDRESS)?;
         if request.is_new() {
-            let raw = request.algorithm & 0xff == uapi::HISI_ZIP_DEFLATE;
-            let stream = Stream::new(self.direction, raw);
+            let stream = Stream::new(self.direction, request.container());
             self.open.insert(request.context, stream);
         }
         let stream = self.open.get_mut(&request.context).ok_or(NO_STREAM)?;
@@ -253,10 +260,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(direction: Direction, raw: bool) -> Self {
+    fn new(direction: Direction, container: Container) -> Self {
         let body = match direction {
             Direction::Compress => Body::Deflate(Deflate::new()),
-            Direction::Decompress => Body::Inflate(Inflate::new(raw)),
+            Direction::Decompress => Body::Inflate(Inflate::new(container)),
         };
         Self {
             body,
@@ -342,7 +349,7 @@ impl Asks {
     }
 
     /// The words, with the checksum and the length so far.
-    fn carried(self, crc: &crc32fast::Hasher, len: u32) -> Carried {
+    fn carried(self, register: u32, len: u32) -> Carried {
         let any = || anything() as u32 | 1;
         let stored = match self.stores_nothing {
             true => any() & !0x7_ffff,
@@ -350,7 +357,6 @@ impl Asks {
         };
         // The length of the window is no more than 32 KiB.
         let window = any() & !0xffff | any() & 0x7fff;
-        let register = !crc.clone().finalize().reverse_bits();
         let state = any() & !self.mask | self.state;
         [state, stored, window, len, register]
     }
@@ -388,10 +394,15 @@ impl Deflate {
         }
         work.store(&output)?;
         Ok(Outcome {
-            carried: Asks::of(0).carried(&self.crc, self.len),
+            carried: Asks::of(0).carried(register(&self.crc), self.len),
             ..Outcome::new(uapi::HISI_ZIP_OK, input.len(), output.len())
         })
     }
+}
+
+/// CRC-32 as the engine has it: inverted, and the other way round.
+fn register(crc: &crc32fast::Hasher) -> u32 {
+    !crc.clone().finalize().reverse_bits()
 }
 
 fn trailer(crc: &crc32fast::Hasher, len: u32) -> [u8; TRAILER] {
@@ -426,7 +437,7 @@ fn compress(work: &Work<'_>) -> Result<Outcome, u8> {
 
 fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
     let room = work.request.output_room;
-    let mut stream = Inflate::new(false);
+    let mut stream = Inflate::new(Container::Gzip);
     let consumed = stream.feed(&work.input, room + 1)?;
     if stream.pending.len() > room {
         return Err(uapi::HISI_ZIP_NO_ROOM as u8);
@@ -439,15 +450,24 @@ fn decompress(work: &Work<'_>) -> Result<Outcome, u8> {
     Ok(Outcome::new(uapi::HISI_ZIP_OK, consumed, produced))
 }
 
-/// A gzip stream, without its header, or a raw one, being decompressed.
+/// What is around deflate data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Container {
+    None,
+    Zlib,
+    Gzip,
+}
+
+/// A stream without its header, being decompressed.
 struct Inflate {
     inflate: Decompress,
-    raw: bool,
+    container: Container,
     /// In the context, the beginning of the next block.
     kept: [u8; 2],
     /// That is the last one, and it is whole: what ends the stream is a request without input.
     keeps_last: bool,
     crc: crc32fast::Hasher,
+    adler: Adler32,
     len: u32,
     ended: bool,
     trailer: Vec<u8>,
@@ -456,13 +476,14 @@ struct Inflate {
 }
 
 impl Inflate {
-    fn new(raw: bool) -> Self {
+    fn new(container: Container) -> Self {
         Self {
             inflate: Decompress::new(false),
-            raw,
+            container,
             kept: [0; 2],
             keeps_last: false,
             crc: crc32fast::Hasher::new(),
+            adler: Adler32::new(),
             len: 0,
             ended: false,
             trailer: Vec::new(),
@@ -475,7 +496,7 @@ impl Inflate {
         let went_on = !self.ended;
         let consumed = self.feed(&work.input, room + AHEAD)?;
         let ends_empty = work.input[..consumed].ends_with(&EMPTY_LAST_BLOCK);
-        self.keeps_last = self.raw && went_on && self.ended && ends_empty;
+        self.keeps_last = self.is_raw() && went_on && self.ended && ends_empty;
         let output: Vec<u8> = self.pending.drain(..room.min(self.pending.len())).collect();
         work.store(&output)?;
         let ends = self.is_over()? && self.pending.is_empty();
@@ -487,9 +508,30 @@ impl Inflate {
         };
         let asks = self.asks(consumed < work.input.len());
         Ok(Outcome {
-            carried: asks.carried(&self.crc, self.len),
+            carried: asks.carried(self.register(), self.len),
             ..Outcome::new(status, consumed, output.len())
         })
+    }
+
+    fn is_raw(&self) -> bool {
+        self.container == Container::None
+    }
+
+    /// The checksum as the engine has it.
+    fn register(&self) -> u32 {
+        match self.container {
+            Container::Zlib => self.adler.finish(),
+            Container::None | Container::Gzip => register(&self.crc),
+        }
+    }
+
+    /// What has to follow the data.
+    fn expected(&self) -> Vec<u8> {
+        match self.container {
+            Container::None => Vec::new(),
+            Container::Zlib => self.adler.finish().to_be_bytes().to_vec(),
+            Container::Gzip => trailer(&self.crc, self.len).to_vec(),
+        }
     }
 
     /// For room, for the trailer, for nothing. `rest`: there is input that it has not taken.
@@ -499,8 +541,8 @@ impl Inflate {
             false if !other => Asks::of(1),
             false if rest => Asks::nothing_amid_a_block(),
             false => Asks::room_in_last_block(),
-            true if self.raw => self.asks_raw(other),
-            true if self.ended && self.trailer.len() < TRAILER => Asks::of(4),
+            true if self.is_raw() => self.asks_raw(other),
+            true if self.ended && self.trailer.len() < self.expected().len() => Asks::of(4),
             true => Asks::of(if other { 3 } else { 0 }),
         }
     }
@@ -537,11 +579,13 @@ impl Inflate {
             self.ended = status == Status::StreamEnd;
             let new = &self.pending[waiting..];
             self.crc.update(new);
+            self.adler.write(new);
             self.len = self.len.wrapping_add(new.len() as u32);
         }
-        if self.ended && !self.raw {
+        if self.ended && !self.is_raw() {
             let rest = &input[consumed..];
-            let part = &rest[..rest.len().min(TRAILER - self.trailer.len())];
+            let missing = self.expected().len() - self.trailer.len();
+            let part = &rest[..rest.len().min(missing)];
             self.trailer.extend_from_slice(part);
             consumed += part.len();
         }
@@ -550,13 +594,14 @@ impl Inflate {
 
     /// Whether all is there, and the trailer; an error if that is wrong.
     fn is_over(&self) -> Result<bool, u8> {
-        if self.raw {
+        if self.is_raw() {
             return Ok(self.ended && !self.keeps_last);
         }
-        if self.trailer.len() < TRAILER {
+        let expected = self.expected();
+        if !self.ended || self.trailer.len() < expected.len() {
             return Ok(false);
         }
-        match self.trailer == trailer(&self.crc, self.len) {
+        match self.trailer == expected {
             true => Ok(true),
             false => Err(uapi::HISI_ZIP_BAD_CHECKSUM as u8),
         }

@@ -3,15 +3,11 @@
 
 use std::cell::OnceCell;
 
-use accel::find::{Candidate, Place, Wish, rank};
-use accel::hisi_zip::{Direction, ZipQueue};
-use accel::{AddressMode, AddressSpace, Context, Device, DeviceInfo, Function, Inquire, Topology};
+use accel::hisi_zip::{DRIVER, Direction, ZipQueue, drives};
+use accel::{AddressMode, AddressSpace, Context, Device, Inquire};
 
 use crate::error::{Error, Result};
 use crate::queues::Engine;
-
-/// The driver whose rings this program knows.
-const DRIVER: &str = "accel_hisi_zip";
 
 /// The device that `name` names, or the best that does gzip in this mode.
 pub fn find(name: Option<&str>, mode: Option<AddressMode>) -> std::result::Result<Device, String> {
@@ -99,7 +95,7 @@ fn named(name: &str) -> std::result::Result<Device, String> {
     let facts = device.monitor().and_then(|monitor| monitor.facts());
     // A monitor node that can't be read is no reason not to try.
     match facts {
-        Ok(facts) if !fits(&facts) => Err(format!(
+        Ok(facts) if !drives(&facts) => Err(format!(
             "{device}: is a {} of driver {}; this program needs a gzip engine of driver {DRIVER}",
             facts.name, facts.driver
         )),
@@ -107,42 +103,9 @@ fn named(name: &str) -> std::result::Result<Device, String> {
     }
 }
 
-fn candidate(device: &Device) -> accel::Result<Candidate> {
-    let node = device.monitor()?;
-    Ok(Candidate {
-        device: device.clone(),
-        facts: node.facts()?,
-        status: node.status()?,
-        busy: None,
-    })
-}
-
 fn best(mode: Option<AddressMode>) -> std::result::Result<Device, String> {
-    let devices = Device::list_some().map_err(|e| e.to_string())?;
-    let candidates = devices.iter().filter_map(|device| candidate(device).ok());
-    let candidates = candidates
-        .filter(|candidate| fits(&candidate.facts))
-        .collect();
-    let wish = Wish {
-        functions: vec![Function::Gzip],
-        mode,
-    };
-    let topology = Topology::default();
-    let place = Place {
-        numa_node: topology.here(),
-        path: None,
-    };
-    let ranked = rank(candidates, &wish, &place, &topology);
-    match ranked.into_iter().find(|ranked| ranked.fit.is_ok()) {
-        Some(best) => Ok(best.candidate.device),
-        None => Err(format!(
-            "none of the {} accelerators is a gzip engine of driver {DRIVER} that is in service \
-             (`accelctl find --all` tells why; --device chooses one)",
-            devices.len()
-        )),
+    match accel::devices(mode) {
+        Ok(mut devices) => Ok(devices.swap_remove(0).device),
+        Err(error) => Err(error.to_string()),
     }
-}
-
-fn fits(facts: &DeviceInfo) -> bool {
-    facts.functions.contains(&Function::Gzip) && facts.driver.replace('-', "_") == DRIVER
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use crate::hisi_zip::{Algorithm, REQUEST_MAX};
+use crate::hisi_zip::{Algorithm, DRIVER, JobError, REQUEST_MAX};
 use crate::info::{AddressMode, ModeReason};
 use crate::queue::QueueState;
 
@@ -27,6 +27,43 @@ pub enum Error {
         /// Where was looked.
         place: PathBuf,
     },
+
+    /// SIGBUS can't be caught, which is what the kernel sends where a device goes away.
+    #[error("SIGBUS cannot be caught: {source}")]
+    Signals {
+        /// Why.
+        source: io::Error,
+    },
+
+    /// None of the accelerators can be used.
+    #[error(
+        "none of the {count} accelerators is a gzip engine of driver {DRIVER} that is in service \
+         (`accelctl find --all` tells why)"
+    )]
+    NoneSuits {
+        /// How many there are.
+        count: usize,
+    },
+
+    /// The engine has not done a job.
+    #[error("{device}: {error}")]
+    Job {
+        /// Name of the device.
+        device: String,
+        /// What it says.
+        error: JobError,
+    },
+
+    /// Compressed data are not as they should be.
+    #[error("the compressed data are damaged: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: &'static str,
+    },
+
+    /// Compressed data have no end.
+    #[error("the compressed data are cut off")]
+    CutOff,
 
     /// What was given is no accelerator's name.
     #[error(
@@ -310,8 +347,12 @@ impl Error {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoDevice { .. } | Self::NoPlace { .. } => ErrorKind::NotFound,
-            Self::Scan { source, .. } => source.kind(),
+            Self::NoDevice { .. } | Self::NoneSuits { .. } | Self::NoPlace { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::Damaged { .. } => ErrorKind::InvalidData,
+            Self::CutOff => ErrorKind::UnexpectedEof,
+            Self::Scan { source, .. } | Self::Signals { source } => source.kind(),
             Self::BadName { .. }
             | Self::BadAddress { .. }
             | Self::Unreachable { .. }

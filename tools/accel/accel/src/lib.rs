@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 //! Accelerators of the kernel's `accel` subsystem: `/dev/accelN` and `/dev/accel_monitorN`.
 //!
+//! - [`Engine`] compresses and decompresses, by the best device or by software: slices, or with
+//!   [`read`] and [`write`](mod@write) what is read and written;
 //! - [`Device`] finds devices, [`Monitor`] asks one about itself and tells of its [`Event`]s;
 //! - [`find`] chooses the device that suits a program best, [`Topology`] knows which is near;
 //! - [`Context`] is an open device with an address space, [`Queue`] a queue of it, [`Region`] what
@@ -16,10 +18,16 @@
 //! and whenever it disappears ([`survive_removal`]).
 #![deny(missing_docs)]
 
+/// The examples of the page that comes with the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod barrier;
 mod buffer;
 mod context;
 mod device;
+mod engine;
 mod error;
 mod events;
 mod fence;
@@ -33,16 +41,19 @@ pub mod memory;
 mod monitor;
 mod node;
 mod queue;
+pub mod read;
 mod region;
 mod revoked;
 mod space;
 mod submit;
 mod topology;
 pub mod uapi;
+pub mod write;
 
 pub use buffer::{Buffer, BufferAccess, BufferOptions, CpuAccess, MemoryKind, Wrapped};
 pub use context::Context;
 pub use device::Device;
+pub use engine::{Engine, Format, Packer, Step, Supply, Unpacker, Work, devices};
 pub use error::{Error, Result};
 pub use events::{Event, EventMask, EventReader, EventType, Next};
 pub use fence::{Fence, FenceStatus};

@@ -241,3 +241,48 @@ fn rust_and_c_agree() {
         assert_eq!(told[&i], fact.value, "{}", fact.expression);
     }
 }
+
+/// What of the headers is not needed: the parts of an ioctl's number are, sizes of first versions
+/// and the other windows are not.
+fn is_needed(name: &str) -> bool {
+    let other = [
+        "ACCEL_NR_DRIVER_BASE",
+        "ACCEL_NR_DRIVER_END",
+        "ACCEL_QUEUE_CLOSED",
+        "HISI_ZIP_LAYOUT_V2",
+        "HISI_ZIP_LAYOUT_V3",
+    ];
+    let is_ioctl = name.strip_prefix("ACCEL_").is_some_and(|name| {
+        constants()
+            .iter()
+            .any(|fact| fact.expression == format!("ACCEL_NR_{name}"))
+    });
+    let window = name.starts_with("HISI_ZIP_WINDOW_") && name.ends_with('K');
+    !(is_ioctl || window || name.ends_with("_SIZE_VER0") || other.contains(&name))
+}
+
+/// A name of a header that is not here would be missed by nobody.
+#[test]
+fn rust_has_all_that_c_has() {
+    let facts = layouts().into_iter().chain(constants()).chain(functions());
+    let known: String = facts.map(|fact| fact.expression + " ").collect();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let known: Vec<_> = known.split(|c| !is_name(c)).collect();
+    for header in ["accel.h", "hisi_zip.h"] {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../include/uapi/accel");
+        let text = std::fs::read_to_string(directory.join(header)).unwrap();
+        for line in text.lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let name = match words[..] {
+                ["struct", name, "{"] => name,
+                ["#define", name, ..] => name.split('(').next().unwrap(),
+                [name, "=", ..] => name,
+                _ => continue,
+            };
+            let ours = ["ACCEL_", "HISI_ZIP_", "accel_", "hisi_zip_"];
+            if ours.iter().any(|prefix| name.starts_with(prefix)) && is_needed(name) {
+                assert!(known.contains(&name), "{header}: {name} is not compared");
+            }
+        }
+    }
+}

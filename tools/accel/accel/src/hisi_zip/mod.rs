@@ -31,6 +31,8 @@
 //! # }
 //! ```
 
+use crate::info::{DeviceInfo, Function};
+
 mod flight;
 mod handover;
 mod job;
@@ -53,3 +55,11 @@ pub use raw::{CARRIED, COMPLETION_HALVES, ENTRY_WORDS, RawDone, RawJob, RawQueue
 pub use rings::DoorbellPort;
 pub use stream::{CONTEXT_SIZE, Stream};
 pub use wait::{Wait, Woken, sleep, spin, wait};
+
+/// Its driver.
+pub const DRIVER: &str = "accel_hisi_zip";
+
+/// Whether this is an engine that is driven here.
+pub fn drives(facts: &DeviceInfo) -> bool {
+    facts.functions.contains(&Function::Gzip) && facts.driver.replace('-', "_") == DRIVER
+}
