@@ -35,6 +35,14 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The runtime of the program's tasks can't wait for a queue.
+    #[cfg(feature = "tokio")]
+    #[error("a queue cannot be waited for by the runtime: {source}")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+
     /// None of the accelerators can be used.
     #[error(
         "none of the {count} accelerators is a gzip engine of driver {DRIVER} that is in service \

@@ -46,6 +46,8 @@ mod region;
 mod revoked;
 mod space;
 mod submit;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod topology;
 pub mod uapi;
 pub mod write;

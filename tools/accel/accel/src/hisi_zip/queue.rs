@@ -140,6 +140,12 @@ impl ZipQueue {
         self.flight_mut().arm();
     }
 
+    /// The descriptor, which lives as long as somebody has it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn events(&self) -> std::sync::Arc<std::os::fd::OwnedFd> {
+        std::sync::Arc::clone(&self.flight().events)
+    }
+
     /// Takes the unread events, so that the descriptor is not readable before the next one; how
     /// many there were. Does not wait.
     pub fn take_events(&self) -> Result<u64> {
