@@ -23,9 +23,9 @@ def cargo_environment(name):
     return {**tools.base_environment(), "CARGO_TARGET_DIR": str(paths.BUILD / "cargo" / name)}
 
 
-def _cargo_build(name, workspace):
-    """Builds a workspace's programs, linked statically; returns their directory."""
-    command = ["cargo", "build", "--release", "--locked", "--target", TARGET]
+def _cargo_build(name, workspace, *what):
+    """Builds `what` of a workspace, to be linked statically; returns the directory of it."""
+    command = ["cargo", *(what or ["build"]), "--release", "--locked", "--target", TARGET]
     settings = {**cargo_environment(name), "RUSTFLAGS": "-C target-feature=+crt-static"}
     report.run_logged(f"building the {name}", command, paths.LOGS / f"{name}.log", cwd=workspace,
                       meter=progress.Meter(f"cargo-build-{name}", progress.CARGO, "crates"),
@@ -35,8 +35,17 @@ def _cargo_build(name, workspace):
 
 def commands():
     """{name: path} of the project's own commands."""
-    directory = _cargo_build("tools", WORKSPACE)
+    # Not all of the workspace: a shared library can't be linked so.
+    packages = [f"--package={name}" for name in COMMANDS]
+    directory = _cargo_build("tools", WORKSPACE, "build", *packages)
     return {name: directory / name for name in COMMANDS}
+
+
+def _c_library():
+    """What a C program needs to use the library for C, without a shared one."""
+    directory = _cargo_build("tools", WORKSPACE, "rustc", "--package=libaccel-c", "--lib",
+                             "--crate-type=staticlib")
+    return ["-I", str(WORKSPACE / "accel-c/include"), str(directory / "libaccel.a")]
 
 
 def fuzzer():
@@ -84,9 +93,12 @@ def tests():
 def helpers():
     """{name: path} of what the tests run: samples, and what measures; tests() comes first."""
     headers = Kernel("headers").objects
-    found = {f"sample-{source.stem}":
-             _compile(headers, [source], paths.BUILD / f"samples/sample-{source.stem}")
-             for source in sorted((paths.REPO / "samples/accel").glob("*.c"))}
+    library = _c_library()
+    found = {}
+    for source in sorted((paths.REPO / "samples/accel").glob("*.c")):
+        name = f"sample-{source.stem}"
+        flags = library if "<libaccel.h>" in source.read_text() else ()
+        found[name] = _compile(headers, [source], paths.BUILD / "samples" / name, *flags)
     found["benchmark"] = _compile(headers, sorted(BENCHMARK.glob("*.c")),
                                   paths.BUILD / "guest/benchmark")
     return found
