@@ -151,6 +151,8 @@ int main(int argc, char **argv)
 	size = fread(from, 1, ROOM, stdin);
 	if (!size)
 		errx(1, "there is nothing to compress");
+	if (size == ROOM && getchar() != EOF)
+		errx(1, "there is more than 1 MiB");
 	made = compress(open_queue(argc > 1 ? argv[1] : "/dev/accel0"), from, size, to);
 	if (fwrite(to, 1, made, stdout) != made)
 		err(1, "writing the result");
