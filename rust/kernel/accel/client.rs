@@ -801,8 +801,9 @@ impl Client {
     /// Makes a client for one operation, and looks for a device that does it, one on the NUMA node
     /// `node` before others. What it has on a device is told under `name`, at most 31 bytes.
     ///
-    /// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet.
-    pub fn new(name: &'static CStr, operation: Operation, node: i32) -> Result<Self> {
+    /// Fails with [`EPROBE_DEFER`] if the subsystem has not started yet, with [`EINVAL`] if the
+    /// name is too long.
+    pub fn new(name: &CStr, operation: Operation, node: i32) -> Result<Self> {
         let shared = class::shared()?;
         let inbox = Inbox::new(name, operation, node)?;
         let story = (shared.debugfs).scope(Story(inbox.clone()), name, |story, dir| {
@@ -828,11 +829,6 @@ impl Client {
         self.inbox.put(request).inspect_err(|_| {
             self.inbox.refused.fetch_add(1, Relaxed);
         })
-    }
-
-    /// Whether there is a device that takes requests now.
-    pub fn is_served(&self) -> bool {
-        self.inbox.is_connected()
     }
 }
 
